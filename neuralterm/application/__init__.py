@@ -1,0 +1,1 @@
+"""Use cases: what the program does, told in terms of ports and domain values."""

@@ -1,0 +1,172 @@
+"""What the use cases need from the world, named by role. Adapters live in `infrastructure`, fakes in `tests/fakes`.
+
+The storage ports are synchronous: a local SQLite transaction takes less time than handing it to a thread. They raise
+`StorageError`, the chat client the rest of the exception tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+from uuid import UUID
+
+from neuralterm.application.records import (
+    Call,
+    CallFilter,
+    CallTotals,
+    ConversationSummary,
+    HistoryFilter,
+    SearchHit,
+)
+from neuralterm.domain.catalogue import OpenRouterModel
+from neuralterm.domain.models import Conversation, Message
+
+
+class Clock(Protocol):
+    """Tells the time."""
+
+    def now(self) -> datetime:
+        """Return the wall-clock time, in UTC."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+class ConversationRepository(Protocol):
+    """Conversations and their messages."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Make all writes inside one atomic step, ledger writes on the same database included. May be nested."""
+
+    def save(self, conversation: Conversation) -> None:
+        """Insert the conversation or update its own fields; its messages stay as they are."""
+
+    def get_by_id(self, conversation_id: UUID) -> Conversation | None:
+        """Return the conversation, or None."""
+
+    def get_messages(self, conversation_id: UUID) -> list[Message]:
+        """Return its messages, oldest first; a pending answer with the text journalled so far."""
+
+    def add_message(self, message: Message) -> None:
+        """Append a message to its conversation, which must exist."""
+
+    def append_text(self, message_id: UUID, text: str) -> None:
+        """Journal text of a pending answer: durable when this returns, whatever becomes of the process."""
+
+    def finish_message(self, message: Message) -> None:
+        """Replace a pending answer by its final state and forget its journal; adds cost and tokens to the conversation."""
+
+    def delete(self, conversation_id: UUID) -> bool:
+        """Delete a conversation with its messages; its calls stay in the ledger. False if it did not exist."""
+
+    def latest(self) -> Conversation | None:
+        """Return the conversation that was changed last."""
+
+    def find_by_prefix(self, prefix: str) -> list[Conversation]:
+        """Return at most three conversations whose id begins so (hyphens and case ignored)."""
+
+    def summaries(self, filter: HistoryFilter) -> list[ConversationSummary]:
+        """Return conversations that have at least one user message, last changed first."""
+
+    def search(self, query: str, limit: int) -> list[SearchHit]:
+        """Return messages that hold all words of the query, newest first. Any text is a valid query."""
+
+
+class Ledger(Protocol):
+    """Every request, and what it cost."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Make all calls inside one atomic step that no other process can come between. May be nested."""
+
+    def open_call(self, call: Call) -> None:
+        """Write a call down before it is made."""
+
+    def note_generation(self, call_id: UUID, generation_id: str) -> None:
+        """Remember the service's id of a running call."""
+
+    def settle_call(self, call: Call) -> None:
+        """Replace an opened call by its final state."""
+
+    def committed_since(self, start: datetime | None) -> Decimal:
+        """Return what calls started since then (None: ever) cost or may still cost, USD.
+
+        Billed, reconciled and computed amounts count as they are; estimated and unsettled ones at their upper bound where
+        there is one.
+        """
+
+    def totals(self, filter: CallFilter, by: str | None) -> list[CallTotals]:
+        """Return sums over calls, one row a key, ordered by key; calls that failed for free don't count.
+
+        `by` is one of None (a single row, key ""), `hour` (key: ISO UTC hour, `2026-11-23T13:00:00Z`), `model`,
+        `provider`, `conversation`, `tag` (a call with two tags counts under both; without a tag under ""), `run`, `source`.
+        """
+
+
+class ModelCache(Protocol):
+    """The model list as it was fetched last."""
+
+    def store(self, models: Sequence[OpenRouterModel], fetched_at: datetime) -> None:
+        """Replace the list."""
+
+    def load(self) -> tuple[list[OpenRouterModel], datetime] | None:
+        """Return the list and when it was fetched; None when there is none."""
+
+    def find(self, model_id: str) -> tuple[OpenRouterModel, datetime] | None:
+        """Return one model by id, or else by canonical slug, without reading the rest."""
+
+
+class ChatClient(Protocol):
+    """The service."""
+
+    async def get_available_models(self) -> list[OpenRouterModel]:
+        """Return the model list."""
+
+    def chat_completion_stream(
+        self,
+        messages: list[dict[str, Any]],
+        model: str,
+        temperature: float | None = 0.7,
+        max_tokens: int | None = None,
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Send a conversation; yield `{"type": "delta", "content", "reasoning"}` and last `{"type": "final", ...}`.
+
+        Adapters may take more keyword arguments (`extra`: body fields, `stream`); they are passed only when they are set.
+        An iterator that knows its `generation_id` before the end has it as an attribute; one that has `aclose` is closed.
+        """
+
+
+class TokenCounting(Protocol):
+    """Counts tokens, without a network."""
+
+    def count_tokens(self, text: str, model_id: str) -> int:
+        """Return the tokens of a text, special-token spellings counted as ordinary text."""
+
+    def count_messages(self, messages: Iterable[Message], model_id: str) -> int:
+        """Return the tokens of a prompt made of these messages, framing included."""
+
+    def truncate_context(
+        self, messages: list[Message], model_id: str, max_tokens: int, reserve_tokens: int = 500
+    ) -> list[Message]:
+        """Return what fits: the system message, a marker where messages were dropped, the newest messages."""
+
+
+class Breaker(Protocol):
+    """Keeps a failing service from being asked again and again."""
+
+    def check(self) -> None:
+        """Raise `CircuitOpenError` while the service is not to be asked."""
+
+    def record_success(self) -> None:
+        """Take note that the service answered."""
+
+    def record_failure(self) -> None:
+        """Take note that the service failed."""
+
+
+RequestBody = Mapping[str, Any]

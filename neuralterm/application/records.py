@@ -1,0 +1,146 @@
+"""What the use cases hand in and out, apart from conversations and messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+from neuralterm.domain.models import Conversation, Cost, MessageStatus, TokenUsage, utc_now
+
+
+@dataclass(frozen=True, slots=True)
+class SendOptions:
+    """How one prompt is to be sent.
+
+    `temperature` None leaves it to the model. `max_tokens` is the user's own output cap. `extra` are further fields of the
+    request body. `max_input_chars` None leaves the limit to the model's context window. `retry_for`: seconds during which
+    a request that failed before its first delta is tried again; 0 tries once. `max_cost` is a ceiling in USD for this call.
+    """
+
+    temperature: float | None = None
+    max_tokens: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    stream: bool = True
+    model: str | None = None
+    system_prompt: str | None = None
+    tags: tuple[str, ...] = ()
+    run_id: str | None = None
+    retry_for: float = 0.0
+    max_cost: Decimal | None = None
+    max_input_chars: int | None = None
+
+
+@dataclass(slots=True)
+class Call:
+    """One request to the service: a row of the ledger.
+
+    Opened before the request with an unsettled cost bounded by `cost.at_most_usd`, settled afterwards. Survives the
+    deletion of its conversation.
+    """
+
+    requested_model: str
+    cost: Cost
+    id: UUID = field(default_factory=uuid4)
+    conversation_id: UUID | None = None
+    message_id: UUID | None = None
+    run_id: str | None = None
+    generation_id: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    status: MessageStatus = MessageStatus.PENDING
+    usage: TokenUsage | None = None
+    finish_reason: str | None = None
+    error_code: str | None = None
+    latency_ms: int | None = None
+    first_token_ms: int | None = None
+    tags: tuple[str, ...] = ()
+    started_at: datetime = field(default_factory=utc_now)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer with all that is known of it, complete or not. Latencies are in ms."""
+
+    message_id: UUID
+    conversation_id: UUID
+    requested_model: str
+    model: str
+    content: str
+    status: MessageStatus
+    cost: Cost
+    created_at: datetime
+    reasoning: str | None = None
+    refusal: str | None = None
+    run_id: str | None = None
+    generation_id: str | None = None
+    provider: str | None = None
+    finish_reason: str | None = None
+    usage: TokenUsage | None = None
+    latency_ms: int | None = None
+    first_token_ms: int | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationSummary:
+    """A line of the history list. `status` is that of the last message."""
+
+    conversation: Conversation
+    message_count: int
+    preview: str
+    status: MessageStatus
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """A message that a search found; `snippet` marks the matches with `[` and `]`."""
+
+    conversation_id: UUID
+    message_id: UUID
+    role: str
+    snippet: str
+    title: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryFilter:
+    """Which conversations: at most `limit` (None: all), changed since, with a tag, with an unfinished answer."""
+
+    limit: int | None = 20
+    since: datetime | None = None
+    tag: str | None = None
+    partial_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CallFilter:
+    """Which calls of the ledger: started in [since, until), with this tag."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    tag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallTotals:
+    """Sums over calls with the same key. Amounts in USD, exact.
+
+    `known_usd` sums what is billed, reconciled, computed or estimated; `unsettled_calls` are not in it; they cost at most
+    `unsettled_at_most_usd` (None: at least one of them has no bound).
+    """
+
+    key: str
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    cached_tokens: int = 0
+    by_source: Mapping[str, Decimal] = field(default_factory=dict)
+    unsettled_calls: int = 0
+    unsettled_at_most_usd: Decimal | None = Decimal(0)
+    upstream_usd: Decimal = Decimal(0)

@@ -1,0 +1,69 @@
+"""A model as the service lists it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from neuralterm.domain.money import EXACT
+from neuralterm.domain.pricing import PriceList
+
+# Routing suffixes that any id may carry and that are not listed; static variants such as `:free` are ids of their own.
+DYNAMIC_SUFFIXES = (":nitro", ":floor", ":exacto", ":online")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRouterModel:
+    """One entry of `GET /models`.
+
+    `pricing` is the service's own object: decimal strings, USD per token. `prompt_price` and `completion_price` are USD
+    per 1,000 tokens, as `TokenUsage.calculate_cost` takes them; None when the price depends on routing or is missing.
+    `context_length` and `max_completion_tokens` are in tokens; `created` is a Unix time in seconds.
+    """
+
+    id: str
+    name: str = ""
+    description: str | None = None
+    pricing: Mapping[str, Any] = field(default_factory=dict)
+    context_length: int | None = None
+    canonical_slug: str | None = None
+    created: int | None = None
+    max_completion_tokens: int | None = None
+    input_modalities: tuple[str, ...] = ()
+    output_modalities: tuple[str, ...] = ()
+    supported_parameters: tuple[str, ...] = ()
+    expiration_date: str | None = None
+
+    @property
+    def prices(self) -> PriceList:
+        """All prices, USD per token."""
+        return PriceList.from_listing(self.pricing)
+
+    @property
+    def prompt_price(self) -> Decimal | None:
+        """USD per 1,000 prompt tokens."""
+        return _per_thousand(self.prices.base.prompt)
+
+    @property
+    def completion_price(self) -> Decimal | None:
+        """USD per 1,000 output tokens."""
+        return _per_thousand(self.prices.base.completion)
+
+    @property
+    def author(self) -> str:
+        """The part of the id before the slash."""
+        return self.id.partition("/")[0].lstrip("~")
+
+
+def without_dynamic_suffix(model_id: str) -> str:
+    """Return the id under which the service lists a model: `x/y:nitro` is listed as `x/y`."""
+    base = model_id
+    while (position := base.rfind(":")) > 0 and base[position:] in DYNAMIC_SUFFIXES:
+        base = base[:position]
+    return base
+
+
+def _per_thousand(price: Decimal | None) -> Decimal | None:
+    return None if price is None else EXACT.multiply(price, Decimal(1000))

@@ -1,0 +1,45 @@
+"""Exact amounts of US dollars.
+
+In Python an amount is a `Decimal`; in SQLite it is an INTEGER of pico-dollars (1 USD = 10**12), so that SQL can
+add amounts without rounding. Prices of the service go down to 10**-22 USD a token, charges down to 10**-9.
+"""
+
+from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Context, Decimal
+
+PICO_PER_USD = 10**12
+
+# Wide enough that no sum or product of prices and token counts is ever rounded.
+EXACT = Context(prec=60)
+
+
+def to_pico(usd: Decimal) -> int:
+    """Return the amount in pico-dollars, rounded half to even below one pico-dollar."""
+    return int(EXACT.multiply(usd, Decimal(PICO_PER_USD)).to_integral_value(ROUND_HALF_EVEN))
+
+
+def to_pico_ceiling(usd: Decimal) -> int:
+    """Return the amount in pico-dollars, rounded up: for upper bounds."""
+    return int(EXACT.multiply(usd, Decimal(PICO_PER_USD)).to_integral_value(ROUND_CEILING))
+
+
+def from_pico(pico: int) -> Decimal:
+    """Return pico-dollars as US dollars, exactly."""
+    return EXACT.divide(Decimal(pico), Decimal(PICO_PER_USD))
+
+
+def plain(usd: Decimal) -> str:
+    """Write an amount for machines: all its digits, no exponent, no trailing zeros (`0.000041`, `12`, `0`)."""
+    text = format(usd, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else text
+
+
+def dollars(usd: Decimal) -> str:
+    """Write an amount for people: `$0.0412`, two decimals or more, four significant digits below one dollar."""
+    if usd == 0:
+        return "$0.00"
+    digits = 2 if abs(usd) >= 1 else 3 - usd.adjusted()
+    shown = plain(usd.quantize(Decimal(1).scaleb(-digits), context=EXACT))
+    whole, _, fraction = shown.partition(".")
+    return f"${whole}.{fraction:0<2}"

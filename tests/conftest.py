@@ -1,0 +1,20 @@
+"""No test sees the settings of whoever runs it."""
+
+import os
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch, tmp_path):
+    for name in list(os.environ):
+        if name.startswith(("NEURALTERM_", "OPENROUTER_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("NEURALTERM_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("NEURALTERM_CONFIG", str(tmp_path / "config.toml"))
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
