@@ -137,7 +137,8 @@ class ChatClient(Protocol):
         """Send a conversation; yield `{"type": "delta", "content", "reasoning"}` and last `{"type": "final", ...}`.
 
         Adapters may take more keyword arguments (`extra`: body fields, `stream`); they are passed only when they are set.
-        An iterator that knows its `generation_id` before the end has it as an attribute; one that has `aclose` is closed.
+        The iterator may have `snapshot()`, which tells at any time what is known so far under the keys of the final
+        dictionary (`generation_id`, `model`, `usage`, ...), and `aclose()`, which is called when it is left early.
         """
 
 
