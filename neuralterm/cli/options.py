@@ -1,0 +1,79 @@
+"""Parts of command lines that two or more commands share. Imports nothing heavy: `--help` loads it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+
+_SPAN = re.compile(r"(\d+)\s*([mhdw])")
+_SPAN_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class DefaultGroup(click.Group):
+    """A group that hands all words to its default subcommand unless the first one names another."""
+
+    def __init__(self, *args: Any, default: str = "list", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.default = default
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the help of the default subcommand, then the names of the others."""
+        command = self.commands[self.default]
+        command.format_help(click.Context(command, info_name=ctx.info_name, parent=ctx.parent), formatter)
+        others = [(name, other.get_short_help_str()) for name, other in self.commands.items() if name != self.default]
+        if others:
+            with formatter.section("Subcommands"):
+                formatter.write_dl(others)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the default subcommand's name in front where none is named."""
+        named = bool(args) and (args[0] in self.commands or args[0] in ctx.help_option_names)
+        return super().parse_args(ctx, args if named else [self.default, *args])
+
+
+class MomentType(click.ParamType):
+    """A date, a date-time, or a span back from now (`90m`, `24h`, `7d`, `2w`), as an aware datetime in UTC."""
+
+    name = "when"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Return the moment; without a zone it is UTC, a date is its midnight."""
+        if isinstance(value, datetime):
+            return value
+        text = str(value).strip()
+        if span := _SPAN.fullmatch(text):
+            return datetime.now(UTC) - timedelta(**{_SPAN_UNITS[span[2]]: int(span[1])})
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            self.fail(f"{text!r} is neither a date (2026-11-23), a time, nor a span (24h, 7d).", param, ctx)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+class DecimalType(click.ParamType):
+    """An amount of money in USD, exact."""
+
+    name = "usd"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a finite `Decimal`, zero or more; a leading `$` is allowed."""
+        from decimal import Decimal, InvalidOperation
+
+        if isinstance(value, Decimal):
+            return value
+        try:
+            amount = Decimal(str(value).strip().removeprefix("$"))
+        except InvalidOperation:
+            self.fail(f"{value!r} is not an amount in USD.", param, ctx)
+        if not amount.is_finite() or amount < 0:
+            self.fail(f"{value!r} is not an amount of zero or more.", param, ctx)
+        return amount
+
+
+# The first argument of a command is the container of this invocation.
+pass_container = click.pass_obj
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")

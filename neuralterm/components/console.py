@@ -1,0 +1,139 @@
+"""The only writer to stdout and stderr."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import Any, TextIO
+
+# Control characters as their pictures (U+2400...), so that text from outside can't move the cursor, set the title, write
+# the clipboard or overwrite a line; tab and newline stay. C1 controls and the bidirectional overrides become escapes.
+_PICTURES: dict[int, str] = {code: chr(0x2400 + code) for code in range(0x20) if code not in (0x09, 0x0A)}
+_PICTURES[0x7F] = "\u2421"
+_PICTURES |= {code: f"\\x{code:02x}" for code in range(0x80, 0xA0)}
+_PICTURES |= {code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+
+
+def visible(text: str) -> str:
+    """Return text from outside made safe for a terminal: control characters are shown, not obeyed."""
+    return text.replace("\r\n", "\n").translate(_PICTURES)
+
+
+class Console:
+    """Writes the answer to stdout, everything else to stderr, and knows whether a line of the answer is open.
+
+    `quiet` leaves only errors on stderr. `color` False turns styling off even on a terminal.
+    """
+
+    def __init__(
+        self, *, quiet: bool = False, color: bool = True, stdout: TextIO | None = None, stderr: TextIO | None = None
+    ) -> None:
+        self._stdout = _utf8(stdout or sys.stdout, errors="replace")
+        self._stderr = _utf8(stderr or sys.stderr, errors="backslashreplace")
+        self.quiet = quiet
+        self.stdout_is_terminal = self._stdout.isatty()
+        self.stderr_is_terminal = self._stderr.isatty()
+        self._color = color
+        self._held_newlines = 0
+        self._line_open = False
+        self._aside_open = False
+
+    @property
+    def width(self) -> int:
+        """Columns of the terminal; 80 where there is none."""
+        return shutil.get_terminal_size().columns
+
+    def style(self, text: str, **style: Any) -> str:
+        """Return the text with a style of `click.style` if stdout shows colours."""
+        return self._styled(text, self.stdout_is_terminal, style)
+
+    def write_answer(self, text: str) -> None:
+        """Write a piece of the answer and flush it. Newlines at its end wait: an answer ends with exactly one."""
+        body = text.rstrip("\n")
+        if not body:
+            self._held_newlines += len(text)
+            return
+        self._close_aside()
+        pieces = "\n" * self._held_newlines + body
+        self._held_newlines = len(text) - len(body)
+        self._stdout.write(visible(pieces) if self.stdout_is_terminal else pieces)
+        self._stdout.flush()
+        self._line_open = True
+
+    def end_answer(self) -> None:
+        """End the answer with one newline; nothing if none of it was written."""
+        if self._line_open:
+            self._stdout.write("\n")
+            self._stdout.flush()
+        self._close_aside()
+        self._line_open = False
+        self._held_newlines = 0
+
+    def print(self, text: str = "", *, trusted: bool = False) -> None:
+        """Write a document and a newline to stdout. `trusted` text (our own styling) is not made visible."""
+        shown = text if trusted or not self.stdout_is_terminal else visible(text)
+        self._stdout.write(shown + "\n")
+        self._stdout.flush()
+
+    def note(self, text: str, **style: Any) -> None:
+        """Write a line about the work to stderr, unless quiet."""
+        if not self.quiet:
+            self._line(text, style)
+
+    def error(self, text: str, hint: str | None = None) -> None:
+        """Write `error: ...` and the next step, if there is one, to stderr."""
+        self._line(f"error: {one_line(text)}", {"fg": "red"})
+        if hint:
+            self._line(f"hint: {one_line(hint)}", {})
+
+    def machine_error(self, document: str) -> None:
+        """Write a JSON document to stderr as it is."""
+        self._close_open_line()
+        self._stderr.write(document + "\n")
+        self._stderr.flush()
+
+    def aside(self, text: str) -> None:
+        """Write a piece of the model's reasoning, dim, if stderr is a terminal and not quiet."""
+        if self.quiet or not self.stderr_is_terminal:
+            return
+        self._close_open_line()
+        self._stderr.write(self._styled(visible(text), True, {"dim": True}))
+        self._stderr.flush()
+        self._aside_open = True
+
+    def _line(self, text: str, style: dict[str, Any]) -> None:
+        self._close_open_line()
+        self._close_aside()
+        shown = visible(text) if self.stderr_is_terminal else text
+        self._stderr.write(self._styled(shown, self.stderr_is_terminal, style) + "\n")
+        self._stderr.flush()
+
+    def _close_open_line(self) -> None:
+        if self._line_open and self.stdout_is_terminal and self.stderr_is_terminal:
+            self._stderr.write("\n")
+
+    def _close_aside(self) -> None:
+        if self._aside_open:
+            self._stderr.write("\n")
+            self._stderr.flush()
+            self._aside_open = False
+
+    def _styled(self, text: str, on_terminal: bool, style: dict[str, Any]) -> str:
+        if not (style and on_terminal and self._color):
+            return text
+        import click
+
+        return click.style(text, **style)
+
+
+def one_line(text: str) -> str:
+    """Return the text with every run of white space, newlines included, as one space."""
+    return " ".join(text.split())
+
+
+def _utf8(stream: TextIO, *, errors: str) -> TextIO:
+    """Make a stream write UTF-8 whatever the locale, and newlines as they are."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(encoding="utf-8", errors=errors, newline="\n")
+    return stream
