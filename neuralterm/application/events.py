@@ -13,6 +13,7 @@ Payloads (keys always present):
 | `budget.threshold`, `budget.exceeded` | `limit_usd`, `spent_usd`, `percent`, `name` |
 | `context.truncated` | `original_count`, `new_count`, `dropped` (messages) |
 | `request.retried` | `attempt`, `delay` (seconds), `error` |
+| `storage.failed` | `error` |
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Events:
     BUDGET_EXCEEDED = "budget.exceeded"
     CONTEXT_TRUNCATED = "context.truncated"
     REQUEST_RETRIED = "request.retried"
+    STORAGE_FAILED = "storage.failed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ The storage ports are synchronous: a local SQLite transaction takes less time th
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from decimal import Decimal
@@ -148,13 +148,19 @@ class TokenCounting(Protocol):
     def count_tokens(self, text: str, model_id: str) -> int:
         """Return the tokens of a text, special-token spellings counted as ordinary text."""
 
-    def count_messages(self, messages: Iterable[Message], model_id: str) -> int:
+    def count_messages(self, messages: list[Message], model_id: str) -> int:
         """Return the tokens of a prompt made of these messages, framing included."""
 
     def truncate_context(
         self, messages: list[Message], model_id: str, max_tokens: int, reserve_tokens: int = 500
     ) -> list[Message]:
         """Return what fits: the system message, a marker where messages were dropped, the newest messages."""
+
+    def upper_bound(self, messages: list[Message], model_id: str | None = None) -> int:
+        """Return a number of tokens that the prompt can't exceed, without counting."""
+
+    def fits(self, messages: list[Message], model_id: str, max_tokens: int) -> bool:
+        """Say whether the prompt has at most so many tokens, counting only when the bound is not enough."""
 
 
 class Breaker(Protocol):

@@ -16,22 +16,21 @@ from neuralterm.domain.models import Conversation, Cost, MessageStatus, TokenUsa
 class SendOptions:
     """How one prompt is to be sent.
 
-    `temperature` None leaves it to the model. `max_tokens` is the user's own output cap. `extra` are further fields of the
-    request body. `max_input_chars` None leaves the limit to the model's context window. `retry_for`: seconds during which
-    a request that failed before its first delta is tried again; 0 tries once. `max_cost` is a ceiling in USD for this call.
+    `model` None is the conversation's own. `system_prompt` joins the conversation where it differs from the last one there.
+    `max_tokens` is the user's own output cap; `fallbacks` are models that the service may use instead; `extra` are further
+    fields of the request body. `retry_for`: seconds during which a request that failed before its first delta is tried
+    again; 0 tries once.
     """
 
-    temperature: float | None = None
     max_tokens: int | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    fallbacks: tuple[str, ...] = ()
     stream: bool = True
     model: str | None = None
     system_prompt: str | None = None
     tags: tuple[str, ...] = ()
     run_id: str | None = None
     retry_for: float = 0.0
-    max_cost: Decimal | None = None
-    max_input_chars: int | None = None
 
 
 @dataclass(slots=True)

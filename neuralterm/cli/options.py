@@ -34,7 +34,7 @@ class DefaultGroup(click.Group):
         return super().parse_args(ctx, args if named else [self.default, *args])
 
 
-class MomentType(click.ParamType):
+class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic only since Click 8.5
     """A date, a date-time, or a span back from now (`90m`, `24h`, `7d`, `2w`), as an aware datetime in UTC."""
 
     name = "when"
@@ -53,7 +53,7 @@ class MomentType(click.ParamType):
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-class DecimalType(click.ParamType):
+class DecimalType(click.ParamType):  # type: ignore[type-arg]  # generic only since Click 8.5
     """An amount of money in USD, exact."""
 
     name = "usd"

@@ -139,7 +139,7 @@ class PriceList:
 
     def highest(self) -> PriceSet:
         """Return, key by key, the highest price that any combination of overrides can give."""
-        return _highest(list(self._possible()))
+        return highest_of(list(self._possible()))
 
     def cost_of(self, usage: TokenUsage, moment: datetime) -> Decimal | None:
         """Return the list price of a usage in USD; None when it can't be told.
@@ -183,6 +183,23 @@ def worst_case(prices: PriceSet, prompt_tokens: int, output_tokens: int) -> Deci
     return EXACT.add(total, prices.request or Decimal(0))
 
 
+def highest_of(sets: list[PriceSet]) -> PriceSet:
+    """Return, key by key, the highest price of several sets; a key that none of them has stays None."""
+
+    def top(name: str) -> Decimal | None:
+        known = [price for prices in sets if (price := getattr(prices, name)) is not None]
+        return max(known, default=None)
+
+    return PriceSet(
+        prompt=top("prompt"),
+        completion=top("completion"),
+        request=top("request"),
+        cache_read=top("cache_read"),
+        cache_write=top("cache_write"),
+        reasoning=top("reasoning"),
+    )
+
+
 def _or(price: Decimal | None, fallback: Decimal) -> Decimal:
     return fallback if price is None else price
 
@@ -197,19 +214,4 @@ def _override(entry: Mapping[str, Any]) -> Override:
         min_prompt_tokens=whole("min_prompt_tokens"),
         utc_start=whole("utc_start"),
         utc_end=whole("utc_end"),
-    )
-
-
-def _highest(sets: list[PriceSet]) -> PriceSet:
-    def top(name: str) -> Decimal | None:
-        known = [price for prices in sets if (price := getattr(prices, name)) is not None]
-        return max(known, default=None)
-
-    return PriceSet(
-        prompt=top("prompt"),
-        completion=top("completion"),
-        request=top("request"),
-        cache_read=top("cache_read"),
-        cache_write=top("cache_write"),
-        reasoning=top("reasoning"),
     )

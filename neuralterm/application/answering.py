@@ -1,0 +1,255 @@
+"""Asks for an answer and brings it home: admission, request, retries, journal, settlement."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from neuralterm.application.cost_tracker import CostTracker
+from neuralterm.application.events import DomainEvent, EventBus, Events
+from neuralterm.application.faults import is_service_fault
+from neuralterm.application.ports import Breaker, ChatClient, Clock, ConversationRepository, TokenCounting
+from neuralterm.application.records import Answer, Call, SendOptions
+from neuralterm.application.retry import delay_before_retry
+from neuralterm.application.settlement import cost_of, error_code, status_of
+from neuralterm.application.spending import CallPlan, Permit, SpendingGate
+from neuralterm.application.turn import Prompt, Turn, pending_answer, request_arguments
+from neuralterm.domain.exceptions import BudgetExceededError, NeuralTermError, StorageError
+from neuralterm.domain.models import Cost, Message, MessageStatus, TokenUsage
+from neuralterm.domain.money import dollars
+
+_BYTES_PER_TOKEN = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answering:
+    """The life of one answer, step by step; the orchestrator calls `begin`, `attempts`, `conclude` in this order."""
+
+    repository: ConversationRepository
+    client: ChatClient
+    bus: EventBus
+    counter: TokenCounting
+    clock: Clock
+    spending: SpendingGate
+    breaker: Breaker | None
+    tracker: CostTracker | None
+
+    def begin(self, prompt: Prompt, temperature: float | None, options: SendOptions) -> Turn:
+        """Pass the spending gate and store question, pending answer and call: all of it or nothing."""
+        message = pending_answer(prompt)
+        with self._transaction():
+            permit = self._admit(prompt, options)
+            self._store_question(prompt, message, options)
+            call = self._open_call(prompt, message, permit, options)
+        turn = Turn(prompt, message, call, permit, options, temperature, started=self.clock.monotonic())
+        if self.tracker is not None and prompt.model is not None:
+            self.tracker.set_model(prompt.model)
+        payload = {
+            "model": prompt.model_id,
+            "message_id": message.id,
+            "prompt_tokens": self._count_prompt(prompt) if self.spending.budgets else None,
+            "max_tokens": permit.output_cap,
+        }
+        self._emit(Events.MESSAGE_STARTED, turn, payload)
+        return turn
+
+    async def attempts(self, turn: Turn) -> AsyncGenerator[str, None]:
+        """Make the request, again while it fails before its first delta and there is time; yield its text."""
+        deadline = self.clock.monotonic() + turn.options.retry_for
+        attempt = 1
+        while True:
+            try:
+                stream = self._stream(turn)
+                async with contextlib.aclosing(stream):
+                    async for text in stream:
+                        yield text
+                return
+            except NeuralTermError as error:
+                seconds_left = deadline - self.clock.monotonic()
+                delay = None if turn.has_text else delay_before_retry(error, attempt, seconds_left)
+                if delay is None:
+                    raise
+                self._give_up_attempt(turn, error)
+                self._emit(Events.REQUEST_RETRIED, turn, {"attempt": attempt, "delay": delay, "error": error})
+            await self.clock.sleep(delay)
+            self._admit_again(turn)
+            attempt += 1
+
+    def conclude(self, turn: Turn, error: BaseException | None) -> Answer:
+        """Store how the answer ended, and say so."""
+        ending = turn.ending(error)
+        about_to_end = error is not None and not isinstance(error, Exception)
+        cost = cost_of(ending, lambda: self._estimate(turn, roughly=about_to_end))
+        answer = turn.finish(status_of(ending), cost, error_code(error), self.clock.monotonic())
+        self._keep(turn, lambda: self._store_answer(turn))
+        payload = {
+            "usage": answer.usage,
+            "cost": cost.usd,
+            "latency_ms": answer.latency_ms,
+            "status": answer.status,
+            "answer": answer,
+        }
+        self._emit(Events.MESSAGE_COMPLETED, turn, payload)
+        return answer
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Any:
+        with self.repository.transaction(), self.spending.transaction():
+            yield
+
+    def _admit(self, prompt: Prompt, options: SendOptions) -> Permit:
+        """Admit by the quick bound of the prompt; only where that costs the user something, by the closest one."""
+        quick = self.counter.upper_bound(prompt.messages)
+        try:
+            permit = self.spending.admit(_plan(prompt, options, quick))
+        except BudgetExceededError:
+            close = self.counter.upper_bound(prompt.messages, prompt.model_id)
+            if close >= quick:
+                raise
+            return self.spending.admit(_plan(prompt, options, close))
+        if not permit.cap_by_budget:
+            return permit
+        close = self.counter.upper_bound(prompt.messages, prompt.model_id)
+        return permit if close >= quick else self.spending.admit(_plan(prompt, options, close))
+
+    def _store_question(self, prompt: Prompt, pending: Message, options: SendOptions) -> None:
+        conversation = self.repository.get_by_id(prompt.conversation_id)
+        assert conversation is not None
+        conversation.model_id = prompt.model_id
+        conversation.tags = tuple(dict.fromkeys((*conversation.tags, *options.tags)))
+        conversation.updated_at = self.clock.now()
+        self.repository.save(conversation)
+        for message in (*prompt.new, pending):
+            self.repository.add_message(message)
+
+    def _open_call(self, prompt: Prompt, message: Message, permit: Permit, options: SendOptions) -> Call:
+        call = Call(
+            requested_model=prompt.model_id,
+            cost=Cost.unsettled(permit.at_most_usd),
+            conversation_id=prompt.conversation_id,
+            message_id=message.id,
+            run_id=options.run_id,
+            tags=options.tags,
+            started_at=self.clock.now(),
+        )
+        self.spending.open_call(call)
+        return call
+
+    async def _stream(self, turn: Turn) -> AsyncGenerator[str, None]:
+        """Make one request and yield its text; the breaker is asked before and told afterwards, never wrapped round."""
+        if self.breaker is not None:
+            self.breaker.check()
+        chunks = self.client.chat_completion_stream(**request_arguments(turn))
+        try:
+            async for chunk in chunks:
+                if chunk["type"] == "final":
+                    turn.final = chunk
+                    continue
+                text = self._take(turn, chunk, chunks)
+                if text:
+                    yield text
+                self._stop_if_exceeded()
+            self._tell_breaker(None)
+        except BaseException as error:
+            turn.final = _snapshot(chunks) or turn.final
+            self._tell_breaker(error)
+            raise
+        finally:
+            close = getattr(chunks, "aclose", None)
+            if close is not None:
+                await close()
+
+    def _take(self, turn: Turn, chunk: Mapping[str, Any], chunks: AsyncIterator[dict[str, Any]]) -> str:
+        text, reasoning = chunk.get("content") or "", chunk.get("reasoning") or ""
+        now = self.clock.monotonic()
+        first = not turn.has_text
+        turn.take(text, reasoning, now)
+        if first:
+            self._note_generation(turn, _snapshot(chunks).get("generation_id"))
+        due = turn.text_to_journal(now)
+        if due:
+            self._keep(turn, lambda: self.repository.append_text(turn.message.id, due))
+        for event, delta in ((Events.REASONING_GENERATED, reasoning), (Events.TOKEN_GENERATED, text)):
+            if delta:
+                self._emit(event, turn, {"delta": delta})
+        return text
+
+    def _note_generation(self, turn: Turn, generation_id: str | None) -> None:
+        if generation_id:
+            self._keep(turn, lambda: self.spending.note_generation(turn.call, generation_id))
+
+    def _stop_if_exceeded(self) -> None:
+        if self.tracker is not None and self.tracker.exceeded:
+            spent = self.tracker.accumulated_cost
+            raise BudgetExceededError(
+                f"the answer was stopped by a budget after about {dollars(spent)}; what came is kept",
+                spent_usd=spent,
+                mid_answer=True,
+            )
+
+    def _tell_breaker(self, error: BaseException | None) -> None:
+        if self.breaker is None:
+            return
+        if error is None:
+            self.breaker.record_success()
+        elif is_service_fault(error):
+            self.breaker.record_failure()
+
+    def _give_up_attempt(self, turn: Turn, error: NeuralTermError) -> None:
+        """Close the ledger row of a request that is going to be made again."""
+        cost = cost_of(turn.ending(error), lambda: self._estimate(turn, roughly=True))
+        turn.finish_call(MessageStatus.FAILED, cost, error_code(error), self.clock.monotonic())
+        self._keep(turn, lambda: self.spending.settle_call(turn.call))
+
+    def _admit_again(self, turn: Turn) -> None:
+        with self._transaction():
+            turn.permit = self._admit(turn.prompt, turn.options)
+            turn.call = self._open_call(turn.prompt, turn.message, turn.permit, turn.options)
+        turn.final = {}
+
+    def _store_answer(self, turn: Turn) -> None:
+        with self._transaction():
+            self.repository.finish_message(turn.message)
+            self.spending.settle_call(turn.call)
+
+    def _keep(self, turn: Turn, write: Callable[[], None]) -> None:
+        """Write; a storage that fails now must not take away what was delivered, nor make anyone buy it again."""
+        try:
+            write()
+        except StorageError as error:
+            self._emit(Events.STORAGE_FAILED, turn, {"error": error})
+
+    def _estimate(self, turn: Turn, *, roughly: bool) -> TokenUsage:
+        """Count locally what the service did not report; `roughly` where the process is about to end."""
+        text = turn.content + (turn.reasoning or "")
+        if roughly:
+            prompt = self.counter.upper_bound(turn.prompt.messages) // _BYTES_PER_TOKEN
+            output = len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN
+        else:
+            prompt = self._count_prompt(turn.prompt)
+            output = self.counter.count_tokens(text, turn.prompt.model_id)
+        return TokenUsage(prompt, output, prompt + output)
+
+    def _count_prompt(self, prompt: Prompt) -> int:
+        return self.counter.count_messages(prompt.messages, prompt.model_id)
+
+    def _emit(self, event_type: str, turn: Turn, payload: dict[str, Any]) -> None:
+        self.bus.emit(DomainEvent(event_type, turn.prompt.conversation_id, payload))
+
+
+def _plan(prompt: Prompt, options: SendOptions, prompt_bound: int) -> CallPlan:
+    return CallPlan(
+        model_ids=(prompt.model_id, *options.fallbacks),
+        models=(prompt.model, *prompt.fallbacks),
+        prompt_bound=prompt_bound,
+        wanted_output_tokens=options.max_tokens,
+        extra=options.extra,
+    )
+
+
+def _snapshot(chunks: AsyncIterator[dict[str, Any]]) -> Mapping[str, Any]:
+    """Return what a stream knows so far, if it is one that tells."""
+    snapshot = getattr(chunks, "snapshot", None)
+    return snapshot() if snapshot is not None else {}

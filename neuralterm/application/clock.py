@@ -1,0 +1,26 @@
+"""The system's time."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+from neuralterm.domain.models import utc_now
+
+
+class SystemClock:
+    """Tells the time of this machine."""
+
+    def now(self) -> datetime:
+        """Return the wall-clock time, in UTC."""
+        return utc_now()
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        import anyio
+
+        await anyio.sleep(seconds)

@@ -1,0 +1,91 @@
+"""How an answer ended and what it cost: decided here, once, from what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from neuralterm.domain.catalogue import OpenRouterModel
+from neuralterm.domain.exceptions import (
+    BudgetExceededError,
+    CircuitOpenError,
+    NeuralTermError,
+    OpenRouterAPIError,
+    ServiceUnreachableError,
+)
+from neuralterm.domain.models import Cost, CostSource, MessageStatus, TokenUsage
+
+TRUNCATING = ("length", "content_filter")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What is known of an answer when it has ended.
+
+    `error` is None when the stream came to its proper end. `has_text` counts reasoning too. `at_most_usd` is the bound the
+    call was admitted with.
+    """
+
+    error: BaseException | None
+    has_text: bool
+    finish_reason: str | None
+    usage: TokenUsage | None
+    model: OpenRouterModel | None
+    at_most_usd: Decimal | None
+    started_at: datetime
+    cap_by_budget: bool = False
+
+
+def status_of(ending: Ending) -> MessageStatus:
+    """Return how far the answer got."""
+    error = ending.error
+    if error is None:
+        if ending.finish_reason == "length" and ending.cap_by_budget:
+            return MessageStatus.STOPPED
+        return MessageStatus.TRUNCATED if ending.finish_reason in TRUNCATING else MessageStatus.COMPLETE
+    if isinstance(error, BudgetExceededError):
+        return MessageStatus.STOPPED
+    if not isinstance(error, Exception):
+        return MessageStatus.INTERRUPTED
+    return MessageStatus.CUT if ending.has_text else MessageStatus.FAILED
+
+
+def cost_of(ending: Ending, estimate: Callable[[], TokenUsage]) -> Cost:
+    """Return what the answer cost and how that is known; `estimate` counts tokens locally and is called only if needed.
+
+    A request that the service answered with an error status is not charged (and neither is one that could not be sent);
+    everything else that has no amount yet may have been.
+    """
+    usage = ending.usage
+    if usage is not None and usage.cost is not None:
+        return Cost(usage.cost, CostSource.BILLED, usage.cost, usage.upstream_cost)
+    if not ending.has_text and is_free_failure(ending.error):
+        return Cost(Decimal(0), CostSource.COMPUTED, Decimal(0))
+    prices = ending.model.prices if ending.model is not None else None
+    if prices is not None and usage is not None:
+        computed = prices.cost_of(usage, ending.started_at)
+        if computed is not None:
+            return Cost(computed, CostSource.COMPUTED, computed)
+    if prices is not None and not prices.varies and (ending.has_text or ending.error is None):
+        estimated = prices.cost_of(estimate(), ending.started_at)
+        if estimated is not None:
+            return Cost(estimated, CostSource.ESTIMATED, ending.at_most_usd)
+    return Cost.unsettled(ending.at_most_usd)
+
+
+def is_free_failure(error: BaseException | None) -> bool:
+    """Say whether a request that ended so, before any text, certainly cost nothing."""
+    if isinstance(error, ServiceUnreachableError):
+        return not error.request_sent
+    if isinstance(error, CircuitOpenError):
+        return True
+    return isinstance(error, OpenRouterAPIError) and error.status_code is not None
+
+
+def error_code(error: BaseException | None) -> str | None:
+    """Return the stable code that the ledger keeps of a failure."""
+    if error is None:
+        return None
+    return error.code if isinstance(error, NeuralTermError) else type(error).__name__

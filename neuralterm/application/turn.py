@@ -1,0 +1,190 @@
+"""One answer while it comes in: its text, its journal, its record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from neuralterm.application.records import Answer, Call, SendOptions
+from neuralterm.application.settlement import Ending
+from neuralterm.application.spending import Permit
+from neuralterm.domain.catalogue import OpenRouterModel
+from neuralterm.domain.models import Cost, Message, MessageRole, MessageStatus
+
+# Text is written to the journal at most this long after it came, so that little is lost when the process is killed.
+JOURNAL_INTERVAL_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What is about to be sent: `messages` is what the model sees, `new` is what the conversation gains."""
+
+    conversation_id: UUID
+    model_id: str
+    model: OpenRouterModel | None
+    messages: list[Message]
+    new: list[Message]
+    fallbacks: tuple[OpenRouterModel | None, ...] = ()
+    dropped: int = 0
+
+    def wire_messages(self) -> list[dict[str, Any]]:
+        """Return the messages as the service takes them."""
+        return [{"role": message.role.value, "content": message.content} for message in self.messages]
+
+
+@dataclass(slots=True)
+class Turn:
+    """The answer to a prompt, from the moment it is asked for."""
+
+    prompt: Prompt
+    message: Message
+    call: Call
+    permit: Permit
+    options: SendOptions
+    temperature: float | None
+    started: float
+    texts: list[str] = field(default_factory=list)
+    reasonings: list[str] = field(default_factory=list)
+    final: Mapping[str, Any] = field(default_factory=dict)
+    first_token_ms: int | None = None
+    _unwritten: list[str] = field(default_factory=list)
+    _written_at: float | None = None
+
+    @property
+    def content(self) -> str:
+        """The text so far."""
+        return "".join(self.texts)
+
+    @property
+    def reasoning(self) -> str | None:
+        """The reasoning so far."""
+        return "".join(self.reasonings) or None
+
+    @property
+    def has_text(self) -> bool:
+        """True once anything was delivered, reasoning included."""
+        return bool(self.texts or self.reasonings)
+
+    def take(self, text: str, reasoning: str, now: float) -> None:
+        """Add what one delta brought."""
+        if self.first_token_ms is None and (text or reasoning):
+            self.first_token_ms = round((now - self.started) * 1000)
+        if text:
+            self.texts.append(text)
+            self._unwritten.append(text)
+        if reasoning:
+            self.reasonings.append(reasoning)
+
+    def text_to_journal(self, now: float) -> str:
+        """Return the text that is due to be written down; empty while it is not."""
+        due = self._written_at is None or now - self._written_at >= JOURNAL_INTERVAL_S
+        if not due or not self._unwritten:
+            return ""
+        text = "".join(self._unwritten)
+        self._unwritten.clear()
+        self._written_at = now
+        return text
+
+    def ending(self, error: BaseException | None) -> Ending:
+        """Return what is known of the end."""
+        return Ending(
+            error=error,
+            has_text=self.has_text,
+            finish_reason=self.final.get("finish_reason"),
+            usage=self.final.get("usage"),
+            model=self.prompt.model,
+            at_most_usd=self.call.cost.at_most_usd,
+            started_at=self.call.started_at,
+            cap_by_budget=self.permit.cap_by_budget,
+        )
+
+    def finish_call(self, status: MessageStatus, cost: Cost, error_code: str | None, now: float) -> None:
+        """Bring the call of this request into its final state."""
+        self.call.status = status
+        self.call.cost = cost
+        self.call.error_code = error_code
+        self.call.latency_ms = round((now - self.started) * 1000)
+        self.call.first_token_ms = self.first_token_ms
+        self.call.usage = self.final.get("usage")
+        self.call.model = self.final.get("model")
+        self.call.provider = self.final.get("provider")
+        self.call.finish_reason = self.final.get("finish_reason")
+        self.call.generation_id = self.final.get("generation_id") or self.call.generation_id
+
+    def finish(self, status: MessageStatus, cost: Cost, error_code: str | None, now: float) -> Answer:
+        """Bring message and call into their final state and return the record of the answer."""
+        self.finish_call(status, cost, error_code, now)
+        self.message.content = self.content
+        self.message.reasoning = self.reasoning
+        self.message.status = status
+        self.message.token_usage = self.call.usage
+        self.message.cost = cost.usd
+        self.message.cost_source = cost.source
+        self.message.latency_ms = self.call.latency_ms
+        self.message.finish_reason = self.call.finish_reason
+        self.message.model_id = self.call.model or self.prompt.model_id
+        return self._answer(status, cost)
+
+    def _answer(self, status: MessageStatus, cost: Cost) -> Answer:
+        return Answer(
+            message_id=self.message.id,
+            conversation_id=self.prompt.conversation_id,
+            requested_model=self.call.requested_model,
+            model=self.call.model or self.call.requested_model,
+            content=self.message.content,
+            status=status,
+            cost=cost,
+            created_at=self.message.created_at,
+            reasoning=self.message.reasoning,
+            refusal=self.final.get("refusal"),
+            run_id=self.call.run_id,
+            generation_id=self.call.generation_id,
+            provider=self.call.provider,
+            finish_reason=self.message.finish_reason,
+            usage=self.call.usage,
+            latency_ms=self.message.latency_ms,
+            first_token_ms=self.first_token_ms,
+            tags=self.call.tags,
+        )
+
+
+def pending_answer(prompt: Prompt) -> Message:
+    """Return the message that will hold the answer."""
+    return Message(
+        conversation_id=prompt.conversation_id,
+        role=MessageRole.ASSISTANT,
+        model_id=prompt.model_id,
+        status=MessageStatus.PENDING,
+    )
+
+
+def request_arguments(turn: Turn) -> dict[str, Any]:
+    """Return the arguments for the chat client; those beyond the common four only where they are set."""
+    model, cap = turn.prompt.model, turn.permit.output_cap
+    extra = dict(turn.options.extra)
+    if turn.options.fallbacks:
+        extra["models"] = [turn.prompt.model_id, *turn.options.fallbacks]
+    if turn.permit.max_price_per_million is not None:
+        provider = extra.get("provider") or {}
+        extra["provider"] = {**provider, "max_price": dict(turn.permit.max_price_per_million)}
+    arguments: dict[str, Any] = {
+        "messages": turn.prompt.wire_messages(),
+        "model": turn.prompt.model_id,
+        "temperature": turn.temperature,
+    }
+    if cap is not None and model is not None and _takes_only_completion_cap(model):
+        extra["max_completion_tokens"] = cap
+    elif cap is not None:
+        arguments["max_tokens"] = cap
+    if extra:
+        arguments["extra"] = extra
+    if not turn.options.stream:
+        arguments["stream"] = False
+    return arguments
+
+
+def _takes_only_completion_cap(model: OpenRouterModel) -> bool:
+    names = model.supported_parameters
+    return "max_completion_tokens" in names and "max_tokens" not in names

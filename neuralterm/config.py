@@ -1,0 +1,272 @@
+"""Settings: flags, then environment, then project file, then user file, then defaults. The only reader of `os.environ`.
+
+The project file (`.neuralterm.toml`, nearest above the working directory) comes with a cloned repository and is not
+trusted: it may choose model, tags and template folder and tighten budgets, nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL, Budget, Window
+from neuralterm.domain.exceptions import ConfigurationError
+from neuralterm.domain.models import DEFAULT_MODEL
+
+DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
+PROJECT_FILE = ".neuralterm.toml"
+USER_FILE = "config.toml"
+
+_WINDOWS = {window.value: window for window in Window if window is not Window.CALL}
+_USER_KEYS = frozenset(
+    {"allow_insecure_http", "base_url", "budgets", "idle_timeout", "key_command", "max_cost", "model", "retry_for"}
+    | {"tags", "templates", "timeout", "warning_level"}
+)
+_PROJECT_KEYS = frozenset({"model", "tags", "templates", "max_cost", "budgets"})
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What the command line says; None or False where it says nothing."""
+
+    config: Path | None = None
+    sandbox: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    debug: bool = False
+    no_color: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set. Amounts in USD, times in seconds; `max_cost` is the ceiling of one invocation."""
+
+    data_dir: Path
+    api_key: str | None = field(default=None, repr=False)
+    key_command: str | None = field(default=None, repr=False)
+    base_url: str = DEFAULT_BASE_URL
+    model: str = DEFAULT_MODEL
+    max_cost: Decimal | None = None
+    budgets: tuple[Budget, ...] = ()
+    warning_level: Decimal = DEFAULT_WARNING_LEVEL
+    tags: tuple[str, ...] = ()
+    run_id: str | None = None
+    templates: Path | None = None
+    timeout: float | None = None
+    idle_timeout: float = 120.0
+    retry_for: float = 10.0
+    color: bool = True
+    sandbox: bool = False
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def database(self) -> Path:
+        """Where conversations and ledger are; the sandbox keeps its own."""
+        return (self.data_dir / "sandbox" if self.sandbox else self.data_dir) / "neuralterm.db"
+
+
+def load_settings(
+    flags: Flags | None = None, environ: Mapping[str, str] | None = None, directory: Path | None = None
+) -> Settings:
+    """Put the settings together.
+
+    Raises:
+        ConfigurationError: a file can't be read or holds what it must not, or a value makes no sense.
+    """
+    flags = flags or Flags()
+    env = os.environ if environ is None else environ
+    user_path = _user_file(flags, env)
+    user = _read(user_path, must_exist=flags.config is not None) if user_path else {}
+    _refuse_unknown(user, user_path)
+    project_path = _project_file(directory or Path.cwd())
+    project = _read(project_path, must_exist=True) if project_path else {}
+    ignored = sorted(set(project) - _PROJECT_KEYS)
+    source = _Source(env, {key: value for key, value in project.items() if key in _PROJECT_KEYS}, user)
+    return Settings(
+        data_dir=_data_dir(env),
+        api_key=(env.get("OPENROUTER_API_KEY") or env.get("OPENROUTER_KEY") or "").strip() or None,
+        key_command=_text(user, "key_command"),
+        base_url=_base_url(env, user),
+        model=env.get("NEURALTERM_MODEL") or _text(source.project, "model") or _text(user, "model") or DEFAULT_MODEL,
+        max_cost=source.max_cost(),
+        budgets=source.budgets(),
+        warning_level=source.warning_level(),
+        tags=source.tags(),
+        run_id=env.get("NEURALTERM_RUN_ID") or None,
+        templates=source.templates(project_path, user_path),
+        timeout=_seconds(user, "timeout"),
+        idle_timeout=_seconds(user, "idle_timeout") or 120.0,
+        retry_for=10.0 if (retry := _seconds(user, "retry_for", allow_zero=True)) is None else retry,
+        color=not (flags.no_color or env.get("NO_COLOR") or env.get("TERM") == "dumb"),
+        sandbox=flags.sandbox or env.get("NEURALTERM_SANDBOX", "") not in ("", "0"),
+        warnings=tuple(f"{project_path}: {key!r} is ignored: a project file can't set it" for key in ignored),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The three places that money and tags come from."""
+
+    env: Mapping[str, str]
+    project: Mapping[str, Any]
+    user: Mapping[str, Any]
+
+    def max_cost(self) -> Decimal | None:
+        if value := self.env.get("NEURALTERM_MAX_COST"):
+            return _amount(value, "NEURALTERM_MAX_COST")
+        return _tightest(_amount_in(self.user, "max_cost"), _amount_in(self.project, "max_cost"))
+
+    def budgets(self) -> tuple[Budget, ...]:
+        level = self.warning_level()
+        found = []
+        for name, window in _WINDOWS.items():
+            variable = f"NEURALTERM_BUDGET_{name.upper()}"
+            own = _amount(value, variable) if (value := self.env.get(variable)) else None
+            if own is None:
+                own = _amount_in(_table(self.user, "budgets"), name)
+            limit = _tightest(own, _amount_in(_table(self.project, "budgets"), name))
+            if limit is not None:
+                found.append(Budget(f"{name} budget", limit, window, level))
+        return tuple(found)
+
+    def warning_level(self) -> Decimal:
+        level = _amount_in(self.user, "warning_level")
+        if level is None:
+            return DEFAULT_WARNING_LEVEL
+        if not 0 < level <= 1:
+            raise ConfigurationError(f"warning_level is {level}, it must be above 0 and at most 1")
+        return level
+
+    def tags(self) -> tuple[str, ...]:
+        listed = [tag.strip() for tag in self.env.get("NEURALTERM_TAGS", "").split(",")]
+        for table in (self.project, self.user):
+            tags = table.get("tags", [])
+            if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+                raise ConfigurationError('tags must be a list of texts, like ["ci", "docs"]')
+            listed += tags
+        return tuple(dict.fromkeys(tag for tag in listed if tag))
+
+    def templates(self, project_path: Path | None, user_path: Path | None) -> Path | None:
+        for table, path in ((self.project, project_path), (self.user, user_path)):
+            if path is not None and (folder := _text(table, "templates")):
+                return path.parent / Path(folder).expanduser()
+        return None
+
+
+def _user_file(flags: Flags, env: Mapping[str, str]) -> Path | None:
+    if flags.config is not None:
+        return flags.config
+    if named := env.get("NEURALTERM_CONFIG"):
+        return Path(named)
+    from platformdirs import user_config_path
+
+    return user_config_path("neuralterm") / USER_FILE
+
+
+def _project_file(directory: Path) -> Path | None:
+    for folder in (directory, *directory.parents):
+        candidate = folder / PROJECT_FILE
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def _data_dir(env: Mapping[str, str]) -> Path:
+    if named := env.get("NEURALTERM_DATA_DIR"):
+        return Path(named).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("neuralterm")
+
+
+def _read(path: Path, *, must_exist: bool) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+    except FileNotFoundError as error:
+        if must_exist:
+            raise ConfigurationError(f"the configuration file {path} does not exist") from error
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigurationError(f"the configuration file {path} can't be read: {reason}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"the configuration file {path} is not valid TOML: {error}") from error
+
+
+def _refuse_unknown(table: Mapping[str, Any], path: Path | None) -> None:
+    """A misspelt budget that is silently ignored would be money lost."""
+    unknown = sorted(set(table) - _USER_KEYS)
+    if unknown:
+        raise ConfigurationError(
+            f"{path}: unknown setting {unknown[0]!r}", hint=f"known settings: {', '.join(sorted(_USER_KEYS))}"
+        )
+
+
+def _table(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = table.get(key, {})
+    if not isinstance(value, Mapping) or set(value) - set(_WINDOWS):
+        raise ConfigurationError(f"[{key}] takes amounts in USD for {', '.join(_WINDOWS)}")
+    return value
+
+
+def _text(table: Mapping[str, Any], key: str) -> str | None:
+    value = table.get(key)
+    if value is not None and not isinstance(value, str):
+        raise ConfigurationError(f"{key} must be a text")
+    return value or None
+
+
+def _seconds(table: Mapping[str, Any], key: str, *, allow_zero: bool = False) -> float | None:
+    value = table.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)) or value < 0 or (value == 0 and not allow_zero):
+        raise ConfigurationError(f"{key} must be a number of seconds above 0")
+    return float(value)
+
+
+def _amount_in(table: Mapping[str, Any], key: str) -> Decimal | None:
+    return None if table.get(key) is None else _amount(table[key], key)
+
+
+def _amount(value: object, name: str) -> Decimal:
+    try:
+        amount = Decimal(str(value).strip().removeprefix("$"))
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0 or isinstance(value, bool):
+        raise ConfigurationError(f"{name} is {str(value)!r}, which is not an amount in USD")
+    return amount
+
+
+def _tightest(*limits: Decimal | None) -> Decimal | None:
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _base_url(env: Mapping[str, str], user: Mapping[str, Any]) -> str:
+    from urllib.parse import urlsplit
+
+    url = (env.get("OPENROUTER_BASE_URL") or _text(user, "base_url") or DEFAULT_BASE_URL).strip().rstrip("/")
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        parts, host = urlsplit(""), ""
+    if parts.scheme not in ("http", "https") or not host:
+        raise ConfigurationError(f"the base URL {url!r} is not an http(s) address")
+    if parts.scheme == "http" and not _is_loopback(host) and user.get("allow_insecure_http") is not True:
+        raise ConfigurationError(
+            f"the base URL {url!r} would send the key over plain http",
+            hint="use https, or set allow_insecure_http = true in the user's config file",
+        )
+    return url
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or host == "::1" or host.startswith("127.") or host.endswith(".localhost")
