@@ -116,9 +116,9 @@ class _Source:
     user: Mapping[str, Any]
 
     def max_cost(self) -> Decimal | None:
-        if value := self.env.get("NEURALTERM_MAX_COST"):
-            return _amount(value, "NEURALTERM_MAX_COST")
-        return _tightest(_amount_in(self.user, "max_cost"), _amount_in(self.project, "max_cost"))
+        value = self.env.get("NEURALTERM_MAX_COST")
+        own = _amount(value, "NEURALTERM_MAX_COST") if value else _amount_in(self.user, "max_cost")
+        return _tightest(own, _amount_in(self.project, "max_cost"))
 
     def budgets(self) -> tuple[Budget, ...]:
         level = self.warning_level()
@@ -269,4 +269,9 @@ def _base_url(env: Mapping[str, str], user: Mapping[str, Any]) -> str:
 
 
 def _is_loopback(host: str) -> bool:
-    return host == "localhost" or host == "::1" or host.startswith("127.") or host.endswith(".localhost")
+    from ipaddress import ip_address
+
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from neuralterm.application.ports import Clock, Ledger
-from neuralterm.application.records import Call
+from neuralterm.application.records import Call, CallFilter
 from neuralterm.domain.budget import Admission, Budget, Window, fit_output_cap
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import BudgetExceededError
@@ -68,6 +69,17 @@ class Permit:
     max_price_per_million: Mapping[str, str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class BudgetStatus:
+    """A budget with what is spent for sure, reserved for what is not known yet, and left, in USD."""
+
+    budget: Budget
+    spent_usd: Decimal
+    reserved_usd: Decimal
+    remaining_usd: Decimal
+    resets_at: datetime | None
+
+
 class SpendingGate:
     """Compares the worst case of a request with every budget, and writes each request to the ledger.
 
@@ -97,6 +109,21 @@ class SpendingGate:
         """Return the budget with the least left, and what of it is committed; None without budgets."""
         states = [(budget, self.committed(budget)) for budget in self.budgets]
         return min(states, key=lambda state: state[0].limit_usd - state[1], default=None)
+
+    def statuses(self) -> list[BudgetStatus]:
+        """Return the state of every budget that outlives this invocation."""
+        now = self._clock.now()
+        return [self._status(budget, now) for budget in self.budgets if budget.window is not Window.CALL]
+
+    def _status(self, budget: Budget, now: datetime) -> BudgetStatus:
+        committed = self.committed(budget)
+        reserved = Decimal(0)
+        if self._ledger is not None:
+            totals = self._ledger.totals(CallFilter(since=budget.window.start(now)), None)
+            known = sum((usd for row in totals for usd in row.by_source.values()), start=Decimal(0))
+            reserved = max(EXACT.subtract(committed, known), Decimal(0))
+        remaining = max(EXACT.subtract(budget.limit_usd, committed), Decimal(0))
+        return BudgetStatus(budget, EXACT.subtract(committed, reserved), reserved, remaining, budget.window.end(now))
 
     def admit(self, plan: CallPlan) -> Permit:
         """Return what the request may do; call it inside `transaction()`, together with `open_call`.

@@ -1,0 +1,115 @@
+"""How an invocation ends: every exception becomes one sentence, and an exit code."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from neuralterm.cli.exit_codes import ExitCode, exit_code_of
+from neuralterm.domain.exceptions import ConfigurationError, NeuralTermError
+
+if TYPE_CHECKING:
+    from neuralterm.container import Container
+
+
+class Outcome:
+    """Context manager around one invocation. SIGTERM ends it as Ctrl-C does, with a code of its own."""
+
+    def __init__(self, container: Container) -> None:
+        self.exit_code: int = ExitCode.OK
+        self._container = container
+        self._terminated = False
+        self._previous_handler: Any = None
+
+    def returned(self, value: object) -> None:
+        """Take the exit code that a command returned."""
+        if isinstance(value, int):
+            self.exit_code = int(value)
+
+    def __enter__(self) -> Outcome:
+        if threading.current_thread() is threading.main_thread():
+            self._previous_handler = signal.signal(signal.SIGTERM, self._terminate)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        if self._previous_handler is not None:
+            signal.signal(signal.SIGTERM, self._previous_handler)
+        try:
+            if error is not None:
+                self.exit_code = self._explain(error)
+        except BrokenPipeError:
+            self.exit_code = _broken_pipe()
+        finally:
+            self._container.close()
+        return True
+
+    def _terminate(self, signum: int, frame: FrameType | None) -> None:
+        self._terminated = True
+        signal.raise_signal(signal.SIGINT)
+
+    def _explain(self, error: BaseException) -> int:
+        if isinstance(error, click.exceptions.Exit):
+            return error.exit_code
+        if isinstance(error, (KeyboardInterrupt, click.Abort)):
+            return ExitCode.SIGTERM if self._terminated else ExitCode.SIGINT
+        if isinstance(error, BrokenPipeError):
+            return _broken_pipe()
+        if isinstance(error, click.ClickException):
+            return self._usage_error(error)
+        if isinstance(error, NeuralTermError):
+            return self._report(error, exit_code_of(error))
+        if isinstance(error, SystemExit):
+            return error.code if isinstance(error.code, int) else ExitCode.FAULT
+        return self._fault(error)
+
+    def _usage_error(self, error: click.ClickException) -> int:
+        hint = None
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            hint = f"`{error.ctx.command_path} --help` shows how"
+        return self._report(NeuralTermError(error.format_message(), "USAGE", hint=hint), ExitCode.USAGE)
+
+    def _fault(self, error: BaseException) -> int:
+        if self._container.flags.debug:
+            import traceback
+
+            self._container.plain_console.machine_error("".join(traceback.format_exception(error)).rstrip())
+        fault = NeuralTermError(
+            f"unexpected fault: {type(error).__name__}: {error}", "FAULT", hint="`neuralterm --debug ...` shows where"
+        )
+        return self._report(fault, ExitCode.FAULT)
+
+    def _report(self, error: NeuralTermError, code: ExitCode) -> int:
+        console = self._console()
+        console.error(error.message, error.hint)
+        if self._container.machine_errors:
+            from neuralterm.components import machine
+
+            answer = self._container.last_answer
+            document = machine.error_document(
+                error,
+                exit_code=code,
+                conversation_id=answer.conversation_id if answer else None,
+                cost_usd=answer.cost.usd if answer else None,
+            )
+            console.machine_error(machine.dumps(document, one_line=True))
+        return code
+
+    def _console(self) -> Any:
+        """Return the console, also when the settings it depends on are what went wrong."""
+        try:
+            return self._container.console
+        except ConfigurationError:
+            return self._container.plain_console
+
+
+def _broken_pipe() -> int:
+    from neuralterm.cli.root import silence_stdout
+
+    silence_stdout()
+    return ExitCode.SIGPIPE

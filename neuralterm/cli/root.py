@@ -1,0 +1,88 @@
+"""The group of all commands: finds them lazily, and turns whatever they raise into words and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from neuralterm import __version__
+from neuralterm.config import Flags
+from neuralterm.container import Container
+
+_COMMANDS = {
+    "send": "One prompt in, one answer out.",
+    "chat": "A conversation at the terminal, or one turn per line of a pipe.",
+    "models": "What models there are and what they cost.",
+    "cost": "Where the money went.",
+    "history": "Everything said.",
+}
+
+
+class Root(click.Group):
+    """Knows the commands by name and imports only the one that is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the help page."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Import the command's module."""
+        if name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"neuralterm.cli.commands.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def main(self, args: Sequence[str] | None = None, *names: Any, **extra: Any) -> Any:
+        """Run one invocation; the process ends with the exit code of the contract."""
+        from neuralterm.cli.outcome import Outcome
+
+        standalone = extra.pop("standalone_mode", True)
+        container = extra.setdefault("obj", None) or Container()
+        extra["obj"] = container
+        outcome = Outcome(container)
+        with outcome:
+            outcome.returned(super().main(args, *names, standalone_mode=False, **extra))
+        if standalone:
+            sys.exit(outcome.exit_code)
+        return outcome.exit_code
+
+
+@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="neuralterm")
+@click.option("--config", type=click.Path(path_type=Path), help="Read settings from this file.")
+@click.option("--sandbox", is_flag=True, help="Answer from a built-in server: no key, no network, no money.")
+@click.option("-q", "--quiet", is_flag=True, help="Leave only errors on stderr.")
+@click.option("-v", "--verbose", is_flag=True, help="Log what happens to stderr.")
+@click.option("--debug", is_flag=True, help="Log everything, and show tracebacks.")
+@click.option("--no-color", is_flag=True, help="No colours, also on a terminal.")
+@click.pass_obj
+def cli(container: Container, /, **flags: Any) -> None:
+    """A command-line LLM client for scripts and people.
+
+    Only the answer goes to stdout. Budgets hold, answers are kept, exit codes tell what happened.
+    """
+    container.flags = Flags(**flags)
+    if container.flags.verbose or container.flags.debug:
+        import logging
+
+        logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+        logging.getLogger("neuralterm").setLevel(logging.DEBUG if container.flags.debug else logging.INFO)
+
+
+def silence_stdout() -> None:
+    """Point stdout at nothing, so that the interpreter's last flush can't fail on a closed pipe."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError, AttributeError):
+        return

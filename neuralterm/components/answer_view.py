@@ -1,0 +1,124 @@
+"""The answer as it comes: plain text, one JSON object, or one JSON object per event."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Protocol
+from uuid import UUID
+
+from neuralterm.application.events import DomainEvent, EventObserver, Events
+from neuralterm.application.records import Answer
+from neuralterm.components import machine
+from neuralterm.components.console import Console
+from neuralterm.domain.models import MessageStatus
+
+
+class AnswerView(Protocol):
+    """Shows one answer. `delta` for each piece of it; `close` once when it has ended, complete or not."""
+
+    def delta(self, text: str) -> None:
+        """Show a piece."""
+
+    def close(self, answer: Answer | None) -> None:
+        """Show what is due at the end; None when nothing was asked for."""
+
+
+class TextView:
+    """Writes the pieces as they come, or all at the end with `at_once`, or only the first code block with `extract`."""
+
+    def __init__(self, console: Console, *, at_once: bool = False, extract: bool = False) -> None:
+        self._console = console
+        self._hold = at_once or extract
+        self._extract = extract
+
+    def delta(self, text: str) -> None:
+        """Write a piece."""
+        if not self._hold:
+            self._console.write_answer(text)
+
+    def close(self, answer: Answer | None) -> None:
+        """End the answer's last line."""
+        if self._hold and answer is not None:
+            self._console.write_answer(first_code_block(answer.content) if self._extract else answer.content)
+        self._console.end_answer()
+
+
+class JsonView:
+    """Prints one object when the answer has ended, unless nothing of it was delivered."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def delta(self, text: str) -> None:
+        """Wait for the end."""
+
+    def close(self, answer: Answer | None) -> None:
+        """Print the object."""
+        if answer is not None and answer.status is not MessageStatus.FAILED:
+            self._console.print(machine.dumps(machine.answer_document(answer)))
+
+
+class NdjsonView(EventObserver):
+    """Prints one line per event. Events are collected by observing, and written where failing to write may stop us."""
+
+    TYPES = (
+        Events.MESSAGE_STARTED,
+        Events.TOKEN_GENERATED,
+        Events.BUDGET_THRESHOLD,
+        Events.BUDGET_EXCEEDED,
+        Events.CONTEXT_TRUNCATED,
+        Events.MESSAGE_COMPLETED,
+    )
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._lines: list[str] = []
+
+    def on_event(self, event: DomainEvent) -> None:
+        """Collect an event."""
+        payload = event.payload or {}
+        if event.event_type == Events.MESSAGE_COMPLETED:
+            body = machine.answer_document(payload["answer"])
+        else:
+            body = {"conversation_id": event.conversation_id, **payload}
+        self._lines.append(machine.event_line(event.event_type, {key: _plain(value) for key, value in body.items()}))
+
+    def delta(self, text: str) -> None:
+        """Write what was collected."""
+        self._flush()
+
+    def close(self, answer: Answer | None) -> None:
+        """Write what was collected."""
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._lines:
+            text = "\n".join(self._lines)
+            self._lines.clear()
+            self._console.print(text)
+
+
+def first_code_block(text: str) -> str:
+    """Return the inside of the first fenced code block of a Markdown text; the whole text if there is none."""
+    lines = text.splitlines()
+    for start, line in enumerate(lines):
+        fence = line.strip()
+        if not fence.startswith(("```", "~~~")):
+            continue
+        mark = fence[:3]
+        inside = []
+        for inner in lines[start + 1 :]:
+            if inner.strip().startswith(mark):
+                break
+            inside.append(inner)
+        return "\n".join(inside)
+    return text
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return machine.money(value)
+    if isinstance(value, Enum):
+        return value.value
+    return str(value) if isinstance(value, UUID) else value

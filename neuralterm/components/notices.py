@@ -1,0 +1,63 @@
+"""What happens beside the answer, as lines on stderr."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from neuralterm.application.events import DomainEvent, EventObserver, Events
+from neuralterm.components.console import Console, one_line
+from neuralterm.domain.money import dollars
+
+
+class Notices(EventObserver):
+    """Writes budget events, retries, truncations and storage failures; reasoning dim, and only on a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.show_reasoning = True
+
+    def on_event(self, event: DomainEvent) -> None:
+        """Write the line for an event."""
+        payload = event.payload or {}
+        if event.event_type == Events.REASONING_GENERATED:
+            if self.show_reasoning:
+                self._console.aside(payload["delta"])
+            return
+        line = _LINES[event.event_type](payload)
+        self._console.note(line, fg="yellow")
+
+
+def _threshold(payload: dict[str, Any]) -> str:
+    return f"budget: {payload['percent']}% of {_limit(payload)} used ({dollars(payload['spent_usd'])})"
+
+
+def _exceeded(payload: dict[str, Any]) -> str:
+    return f"budget: the answer was stopped at {dollars(payload['spent_usd'])} of {_limit(payload)}"
+
+
+def _limit(payload: dict[str, Any]) -> str:
+    limit: Decimal = payload["limit_usd"]
+    return dollars(limit)
+
+
+def _truncated(payload: dict[str, Any]) -> str:
+    return f"context: {payload['dropped']} earlier messages were left out to fit the model's window"
+
+
+def _retried(payload: dict[str, Any]) -> str:
+    return f"retry: {one_line(payload['error'].message)}; trying again in {payload['delay']:.1f} s"
+
+
+def _storage(payload: dict[str, Any]) -> str:
+    error = payload["error"]
+    return f"warning: the local history could not be written: {one_line(error.message)}"
+
+
+_LINES = {
+    Events.BUDGET_THRESHOLD: _threshold,
+    Events.BUDGET_EXCEEDED: _exceeded,
+    Events.CONTEXT_TRUNCATED: _truncated,
+    Events.REQUEST_RETRIED: _retried,
+    Events.STORAGE_FAILED: _storage,
+}

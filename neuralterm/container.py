@@ -1,0 +1,280 @@
+"""The one place that builds things, each on first use."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from neuralterm.config import Flags, Settings, load_settings
+
+if TYPE_CHECKING:
+    from neuralterm.application.catalogue import Catalogue
+    from neuralterm.application.clock import SystemClock
+    from neuralterm.application.cost_tracker import CostTracker
+    from neuralterm.application.events import EventBus
+    from neuralterm.application.orchestrator import ChatOrchestrator
+    from neuralterm.application.records import Answer
+    from neuralterm.application.spending import SpendingGate
+    from neuralterm.application.state import SessionState
+    from neuralterm.components.console import Console
+    from neuralterm.components.notices import Notices
+    from neuralterm.infrastructure.database import Database
+    from neuralterm.infrastructure.ledger import SQLiteLedger
+    from neuralterm.infrastructure.model_cache import SQLiteModelCache
+    from neuralterm.infrastructure.openrouter import OpenRouterClient
+    from neuralterm.infrastructure.repositories import SQLiteConversationRepository
+    from neuralterm.infrastructure.token_counter import TokenCounter
+
+_Result = TypeVar("_Result")
+
+_SANDBOX_KEY = "sandbox"
+
+
+class Container:
+    """Everything one invocation needs. `flags` and `machine_errors` are set by the command line before first use."""
+
+    def __init__(self, flags: Flags | None = None) -> None:
+        self.flags = flags or Flags()
+        self.machine_errors = False
+        self._closing = contextlib.ExitStack()
+
+    def override(self, **changes: Any) -> None:
+        """Let the options of a command win over the settings; None leaves a setting as it is."""
+        set_here = {name: value for name, value in changes.items() if value is not None}
+        self.__dict__["settings"] = replace(self.settings, **set_here)
+
+    def run(self, function: Callable[..., Awaitable[_Result]], *args: Any) -> _Result:
+        """Run a coroutine function to its end; the client's connections are closed with it."""
+        import anyio
+
+        async def whole() -> _Result:
+            try:
+                return await function(*args)
+            finally:
+                if "client" in self.__dict__:
+                    with anyio.CancelScope(shield=True):
+                        await self.client.close()
+
+        return anyio.run(whole)
+
+    def close(self) -> None:
+        """Close database and sandbox, whatever was opened."""
+        self._closing.close()
+
+    @cached_property
+    def settings(self) -> Settings:
+        settings = load_settings(self.flags)
+        for warning in settings.warnings:
+            self.plain_console.note(f"warning: {warning}")
+        return settings
+
+    @cached_property
+    def console(self) -> Console:
+        from neuralterm.components.console import Console
+
+        return Console(quiet=self.flags.quiet, color=self.settings.color)
+
+    @cached_property
+    def plain_console(self) -> Console:
+        """A console that needs no settings."""
+        from neuralterm.components.console import Console
+
+        return Console(quiet=self.flags.quiet, color=False)
+
+    @cached_property
+    def clock(self) -> SystemClock:
+        from neuralterm.application.clock import SystemClock
+
+        return SystemClock()
+
+    @cached_property
+    def database(self) -> Database:
+        from neuralterm.infrastructure.database import Database
+
+        database = Database(self.settings.database)
+        self._closing.callback(database.close)
+        return database
+
+    @cached_property
+    def repository(self) -> SQLiteConversationRepository:
+        from neuralterm.infrastructure.repositories import SQLiteConversationRepository
+
+        return SQLiteConversationRepository(self.database)
+
+    @cached_property
+    def ledger(self) -> SQLiteLedger:
+        from neuralterm.infrastructure.ledger import SQLiteLedger
+
+        return SQLiteLedger(self.database)
+
+    @cached_property
+    def model_cache(self) -> SQLiteModelCache:
+        from neuralterm.infrastructure.model_cache import SQLiteModelCache
+
+        return SQLiteModelCache(self.database)
+
+    @cached_property
+    def api_key(self) -> str | None:
+        if self.settings.sandbox:
+            return _SANDBOX_KEY
+        if self.settings.api_key is None and self.settings.key_command:
+            from neuralterm.infrastructure.secrets import key_from_command
+
+            return key_from_command(self.settings.key_command)
+        return self.settings.api_key
+
+    @cached_property
+    def base_url(self) -> str:
+        if not self.settings.sandbox:
+            return self.settings.base_url
+        from neuralterm.sandbox import running_sandbox
+
+        return self._closing.enter_context(running_sandbox())
+
+    @cached_property
+    def client(self) -> OpenRouterClient:
+        from neuralterm.infrastructure.openrouter import OpenRouterClient
+
+        return OpenRouterClient(
+            self.api_key,
+            self.base_url,
+            timeout=self.settings.timeout,
+            idle_timeout=self.settings.idle_timeout,
+        )
+
+    @cached_property
+    def token_counter(self) -> TokenCounter:
+        from neuralterm.infrastructure.token_counter import TokenCounter
+
+        return TokenCounter()
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        from neuralterm.application.catalogue import Catalogue
+
+        return Catalogue(self.client, self.model_cache, self.clock, on_stale=self.console.note)
+
+    @cached_property
+    def spending(self) -> SpendingGate:
+        from neuralterm.application.spending import SpendingGate
+        from neuralterm.domain.budget import Budget, Window
+
+        settings = self.settings
+        budgets = settings.budgets
+        if settings.max_cost is not None:
+            ceiling = Budget("ceiling", settings.max_cost, Window.CALL, settings.warning_level)
+            budgets = (*budgets, ceiling)
+        return SpendingGate(self.clock, self.ledger, budgets)
+
+    @cached_property
+    def cost_tracker(self) -> CostTracker | None:
+        """Watches the tightest budget; None where there is none."""
+        from neuralterm.application.cost_tracker import CostTracker
+
+        tightest = self.spending.tightest()
+        if tightest is None:
+            return None
+        budget, committed = tightest
+        return CostTracker(
+            self.bus,
+            budget.limit_usd,
+            warning_level=budget.warning_level,
+            count_tokens=self.token_counter.count_tokens,
+            already_spent=committed,
+            name=budget.name,
+        )
+
+    @cached_property
+    def session(self) -> SessionState:
+        from neuralterm.application.state import SessionState
+
+        return SessionState(model_id=self.settings.model)
+
+    @property
+    def last_answer(self) -> Answer | None:
+        """The answer that ended last in this invocation."""
+        return self.session.last_answer if "session" in self.__dict__ else None
+
+    @cached_property
+    def notices(self) -> Notices:
+        from neuralterm.components.notices import Notices
+
+        return Notices(self.console)
+
+    @cached_property
+    def bus(self) -> EventBus:
+        from neuralterm.application.events import EventBus
+
+        return EventBus()
+
+    @cached_property
+    def orchestrator(self) -> ChatOrchestrator:
+        """The orchestrator with everybody who watches it subscribed.
+
+        Raises:
+            ConfigurationError: there is no key.
+        """
+        from neuralterm.application.orchestrator import ChatOrchestrator
+        from neuralterm.infrastructure.circuit_breaker import CircuitBreaker
+
+        self._require_key()
+        self._subscribe()
+        return ChatOrchestrator(
+            self.repository,
+            self.client,
+            self.bus,
+            self.token_counter,
+            CircuitBreaker(),
+            clock=self.clock,
+            spending=self.spending,
+            cost_tracker=self.cost_tracker,
+            models=self.catalogue,
+            max_input_chars=None,
+        )
+
+    def budget_status(self) -> list[dict[str, Any]]:
+        """Return each lasting budget with what is spent, reserved and left, as `cost --json` shows it."""
+        from neuralterm.components.machine import money, moment
+
+        return [
+            {
+                "name": status.budget.name,
+                "window": status.budget.window.value,
+                "limit_usd": money(status.budget.limit_usd),
+                "spent_usd": money(status.spent_usd),
+                "reserved_usd": money(status.reserved_usd),
+                "remaining_usd": money(status.remaining_usd),
+                "resets_at": moment(status.resets_at),
+            }
+            for status in self.spending.statuses()
+        ]
+
+    def _subscribe(self) -> None:
+        from neuralterm.application.events import Events
+
+        for event_type, observer in (
+            (Events.BUDGET_THRESHOLD, self.notices),
+            (Events.BUDGET_EXCEEDED, self.notices),
+            (Events.CONTEXT_TRUNCATED, self.notices),
+            (Events.REQUEST_RETRIED, self.notices),
+            (Events.STORAGE_FAILED, self.notices),
+            (Events.REASONING_GENERATED, self.notices),
+            (Events.MESSAGE_STARTED, self.session),
+            (Events.MESSAGE_COMPLETED, self.session),
+        ):
+            self.bus.subscribe(event_type, observer)
+        if self.cost_tracker is not None:
+            self.bus.subscribe_all(self.cost_tracker)
+
+    def _require_key(self) -> None:
+        from neuralterm.domain.exceptions import ConfigurationError
+
+        if not self.api_key:
+            raise ConfigurationError(
+                "there is no API key",
+                "NO_KEY",
+                hint="set OPENROUTER_API_KEY (keys: https://openrouter.ai/keys), or try `neuralterm --sandbox ...`",
+            )
