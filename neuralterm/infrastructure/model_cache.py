@@ -1,0 +1,63 @@
+"""The model list in SQLite, so that one model can be looked up without reading the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from neuralterm.domain.catalogue import OpenRouterModel
+from neuralterm.infrastructure.columns import from_json, from_ms, to_json, to_ms
+from neuralterm.infrastructure.database import Database
+
+_FETCHED_AT = "models_fetched_at"
+
+_FIND = """
+    SELECT entry, (SELECT value FROM meta WHERE key = ?)
+    FROM models WHERE id = ? OR canonical_slug = ?
+    ORDER BY id = ? DESC, position LIMIT 1
+"""
+
+
+class SQLiteModelCache:
+    """The model list in a database."""
+
+    def __init__(self, database: Database | Path | str) -> None:
+        self.database = database if isinstance(database, Database) else Database(database)
+
+    def store(self, models: Sequence[OpenRouterModel], fetched_at: datetime) -> None:
+        """Replace the list, in one step. Of entries with the same id the first stays."""
+        with self.database.transaction():
+            self.database.change("DELETE FROM models")
+            for position, model in enumerate(models):
+                self.database.change(
+                    "INSERT OR IGNORE INTO models (id, canonical_slug, position, entry) VALUES (?, ?, ?, ?)",
+                    (model.id, model.canonical_slug, position, _entry(model)),
+                )
+            self.database.change("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_FETCHED_AT, str(to_ms(fetched_at))))
+
+    def load(self) -> tuple[list[OpenRouterModel], datetime] | None:
+        """Return the list in its order and when it was fetched; None when there is none."""
+        fetched = self.database.query("SELECT value FROM meta WHERE key = ?", (_FETCHED_AT,))
+        if not fetched:
+            return None
+        rows = self.database.query("SELECT entry FROM models ORDER BY position")
+        return [_model(entry) for (entry,) in rows], from_ms(int(fetched[0][0]))
+
+    def find(self, model_id: str) -> tuple[OpenRouterModel, datetime] | None:
+        """Return one model by id, or else by canonical slug, and when the list was fetched."""
+        rows = self.database.query(_FIND, (_FETCHED_AT, model_id, model_id, model_id))
+        return (_model(rows[0][0]), from_ms(int(rows[0][1]))) if rows else None
+
+
+def _entry(model: OpenRouterModel) -> str:
+    return to_json({each.name: getattr(model, each.name) for each in fields(model)} | {"pricing": dict(model.pricing)})
+
+
+def _model(entry: str) -> OpenRouterModel:
+    stored = from_json(entry)
+    known: dict[str, Any] = {each.name: stored[each.name] for each in fields(OpenRouterModel) if each.name in stored}
+    lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+    return OpenRouterModel(**(known | lists))

@@ -1,0 +1,220 @@
+"""Conversations and their messages in SQLite."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from uuid import UUID
+
+from neuralterm.application.ports import ConversationRepository
+from neuralterm.application.records import ConversationSummary, HistoryFilter, SearchHit
+from neuralterm.domain.exceptions import StorageError
+from neuralterm.domain.models import Conversation, Message, MessageStatus
+from neuralterm.infrastructure.columns import SMALLEST_INTEGER, to_ms
+from neuralterm.infrastructure.database import Database, default_database_path
+from neuralterm.infrastructure.rows import (
+    conversation_from,
+    conversation_parameters,
+    message_from,
+    message_parameters,
+)
+from neuralterm.infrastructure.search import search_messages
+
+__all__ = ["ConversationRepository", "SQLiteConversationRepository"]
+
+PREVIEW_LENGTH = 100
+_HEXADECIMAL = frozenset("0123456789abcdef")
+_GROUPS_OF_AN_ID = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))
+
+# Totals and the time of the last change never go back: a conversation that was read a while ago may be saved.
+_SAVE = """
+    INSERT INTO conversations (id, title, model_id, created_at, updated_at, total_cost, total_tokens)
+    VALUES (:id, :title, :model_id, :created_at, :updated_at, :total_cost, :total_tokens)
+    ON CONFLICT (id) DO UPDATE SET
+        title = excluded.title,
+        model_id = excluded.model_id,
+        updated_at = max(updated_at, excluded.updated_at),
+        total_cost = max(total_cost, excluded.total_cost),
+        total_tokens = max(total_tokens, excluded.total_tokens)
+"""
+_CONVERSATION = """
+    SELECT c.id, c.title, c.model_id, c.created_at, c.updated_at, c.total_cost, c.total_tokens,
+           (SELECT json_group_array(tag)
+            FROM (SELECT tag FROM conversation_tags WHERE conversation_id = c.id ORDER BY position))
+"""
+_BY_ID = _CONVERSATION + "FROM conversations AS c WHERE c.id = ?"
+_BY_CHANGE = _CONVERSATION + "FROM conversations AS c ORDER BY c.updated_at DESC, c.number DESC LIMIT ?"
+_BY_PREFIX = _CONVERSATION + "FROM conversations AS c WHERE c.id >= ? AND c.id < ? || 'g' ORDER BY c.id LIMIT 3"
+_WITH_SUMMARY = """,
+           (SELECT count(*) FROM messages WHERE conversation_id = c.id),
+           (SELECT substr(content, 1, 1000) FROM messages
+            WHERE conversation_id = c.id AND role = 'user' ORDER BY position LIMIT 1) AS first_question,
+           (SELECT status FROM messages WHERE conversation_id = c.id ORDER BY position DESC LIMIT 1)
+    FROM conversations AS c
+    WHERE c.updated_at >= :since
+      AND first_question IS NOT NULL
+      AND (:tag IS NULL OR c.id IN (SELECT conversation_id FROM conversation_tags WHERE tag = :tag))
+      AND (NOT :partial_only
+           OR c.id IN (SELECT conversation_id FROM messages WHERE status NOT IN ('complete', 'failed')))
+    ORDER BY c.updated_at DESC, c.number DESC LIMIT :limit
+"""
+_SUMMARIES = _CONVERSATION + _WITH_SUMMARY
+_MESSAGES = """
+    SELECT m.id, m.conversation_id, m.role,
+           CASE m.status WHEN 'pending' THEN m.content || coalesce(
+               (SELECT group_concat(text, '')
+                FROM (SELECT text FROM journal WHERE message_id = m.id ORDER BY sequence)), '')
+           ELSE m.content END,
+           m.status, m.model_id, m.created_at, m.finish_reason, m.reasoning,
+           m.cost, m.cost_source, m.latency_ms, m.metadata,
+           m.prompt_tokens, m.completion_tokens, m.total_tokens, m.reasoning_tokens, m.cached_tokens,
+           m.cache_write_tokens, m.charged, m.upstream, m.is_byok
+    FROM messages AS m WHERE m.conversation_id = ? ORDER BY m.position
+"""
+_ADD_MESSAGE = """
+    INSERT INTO messages (
+        id, conversation_id, position, role, content, status, model_id, created_at, finish_reason, reasoning,
+        prompt_tokens, completion_tokens, total_tokens, reasoning_tokens, cached_tokens, cache_write_tokens,
+        charged, upstream, is_byok, cost, cost_source, latency_ms, metadata
+    ) VALUES (
+        :id, :conversation_id,
+        (SELECT coalesce(max(position), 0) + 1 FROM messages WHERE conversation_id = :conversation_id),
+        :role, :content, :status, :model_id, :created_at, :finish_reason, :reasoning,
+        :prompt_tokens, :completion_tokens, :total_tokens, :reasoning_tokens, :cached_tokens, :cache_write_tokens,
+        :charged, :upstream, :is_byok, :cost, :cost_source, :latency_ms, :metadata
+    )
+"""
+_FINISH_MESSAGE = """
+    UPDATE messages SET
+        role = :role, content = :content, status = :status, model_id = :model_id, finish_reason = :finish_reason,
+        reasoning = :reasoning, prompt_tokens = :prompt_tokens, completion_tokens = :completion_tokens,
+        total_tokens = :total_tokens, reasoning_tokens = :reasoning_tokens, cached_tokens = :cached_tokens,
+        cache_write_tokens = :cache_write_tokens, charged = :charged, upstream = :upstream, is_byok = :is_byok,
+        cost = :cost, cost_source = :cost_source, latency_ms = :latency_ms, metadata = :metadata
+    WHERE id = :id
+"""
+_APPEND_TEXT = """
+    INSERT INTO journal (message_id, sequence, text)
+    SELECT id, (SELECT coalesce(max(sequence), 0) + 1 FROM journal WHERE message_id = :id), :text
+    FROM messages WHERE id = :id AND status = 'pending'
+"""
+_TOUCH = "UPDATE conversations SET updated_at = max(updated_at, ?) WHERE id = ?"
+_ADD_TO_TOTALS = """
+    UPDATE conversations SET
+        total_cost = total_cost + ?, total_tokens = total_tokens + ?, updated_at = max(updated_at, ?)
+    WHERE id = ?
+"""
+
+
+class SQLiteConversationRepository:
+    """The conversations of a database; without one, those of the user's default database."""
+
+    def __init__(self, database: Database | Path | str | None = None) -> None:
+        if not isinstance(database, Database):
+            database = Database(default_database_path() if database is None else database)
+        self.database = database
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Make all writes inside one atomic step, those of other adapters on the same `Database` included."""
+        return self.database.transaction()
+
+    def save(self, conversation: Conversation) -> None:
+        """Insert or update a conversation. Totals and `updated_at` only grow; they are set on insertion."""
+        identity = str(conversation.id)
+        with self.database.transaction():
+            self.database.change(_SAVE, conversation_parameters(conversation))
+            self.database.change("DELETE FROM conversation_tags WHERE conversation_id = ?", (identity,))
+            for position, tag in enumerate(dict.fromkeys(conversation.tags)):
+                self.database.change("INSERT INTO conversation_tags VALUES (?, ?, ?)", (identity, tag, position))
+
+    def get_by_id(self, conversation_id: UUID) -> Conversation | None:
+        """Return the conversation, or None."""
+        rows = self.database.query(_BY_ID, (str(conversation_id),))
+        return conversation_from(rows[0]) if rows else None
+
+    def get_messages(self, conversation_id: UUID) -> list[Message]:
+        """Return its messages, oldest first; a pending answer with the text journalled so far."""
+        return [message_from(row) for row in self.database.query(_MESSAGES, (str(conversation_id),))]
+
+    def add_message(self, message: Message) -> None:
+        """Append a message to its conversation, which must exist; its cost is not added to the total."""
+        if message.conversation_id is None:
+            raise StorageError("a message without a conversation can't be stored")
+        parameters = message_parameters(message)
+        with self.database.transaction():
+            self.database.change(_ADD_MESSAGE, parameters)
+            self.database.change(_TOUCH, (parameters["created_at"], parameters["conversation_id"]))
+
+    def append_text(self, message_id: UUID, text: str) -> None:
+        """Journal text of a pending answer. Raises `StorageError` when no such answer is pending."""
+        if not self.database.change(_APPEND_TEXT, {"id": str(message_id), "text": text}):
+            raise StorageError(f"no answer {message_id} is pending in the database {self.database.path}")
+
+    def finish_message(self, message: Message) -> None:
+        """Replace a pending answer by its final state and forget its journal; adds cost and tokens to the conversation.
+
+        Finishing again (a cost that is known later) adds only the difference. Raises `StorageError` for an unknown
+        message.
+        """
+        parameters = message_parameters(message)
+        identity = parameters["id"]
+        finished_at = parameters["created_at"] + (message.latency_ms or 0)
+        with self.database.transaction():
+            before = self.database.query(
+                "SELECT conversation_id, coalesce(cost, 0), coalesce(total_tokens, 0) FROM messages WHERE id = ?",
+                (identity,),
+            )
+            if not before:
+                raise StorageError(f"there is no message {identity} in the database {self.database.path}")
+            conversation_id, cost, tokens = before[0]
+            self.database.change(_FINISH_MESSAGE, parameters)
+            self.database.change("DELETE FROM journal WHERE message_id = ?", (identity,))
+            more_cost, more_tokens = (parameters["cost"] or 0) - cost, (parameters["total_tokens"] or 0) - tokens
+            self.database.change(_ADD_TO_TOTALS, (more_cost, more_tokens, finished_at, conversation_id))
+
+    def delete(self, conversation_id: UUID) -> bool:
+        """Delete a conversation with its messages; its calls stay in the ledger. False if it did not exist."""
+        return self.database.change("DELETE FROM conversations WHERE id = ?", (str(conversation_id),)) > 0
+
+    def latest(self) -> Conversation | None:
+        """Return the conversation that was changed last."""
+        found = self.list_active(limit=1)
+        return found[0] if found else None
+
+    def list_active(self, limit: int = 100) -> list[Conversation]:
+        """Return conversations, last changed first."""
+        return [conversation_from(row) for row in self.database.query(_BY_CHANGE, (max(limit, 0),))]
+
+    def find_by_prefix(self, prefix: str) -> list[Conversation]:
+        """Return at most three conversations whose id begins so (hyphens and case ignored); none for an empty prefix."""
+        digits = prefix.replace("-", "").lower()
+        if not digits or len(digits) > 32 or not _HEXADECIMAL.issuperset(digits):
+            return []
+        written = "-".join(group for start, end in _GROUPS_OF_AN_ID if (group := digits[start:end]))
+        return [conversation_from(row) for row in self.database.query(_BY_PREFIX, (written, written))]
+
+    def summaries(self, filter: HistoryFilter) -> list[ConversationSummary]:
+        """Return conversations that have at least one user message, last changed first.
+
+        The preview is the beginning of the first user message, on one line. An answer counts as unfinished when part of
+        it was or may have been delivered: pending, truncated, cut, interrupted or stopped.
+        """
+        parameters = {
+            "since": SMALLEST_INTEGER if filter.since is None else to_ms(filter.since),
+            "tag": filter.tag,
+            "partial_only": filter.partial_only,
+            "limit": -1 if filter.limit is None else max(filter.limit, 0),
+        }
+        return [
+            ConversationSummary(
+                conversation=conversation_from(row[:8]),
+                message_count=row[8],
+                preview=" ".join(row[9].split())[:PREVIEW_LENGTH],
+                status=MessageStatus(row[10]),
+            )
+            for row in self.database.query(_SUMMARIES, parameters)
+        ]
+
+    def search(self, query: str, limit: int) -> list[SearchHit]:
+        """Return messages that hold all words of the query, newest first. Any text is a valid query."""
+        return search_messages(self.database, query, limit)

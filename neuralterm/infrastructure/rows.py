@@ -1,0 +1,126 @@
+"""Conversations and messages as rows."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from neuralterm.domain.models import (
+    Conversation,
+    CostSource,
+    Message,
+    MessageRole,
+    MessageStatus,
+    TokenUsage,
+)
+from neuralterm.domain.money import from_pico
+from neuralterm.infrastructure.columns import (
+    from_amount,
+    from_json,
+    from_ms,
+    to_amount,
+    to_id,
+    to_json,
+    to_ms,
+)
+
+
+def conversation_parameters(conversation: Conversation) -> dict[str, Any]:
+    """Return the columns of a conversation by name, its tags apart."""
+    return {
+        "id": str(conversation.id),
+        "title": conversation.title,
+        "model_id": conversation.model_id,
+        "created_at": to_ms(conversation.created_at),
+        "updated_at": to_ms(conversation.updated_at),
+        "total_cost": to_amount(conversation.total_cost),
+        "total_tokens": conversation.total_tokens,
+    }
+
+
+def conversation_from(row: tuple[Any, ...]) -> Conversation:
+    """Return a conversation from the columns id, title, model_id, created_at, updated_at, total_cost, total_tokens, tags."""
+    identity, title, model_id, created_at, updated_at, total_cost, total_tokens, tags = row
+    return Conversation(
+        id=UUID(identity),
+        title=title,
+        model_id=model_id,
+        created_at=from_ms(created_at),
+        updated_at=from_ms(updated_at),
+        total_cost=from_pico(total_cost),
+        total_tokens=total_tokens,
+        tags=tuple(from_json(tags)),
+    )
+
+
+def message_parameters(message: Message) -> dict[str, Any]:
+    """Return the columns of a message by name, its position apart."""
+    return usage_parameters(message.token_usage) | {
+        "id": str(message.id),
+        "conversation_id": to_id(message.conversation_id),
+        "role": message.role.value,
+        "content": message.content,
+        "status": message.status.value,
+        "model_id": message.model_id,
+        "created_at": to_ms(message.created_at),
+        "finish_reason": message.finish_reason,
+        "reasoning": message.reasoning,
+        "cost": to_amount(message.cost),
+        "cost_source": None if message.cost_source is None else message.cost_source.value,
+        "latency_ms": message.latency_ms,
+        "metadata": to_json(message.metadata),
+    }
+
+
+def message_from(row: tuple[Any, ...]) -> Message:
+    """Return a message from the columns id ... metadata of `message_parameters`, the nine of its usage last."""
+    identity, conversation_id, role, content, status, model_id, created_at, finish_reason, reasoning = row[:9]
+    cost, cost_source, latency_ms, metadata = row[9:13]
+    return Message(
+        id=UUID(identity),
+        conversation_id=UUID(conversation_id),
+        role=MessageRole(role),
+        content=content,
+        token_usage=_usage_from(row[13:]),
+        cost=from_amount(cost),
+        latency_ms=latency_ms,
+        model_id=model_id,
+        status=MessageStatus(status),
+        cost_source=None if cost_source is None else CostSource(cost_source),
+        finish_reason=finish_reason,
+        reasoning=reasoning,
+        created_at=from_ms(created_at),
+        metadata=from_json(metadata),
+    )
+
+
+def usage_parameters(usage: TokenUsage | None) -> dict[str, Any]:
+    """Return the columns of a usage by name; all None when there is none."""
+    return {
+        "prompt_tokens": usage and usage.prompt_tokens,
+        "completion_tokens": usage and usage.completion_tokens,
+        "total_tokens": usage and usage.total_tokens,
+        "reasoning_tokens": usage and usage.reasoning_tokens,
+        "cached_tokens": usage and usage.cached_tokens,
+        "cache_write_tokens": usage and usage.cache_write_tokens,
+        "charged": usage and to_amount(usage.cost),
+        "upstream": usage and to_amount(usage.upstream_cost),
+        "is_byok": usage and usage.is_byok,
+    }
+
+
+def _usage_from(columns: tuple[Any, ...]) -> TokenUsage | None:
+    prompt, completion, total, reasoning, cached, cache_write, charged, upstream, is_byok = columns
+    if prompt is None:
+        return None
+    return TokenUsage(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        total_tokens=total,
+        reasoning_tokens=reasoning,
+        cached_tokens=cached,
+        cache_write_tokens=cache_write,
+        cost=from_amount(charged),
+        upstream_cost=from_amount(upstream),
+        is_byok=bool(is_byok),
+    )

@@ -1,0 +1,81 @@
+"""Full-text search over messages."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from neuralterm.application.records import SearchHit
+from neuralterm.infrastructure.columns import encodable, from_ms, to_json
+
+if TYPE_CHECKING:
+    from neuralterm.infrastructure.database import Database
+
+# Scripts that write words without spaces, or glue particles to them: the index knows only whole runs of such letters.
+_SPACELESS = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf\u2e80-\u30ff"
+    "\u3100-\u31ff\u3400-\u9fff\ua9e0-\ua9ff\uaa60-\uaa7f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00010000-\U0010ffff]"
+)
+_CONTEXT_BEFORE, _CONTEXT_AFTER = 40, 120
+
+_BY_INDEX = """
+    SELECT m.conversation_id, m.id, m.role, c.title, m.created_at,
+           snippet(message_search, 0, '[', ']', '…', 24)
+    FROM message_search
+    CROSS JOIN messages AS m ON m.number = message_search.rowid
+    CROSS JOIN conversations AS c ON c.id = m.conversation_id
+    WHERE message_search MATCH :words
+    ORDER BY message_search.rowid DESC LIMIT :limit
+"""
+# instr() instead of LIKE: nothing to escape, and no limit on the length of a word. lower() folds ASCII, like LIKE.
+_BY_READING = """
+    SELECT m.conversation_id, m.id, m.role, c.title, m.created_at, m.content
+    FROM messages AS m
+    JOIN conversations AS c ON c.id = m.conversation_id
+    WHERE m.status <> 'pending'
+      AND NOT EXISTS (SELECT 1 FROM json_each(:words) AS word WHERE instr(lower(m.content), lower(word.value)) = 0)
+    ORDER BY m.number DESC LIMIT :limit
+"""
+
+
+def search_messages(database: Database, query: str, limit: int) -> list[SearchHit]:
+    """Return messages that hold every word of the query, newest first; none for a query without words.
+
+    Any text is a valid query: quotes and operators of the query language are taken as text. Words that the index does
+    not know as such (signs only, Chinese, Japanese, Thai, ...) make all messages be read.
+    """
+    words = list(dict.fromkeys(encodable(query).replace("\0", " ").split()))
+    if not words:
+        return []
+    if all(_is_indexed(word) for word in words):
+        phrases = " ".join('"' + word.replace('"', '""') + '"' for word in words)
+        return [_hit(row, row[5]) for row in database.query(_BY_INDEX, {"words": phrases, "limit": max(limit, 0)})]
+    rows = database.query(_BY_READING, {"words": to_json(words), "limit": max(limit, 0)})
+    return [_hit(row, _snippet(row[5], words)) for row in rows]
+
+
+def _is_indexed(word: str) -> bool:
+    return any(character.isalnum() for character in word) and not _SPACELESS.search(word)
+
+
+def _hit(row: tuple[Any, ...], snippet: str) -> SearchHit:
+    conversation_id, message_id, role, title, created_at, _ = row
+    return SearchHit(
+        conversation_id=UUID(conversation_id),
+        message_id=UUID(message_id),
+        role=role,
+        snippet=snippet,
+        title=title,
+        created_at=from_ms(created_at),
+    )
+
+
+def _snippet(content: str, words: list[str]) -> str:
+    longest_first = sorted(words, key=len, reverse=True)
+    pattern = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE | re.ASCII)
+    match = pattern.search(content)
+    position = match.start() if match else 0
+    start, end = max(position - _CONTEXT_BEFORE, 0), position + _CONTEXT_AFTER
+    marked = pattern.sub(lambda found: f"[{found[0]}]", content[start:end])
+    return ("…" if start else "") + marked + ("…" if end < len(content) else "")
