@@ -1,0 +1,147 @@
+"""What the sandbox charges, kept in memory by generation id."""
+
+from __future__ import annotations
+
+import random
+import string
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from neuralterm.domain.models import TokenUsage, iso_utc
+from neuralterm.domain.money import EXACT
+from neuralterm.sandbox.catalogue import ServedModel
+
+_ID_CHARACTERS = string.ascii_letters + string.digits
+
+
+def _new_id(created: datetime) -> str:
+    return f"gen-{int(created.timestamp())}-{''.join(random.choices(_ID_CHARACTERS, k=20))}"
+
+
+@dataclass(slots=True)
+class Generation:
+    """One answer while it is made, and the record of it afterwards. Token counts are the sandbox's own."""
+
+    model: ServedModel
+    prompt_tokens: int
+    streamed: bool
+    created: datetime = field(default_factory=lambda: datetime.now(UTC))
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    finish_reason: str | None = None
+    cancelled: bool = False
+    id: str = ""
+
+    def __post_init__(self) -> None:
+        self.id = self.id or _new_id(self.created)
+
+    @property
+    def usage(self) -> TokenUsage:
+        """The tokens so far."""
+        return TokenUsage(
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+            total_tokens=self.prompt_tokens + self.completion_tokens,
+            reasoning_tokens=self.reasoning_tokens,
+        )
+
+    @property
+    def cost(self) -> Decimal:
+        """USD for the tokens so far; nothing for an answer that never began."""
+        if self.completion_tokens == 0 and self.finish_reason is None:
+            return Decimal(0)
+        return self._price_of(self.usage)
+
+    @property
+    def prompt_cost(self) -> Decimal:
+        """The part of `cost` that does not depend on the answer's length."""
+        if self.cost == 0:
+            return Decimal(0)
+        return self._price_of(TokenUsage(self.prompt_tokens, 0, self.prompt_tokens))
+
+    def usage_object(self) -> dict[str, Any]:
+        """Return `usage` as replies carry it."""
+        cost, prompt_cost = self.cost, self.prompt_cost
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "total_tokens": self.prompt_tokens + self.completion_tokens,
+            "cost": cost,
+            "is_byok": False,
+            "prompt_tokens_details": {
+                "cached_tokens": 0,
+                "cache_write_tokens": 0,
+                "audio_tokens": 0,
+                "video_tokens": 0,
+            },
+            "cost_details": {
+                "upstream_inference_cost": cost,
+                "upstream_inference_prompt_cost": prompt_cost,
+                "upstream_inference_completions_cost": EXACT.subtract(cost, prompt_cost),
+            },
+            "completion_tokens_details": {
+                "reasoning_tokens": self.reasoning_tokens,
+                "image_tokens": 0,
+                "audio_tokens": 0,
+            },
+        }
+
+    def record(self) -> dict[str, Any]:
+        """Return the generation as `GET /generation` tells it."""
+        return {
+            "id": self.id,
+            "model": self.model.billed_as,
+            "provider_name": self.model.provider,
+            "created_at": iso_utc(self.created),
+            "total_cost": self.cost,
+            "usage": self.cost,
+            "upstream_inference_cost": 0,
+            "cache_discount": None,
+            "is_byok": False,
+            "streamed": self.streamed,
+            "cancelled": self.cancelled,
+            "finish_reason": self.finish_reason,
+            "native_finish_reason": self.finish_reason,
+            "tokens_prompt": self.prompt_tokens,
+            "tokens_completion": self.completion_tokens,
+            "native_tokens_prompt": self.prompt_tokens,
+            "native_tokens_completion": self.completion_tokens,
+            "native_tokens_reasoning": self.reasoning_tokens,
+            "native_tokens_cached": 0,
+            "num_search_results": None,
+            "router": None,
+            "api_type": "completions",
+        }
+
+    def _price_of(self, usage: TokenUsage) -> Decimal:
+        price = self.model.prices.cost_of(usage, self.created)
+        assert price is not None, "routers are resolved to a priced model before anything is generated"
+        return price
+
+
+class Bill:
+    """All generations that have ended, complete or not."""
+
+    def __init__(self) -> None:
+        self._generations: dict[str, Generation] = {}
+
+    def add(self, generation: Generation) -> None:
+        """Charge a generation. Its counts must not change afterwards."""
+        self._generations[generation.id] = generation
+
+    def find(self, generation_id: str) -> Generation | None:
+        """Return a charged generation."""
+        return self._generations.get(generation_id)
+
+    def amounts(self) -> dict[str, Decimal]:
+        """Return USD by generation id, oldest first."""
+        return {generation.id: generation.cost for generation in list(self._generations.values())}
+
+    def total(self) -> Decimal:
+        """Return the sum in USD."""
+        total = Decimal(0)
+        for amount in self.amounts().values():
+            total = EXACT.add(total, amount)
+        return total

@@ -1,0 +1,68 @@
+"""The sandbox in a thread of the calling process."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from neuralterm.sandbox.loopback import DEFAULT_DELAY, LOOPBACK, base_url, listen
+
+if TYPE_CHECKING:
+    from neuralterm.sandbox.server import SandboxServer
+
+# Seconds that stopping may take before the (daemon) thread is left to the end of the process.
+_STOP_WITHIN = 5.0
+
+
+@contextmanager
+def running_sandbox(
+    server: SandboxServer | None = None, *, port: int = 0, host: str = LOOPBACK, delay: float = DEFAULT_DELAY
+) -> Iterator[str]:
+    """Serve in a daemon thread while the block runs, and yield the base URL.
+
+    The socket listens when the block begins; the libraries are loaded in the thread, so the caller does not wait for
+    them. A `server` of the caller's (whose `bill` can then be read) brings its own host, port and delay; otherwise one is
+    made. Raises ValueError and OSError as `listen` does.
+    """
+    listener = listen(host, port) if server is None else listen(server.host, server.port)
+    stop, stopped = socket.socketpair()
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            _run(server, listener, delay, stopped)
+        except BaseException as exc:  # handed to the thread that owns the block
+            failures.append(exc)
+        finally:
+            listener.close()
+            stopped.close()
+
+    thread = threading.Thread(target=run, name="neuralterm-sandbox", daemon=True)
+    try:
+        url = base_url(listener)
+        thread.start()
+        yield url
+    finally:
+        stop.close()
+        thread.join(_STOP_WITHIN)
+    if failures:
+        raise failures[0]
+
+
+def _run(server: SandboxServer | None, listener: socket.socket, delay: float, stopped: socket.socket) -> None:
+    import anyio
+
+    from neuralterm.sandbox.server import SandboxServer
+
+    serving = SandboxServer(delay=delay) if server is None else server
+
+    async def serve_until_stopped() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(serving.serve_on, listener)
+            await anyio.wait_readable(stopped)
+            group.cancel_scope.cancel()
+
+    anyio.run(serve_until_stopped)

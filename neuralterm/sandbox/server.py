@@ -1,0 +1,139 @@
+"""The server: connections, keys and paths."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Mapping
+from decimal import Decimal
+
+import anyio
+from anyio.abc import SocketListener, SocketStream, TaskStatus
+
+from neuralterm.sandbox.bill import Bill
+from neuralterm.sandbox.catalogue import Catalogue, real_models
+from neuralterm.sandbox.chat import Answer, choose
+from neuralterm.sandbox.loopback import DEFAULT_DELAY, LOOPBACK, base_url, listen
+from neuralterm.sandbox.protocol import BODY_LIMIT, ClientGoneError, Connection, ConnectionCutError, Request
+from neuralterm.sandbox.refusal import ServiceRefusedError
+from neuralterm.sandbox.request import parse_chat_request
+from neuralterm.sandbox.scenarios import SCENARIOS
+
+REFUSED_KEY = "sk-invalid"
+
+# USD on the account that everybody shares.
+CREDITS = Decimal(1000)
+
+_log = logging.getLogger(__name__)
+
+
+class SandboxServer:
+    """An OpenRouter-compatible server on a loopback address. `delay` is in seconds between two tokens."""
+
+    def __init__(
+        self, port: int = 0, *, host: str = LOOPBACK, delay: float = DEFAULT_DELAY, body_limit: int = BODY_LIMIT
+    ) -> None:
+        self.port = port
+        self.host = host
+        self._delay = delay
+        self._body_limit = body_limit
+        self._bill = Bill()
+        self._catalogue = Catalogue([*real_models(), *(scenario.model() for scenario in SCENARIOS)])
+        self._routes = {
+            ("GET", "/models"): self._models,
+            ("GET", "/key"): self._key,
+            ("GET", "/credits"): self._credits,
+            ("GET", "/generation"): self._find_generation,
+            ("POST", "/chat/completions"): self._chat,
+        }
+
+    @property
+    def bill(self) -> Mapping[str, Decimal]:
+        """USD by generation id, for every generation that has ended."""
+        return self._bill.amounts()
+
+    async def serve(self, *, task_status: TaskStatus[str] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Listen and serve until cancelled; the task's status value is the base URL."""
+        listener = listen(self.host, self.port)
+        task_status.started(base_url(listener))
+        await self.serve_on(listener)
+
+    async def serve_on(self, listener: socket.socket) -> None:
+        """Serve on a listening socket until cancelled; the socket is closed in the end."""
+        async with await SocketListener.from_socket(listener) as connections:
+            await connections.serve(self._serve_client)
+
+    async def _serve_client(self, stream: SocketStream) -> None:
+        connection = Connection(stream, self._body_limit)
+        async with stream:
+            try:
+                while await self._serve_request(connection):
+                    pass
+            except (ClientGoneError, ConnectionCutError):
+                return
+            await connection.linger()
+
+    async def _serve_request(self, connection: Connection) -> bool:
+        """Answer one request; False when no other can follow on this connection."""
+        try:
+            request = await connection.read_request()
+            if request is None:
+                return False
+            await self._answer(connection, request)
+        except ServiceRefusedError as refusal:
+            await connection.refuse(refusal)
+        except (ClientGoneError, ConnectionCutError):
+            raise
+        except Exception:  # a fault of the sandbox must not end it for everybody else
+            _log.exception("the sandbox failed to answer")
+            await connection.refuse(ServiceRefusedError(500, "Internal Server Error"))
+        return connection.reuse()
+
+    async def _answer(self, connection: Connection, request: Request) -> None:
+        path = request.path.removeprefix("/api").removeprefix("/v1")
+        route = self._routes.get((request.method, path))
+        if route is None or path == request.path:
+            raise ServiceRefusedError(404, "Not Found")
+        if path != "/models":
+            _authenticate(request)
+        await route(connection, request)
+
+    async def _models(self, connection: Connection, request: Request) -> None:
+        await connection.reply(200, {"data": self._catalogue.listing()})
+
+    async def _key(self, connection: Connection, request: Request) -> None:
+        key = {
+            "label": "sandbox",
+            "is_management_key": False,
+            "is_provisioning_key": False,
+            "limit": None,
+            "limit_reset": None,
+            "limit_remaining": None,
+            "include_byok_in_limit": False,
+            "usage": self._bill.total(),
+            "is_free_tier": False,
+            "expires_at": None,
+        }
+        await connection.reply(200, {"data": key})
+
+    async def _credits(self, connection: Connection, request: Request) -> None:
+        await connection.reply(200, {"data": {"total_credits": CREDITS, "total_usage": self._bill.total()}})
+
+    async def _find_generation(self, connection: Connection, request: Request) -> None:
+        generation_id = request.query.get("id", [""])[0]
+        generation = self._bill.find(generation_id)
+        if generation is None:
+            raise ServiceRefusedError(404, f"Generation {generation_id} not found")
+        await connection.reply(200, {"data": generation.record()})
+
+    async def _chat(self, connection: Connection, request: Request) -> None:
+        chat = parse_chat_request(request.body)
+        await Answer(connection, self._bill, chat, choose(chat, self._catalogue), self._delay).deliver()
+
+
+def _authenticate(request: Request) -> None:
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        raise ServiceRefusedError(401, "Missing Authentication header")
+    if key.strip() == REFUSED_KEY:
+        raise ServiceRefusedError(401, "User not found.")
