@@ -1,0 +1,95 @@
+"""One prompt in, one answer out: into which conversation, and what of it to show."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from neuralterm.application.history import resolve_conversation
+from neuralterm.application.orchestrator import ChatOrchestrator
+from neuralterm.application.ports import ConversationRepository
+from neuralterm.application.records import Answer, SendOptions
+from neuralterm.domain.exceptions import NotFoundError
+from neuralterm.domain.models import DEFAULT_MODEL, Conversation
+
+TITLE_LENGTH = 60
+
+
+@dataclass(frozen=True, slots=True)
+class SendRequest:
+    """A prompt and where it belongs: the last conversation, one named by id or prefix, or else a fresh one."""
+
+    prompt: str
+    options: SendOptions
+    temperature: float | None = None
+    continue_last: bool = False
+    conversation: str | None = None
+    title: str | None = None
+    default_model: str = DEFAULT_MODEL
+
+
+async def send(
+    request: SendRequest,
+    orchestrator: ChatOrchestrator,
+    repository: ConversationRepository,
+    show: Callable[[str], None],
+) -> Answer:
+    """Send the prompt, hand each piece of the answer to `show`, and return the whole record.
+
+    A conversation that was made for the prompt goes again if nothing was stored in it.
+    """
+    conversation = find_conversation(request, repository)
+    fresh = conversation is None
+    if conversation is None:
+        conversation = await orchestrator.create_conversation(
+            request.title or title_of(request.prompt),
+            request.options.model or request.default_model,
+            tags=request.options.tags,
+        )
+    elif request.title:
+        conversation.title = request.title
+        repository.save(conversation)
+    try:
+        return await stream_answer(orchestrator, conversation, request, show)
+    finally:
+        if fresh and not repository.get_messages(conversation.id):
+            repository.delete(conversation.id)
+
+
+async def stream_answer(
+    orchestrator: ChatOrchestrator, conversation: Conversation, request: SendRequest, show: Callable[[str], None]
+) -> Answer:
+    """Send one prompt into an existing conversation."""
+    stream = orchestrator.send_message(conversation.id, request.prompt, request.temperature, request.options)
+    answer: Answer | None = None
+    async with contextlib.aclosing(stream):
+        async for delta, metadata in stream:
+            if metadata is None:
+                show(delta)
+            else:
+                answer = metadata["answer"]
+    assert answer is not None
+    return answer
+
+
+def find_conversation(request: SendRequest, repository: ConversationRepository) -> Conversation | None:
+    """Return the conversation the request names, None for a fresh one.
+
+    Raises:
+        NotFoundError: there is none such.
+    """
+    if request.conversation:
+        return resolve_conversation(repository, request.conversation)
+    if not request.continue_last:
+        return None
+    latest = repository.latest()
+    if latest is None:
+        raise NotFoundError("there is no conversation to continue", hint="leave out -c to begin one")
+    return latest
+
+
+def title_of(prompt: str) -> str:
+    """Return the first line of a prompt, shortened: the title a conversation has until it is given one."""
+    line = next((line.strip() for line in prompt.splitlines() if line.strip()), "")
+    return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rstrip() + "…"

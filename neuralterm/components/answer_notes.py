@@ -1,0 +1,44 @@
+"""What is to be said of an answer beside its text."""
+
+from __future__ import annotations
+
+from neuralterm.application.records import Answer
+from neuralterm.domain.models import Cost, MessageStatus
+from neuralterm.domain.money import dollars
+
+
+def notes_on(answer: Answer, *, truncation_allowed: bool = False) -> list[str]:
+    """Return what a reader must know of an answer that came to its end."""
+    notes = []
+    if answer.status is MessageStatus.TRUNCATED and not truncation_allowed:
+        notes.append(f"note: the answer was truncated ({answer.finish_reason}); --allow-truncated accepts that")
+    if answer.status is MessageStatus.STOPPED:
+        notes.append("budget: the answer was stopped at the length that the budget pays for")
+    if answer.refusal:
+        notes.append(f"note: the model refused: {answer.refusal}")
+    elif not answer.content and answer.status is MessageStatus.COMPLETE:
+        notes.append("note: the answer is empty")
+    return notes
+
+
+def usage_line(answer: Answer) -> str:
+    """Return tokens, cost, time and model in one line."""
+    parts = []
+    if answer.usage is None:
+        parts.append("tokens not reported")
+    else:
+        parts.append(f"{answer.usage.prompt_tokens:,} + {answer.usage.completion_tokens:,} tokens")
+    parts.append(cost_words(answer.cost))
+    if answer.latency_ms is not None:
+        parts.append(f"{answer.latency_ms / 1000:.1f} s")
+    parts.append(answer.model if answer.provider is None else f"{answer.model} by {answer.provider}")
+    return "usage: " + " · ".join(parts)
+
+
+def cost_words(cost: Cost) -> str:
+    """Return an amount with where it comes from; one that is not known says so."""
+    if cost.usd is None:
+        bound = "" if cost.at_most_usd is None else f", at most {dollars(cost.at_most_usd)}"
+        return f"cost not known yet{bound}"
+    upstream = "" if cost.upstream_usd is None else f" (+ {dollars(cost.upstream_usd)} by the provider)"
+    return f"{dollars(cost.usd)} {cost.source.value}{upstream}"
