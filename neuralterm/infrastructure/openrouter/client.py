@@ -1,0 +1,211 @@
+"""The service as the rest of the program sees it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from neuralterm import __version__
+from neuralterm.domain.catalogue import OpenRouterModel
+from neuralterm.domain.exceptions import (
+    ConfigurationError,
+    OpenRouterAPIError,
+    ServiceUnreachableError,
+    StreamInterruptedError,
+    ValidationError,
+)
+from neuralterm.infrastructure.openrouter.decoding import without_surrogates
+from neuralterm.infrastructure.openrouter.error_report import one_line
+from neuralterm.infrastructure.openrouter.errors import error_from_response
+from neuralterm.infrastructure.openrouter.stream import CompletionStream
+
+if TYPE_CHECKING:
+    from neuralterm.infrastructure.openrouter.transport import Reply, Transport
+
+DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
+# The service tells applications apart by this address; for a local one it goes by the title.
+_REFERER = "http://localhost/neuralterm"
+_LARGEST_MODEL_LIST = 64 * 1024 * 1024
+
+
+class OpenRouterClient:
+    """Talks to OpenRouter, or to another server of the chat-completions protocol.
+
+    `timeout` limits a whole call, `idle_timeout` the silence within it, `connect_timeout` connecting; all in seconds.
+    Nothing is opened before the first request. The key is sent to `base_url` only and is in no text this class makes.
+    Raises ConfigurationError for a key or a base URL that can't be used.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        base_url: str = DEFAULT_BASE_URL,
+        *,
+        timeout: float | None = None,
+        idle_timeout: float = 120.0,
+        connect_timeout: float = 20.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._key = _checked_key(api_key)
+        self._base_url = base_url
+        self._limits = (connect_timeout, idle_timeout, timeout)
+        self._clock = clock
+        self._transport: Transport | None = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={self._base_url!r})"
+
+    async def __aenter__(self) -> OpenRouterClient:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections. May be called twice; a later request opens them again."""
+        if self._transport is not None:
+            await self._transport.close()
+
+    async def get_available_models(self) -> list[OpenRouterModel]:
+        """Return all models that the service lists; needs no key.
+
+        Raises OpenRouterAPIError when the service refuses or sends something else, ServiceUnreachableError when no
+        complete list came. A damaged entry is left out.
+        """
+        from neuralterm.infrastructure.openrouter.wire import parse_model_list
+
+        body = await self._get("/models")
+        try:
+            return parse_model_list(body)
+        except ValueError as exc:
+            raise OpenRouterAPIError(
+                "the service sent something that is no list of models",
+                200,
+                self._without_key(body[:4096]).decode("utf-8", "replace"),
+                hint="Check OPENROUTER_BASE_URL.",
+            ) from exc
+
+    def chat_completion_stream(
+        self,
+        messages: list[dict[str, Any]],
+        model: str,
+        temperature: float | None = 0.7,
+        max_tokens: int | None = None,
+        *,
+        extra: Mapping[str, Any] | None = None,
+        stream: bool = True,
+    ) -> CompletionStream:
+        """Send a conversation when the first item is asked for; yield deltas and last the final dictionary.
+
+        `temperature` and `max_tokens` are left out of the request when they are None. `extra` are further fields of the
+        request, which win over the others. With `stream=False` the whole answer comes as one delta.
+        Raises ValidationError when the request can't be written as JSON.
+        """
+        body: dict[str, Any] = {"model": model, "messages": messages}
+        if temperature is not None:
+            body["temperature"] = temperature
+        if max_tokens is not None:
+            body["max_tokens"] = max_tokens
+        content = _write_json({**body, **(extra or {}), "stream": stream})
+        headers = {
+            "Content-Type": "application/json",
+            "Accept": "text/event-stream" if stream else "application/json",
+            # A compressor would hold back deltas until it has enough of them.
+            "Accept-Encoding": "identity",
+        }
+        return CompletionStream(
+            lambda: self._exchange("POST", "/chat/completions", model, body=content, headers=headers),
+            model,
+            streamed=stream,
+            clock=self._clock,
+        )
+
+    async def _get(self, path: str) -> bytes:
+        blocks: list[bytes] = []
+        size = 0
+        try:
+            async with self._exchange("GET", path, None, headers={"Accept": "application/json"}) as reply:
+                while (block := await reply.read_block()) and size <= _LARGEST_MODEL_LIST:
+                    blocks.append(block)
+                    size += len(block)
+        except (StreamInterruptedError, ServiceUnreachableError) as exc:
+            # Asking costs nothing, so it may be repeated wherever it failed: for money's sake nothing was sent.
+            raise ServiceUnreachableError(exc.message, request_sent=False, hint=exc.hint) from exc
+        return b"".join(blocks)
+
+    @asynccontextmanager
+    async def _exchange(
+        self, method: str, path: str, model: str | None, *, body: bytes | None = None, headers: Mapping[str, str]
+    ) -> AsyncIterator[Reply]:
+        reply = await self._connected().send(method, path, body=body, headers=headers)
+        try:
+            if reply.status != 200:
+                raise await self._refusal(reply, model)
+            yield reply
+        finally:
+            await reply.aclose()
+
+    async def _refusal(self, reply: Reply, model: str | None) -> OpenRouterAPIError:
+        if 300 <= reply.status < 400:
+            target = one_line(self._without_key(reply.headers.get("location", "").encode()).decode(), 200)
+            return OpenRouterAPIError(
+                f"the service redirects (HTTP {reply.status}) to {target or 'nowhere'}, which is not followed",
+                reply.status,
+                hint="Set OPENROUTER_BASE_URL to the final address if you trust it.",
+            )
+        body = self._without_key(await reply.read_error_body())
+        return error_from_response(reply.status, reply.headers, body, model, now=time.time())
+
+    def _without_key(self, text: bytes) -> bytes:
+        """Some servers repeat the key in their complaint about it."""
+        return text.replace(self._key.encode(), b"[key]") if self._key else text
+
+    def _connected(self) -> Transport:
+        if self._transport is None:
+            from neuralterm.infrastructure.openrouter.transport import Timeouts, Transport
+
+            connect, idle, total = self._limits
+            self._transport = Transport(self._base_url, self._standing_headers(), Timeouts(connect, idle, total))
+        return self._transport
+
+    def _standing_headers(self) -> dict[str, str]:
+        headers = {
+            "User-Agent": f"neuralterm/{__version__}",
+            "HTTP-Referer": _REFERER,
+            "X-OpenRouter-Title": "neuralterm",
+            "X-Title": "neuralterm",
+            "X-OpenRouter-Categories": "cli-agent",
+        }
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
+        return headers
+
+
+def _checked_key(key: str | None) -> str | None:
+    key = (key or "").strip()
+    if any(not "!" <= character <= "~" for character in key):
+        raise ConfigurationError(
+            "the API key has characters that no key has", hint="Set OPENROUTER_API_KEY to the key alone, on one line."
+        )
+    return key or None
+
+
+def _write_json(body: dict[str, Any]) -> bytes:
+    import json
+
+    try:
+        text = json.dumps(
+            without_surrogates(body), ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_number
+        )
+    except (TypeError, ValueError) as exc:
+        raise ValidationError(f"the request can't be written as JSON: {exc}") from exc
+    return text.encode()
+
+
+def _number(value: object) -> int | float:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    raise TypeError(f"{type(value).__name__} is no JSON type")

@@ -1,0 +1,153 @@
+"""What is known of one answer while its chunks arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from neuralterm.domain.models import TokenUsage
+from neuralterm.infrastructure.openrouter.decoding import TextJoiner, join_surrogates, without_surrogates
+from neuralterm.infrastructure.openrouter.tool_calls import ToolCalls
+from neuralterm.infrastructure.openrouter.usage import parse_usage
+
+# These say that an answer is not what was asked for, so a later one replaces an earlier `stop` or `tool_calls`.
+_DECISIVE = ("length", "content_filter", "error")
+_CUT_BY_LIMIT = frozenset({"length", "max_output_tokens", "max_tokens", "model_length"})
+
+
+class Completion:
+    """One answer, complete or not. Takes stream chunks and whole replies alike; reads no clock but the one it gets."""
+
+    def __init__(self, model: str, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._content = TextJoiner()
+        self._reasoning = TextJoiner()
+        self._refusal = TextJoiner()
+        self._tool_calls = ToolCalls()
+        self._annotations: list[Any] = []
+        self._usage: TokenUsage | None = None
+        self._model = model
+        self._provider: str | None = None
+        self._generation_id: str | None = None
+        self._finish_reason: str | None = None
+        self._native_finish_reason: str | None = None
+        self._started: float | None = None
+        self._first: float | None = None
+        self._ended: float | None = None
+        self.chunks = 0
+
+    @property
+    def has_output(self) -> bool:
+        """True once anything that the model wrote has arrived: text, reasoning, a refusal or a tool call."""
+        return bool(
+            self._content.text or self._reasoning.text or self._refusal.text or self._tool_calls.as_list() is not None
+        )
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the answer ended; a tool call that the token limit cut off counts as `length`."""
+        native = (self._native_finish_reason or "").lower()
+        if self._finish_reason == "tool_calls" and native in _CUT_BY_LIMIT:
+            return "length"
+        return self._finish_reason
+
+    def start(self) -> None:
+        """Begin to measure."""
+        self._started = self._clock()
+
+    def end(self) -> None:
+        """Stop measuring."""
+        self._ended = self._clock()
+
+    def note_generation(self, generation_id: str | None) -> None:
+        """Remember the id of the generation; the first one holds."""
+        self._generation_id = self._generation_id or generation_id
+
+    def absorb(self, chunk: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Take in a chunk, or a whole reply; return the delta for its text, None when it has none."""
+        self.chunks += 1
+        self.note_generation(_text(chunk.get("id")))
+        self._model = _text(chunk.get("model")) or self._model
+        self._provider = _text(chunk.get("provider")) or self._provider
+        self._usage = parse_usage(chunk.get("usage")) or self._usage
+        choice = first_choice(chunk)
+        self._take_finish_reason(choice)
+        part = choice.get("delta")
+        if not isinstance(part, Mapping):
+            part = choice.get("message")
+        return self._take_part(part) if isinstance(part, Mapping) else None
+
+    def flush(self) -> dict[str, Any] | None:
+        """Return the delta for text that was kept back: no more chunks will come."""
+        self._refusal.flush()
+        return self._delta(self._content.flush(), self._reasoning.flush())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything known so far under the keys of the final dictionary."""
+        return {
+            "type": "final",
+            "content": self._content.text,
+            "reasoning": self._reasoning.text or None,
+            "refusal": self._refusal.text or None,
+            "usage": self._usage,
+            "latency_ms": self._milliseconds(self._clock() if self._ended is None else self._ended) or 0,
+            "first_token_ms": self._milliseconds(self._first),
+            "model": self._model,
+            "provider": self._provider,
+            "generation_id": self._generation_id,
+            "finish_reason": self.finish_reason,
+            "native_finish_reason": self._native_finish_reason,
+            "tool_calls": self._tool_calls.as_list(),
+            "annotations": list(self._annotations) or None,
+        }
+
+    def _take_finish_reason(self, choice: Mapping[str, Any]) -> None:
+        reason, native = _text(choice.get("finish_reason")), _text(choice.get("native_finish_reason"))
+        if reason and (self._finish_reason is None or (reason in _DECISIVE and self._finish_reason not in _DECISIVE)):
+            self._finish_reason = reason
+            self._native_finish_reason = native or self._native_finish_reason
+        self._native_finish_reason = self._native_finish_reason or native
+
+    def _take_part(self, part: Mapping[str, Any]) -> dict[str, Any] | None:
+        self._refusal.feed(_written(part.get("refusal")))
+        self._tool_calls.absorb(part.get("tool_calls"))
+        annotations = part.get("annotations")
+        if isinstance(annotations, list):
+            self._annotations.extend(without_surrogates(annotations))
+        # Other servers of this protocol call the reasoning text `reasoning_content`.
+        reasoning = _written(part.get("reasoning")) or _written(part.get("reasoning_content"))
+        return self._delta(self._content.feed(_written(part.get("content"))), self._reasoning.feed(reasoning))
+
+    def _delta(self, content: str, reasoning: str) -> dict[str, Any] | None:
+        if not content and not reasoning:
+            return None
+        if self._first is None:
+            self._first = self._clock()
+        return {"type": "delta", "content": content, "reasoning": reasoning}
+
+    def _milliseconds(self, moment: float | None) -> int | None:
+        if moment is None or self._started is None:
+            return None
+        return round((moment - self._started) * 1000)
+
+
+def first_choice(chunk: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return `choices[0]`; an empty mapping when there is none."""
+    choices = chunk.get("choices")
+    if isinstance(choices, list) and choices and isinstance(choices[0], Mapping):
+        return choices[0]
+    return {}
+
+
+def _text(value: object) -> str | None:
+    return join_surrogates(value) if isinstance(value, str) and value else None
+
+
+def _written(value: object) -> str:
+    """Return the text of a `content` field: a string, or a list of parts as some servers send it."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list):
+        return ""
+    texts = (part.get("text") for part in value if isinstance(part, Mapping))
+    return "".join(text for text in texts if isinstance(text, str))

@@ -1,0 +1,80 @@
+"""JSON as the service writes it: exact numbers, and text that can be encoded again."""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal
+from typing import Any
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return the parsed value; numbers with a fraction or an exponent are `Decimal`, NaN and infinities None.
+
+    Bytes are read as UTF-8 with invalid sequences replaced. Raises ValueError for whatever is not JSON, also for
+    JSON that is nested too deeply.
+    """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace").lstrip("\ufeff")
+    try:
+        return json.loads(text, parse_float=Decimal, parse_constant=lambda _: None)
+    except RecursionError as exc:
+        raise ValueError("nested too deeply") from exc
+
+
+def parse_clean_json(body: bytes) -> Any:
+    """Like `parse_json`, with lone surrogates in strings replaced by U+FFFD."""
+    value = parse_json(body)
+    return without_surrogates(value) if _ESCAPED_SURROGATE.search(body) else value
+
+
+def join_surrogates(text: str) -> str:
+    """Join surrogate pairs to the characters they stand for; lone surrogates become U+FFFD."""
+    if text.isascii() or _SURROGATE.search(text) is None:
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def without_surrogates(value: Any) -> Any:
+    """Return a parsed JSON value with `join_surrogates` applied to every string in it, keys included."""
+    if isinstance(value, str):
+        return join_surrogates(value)
+    if isinstance(value, list):
+        return [without_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {join_surrogates(key): without_surrogates(item) for key, item in value.items()}
+    return value
+
+
+class TextJoiner:
+    """Collects text that arrives in pieces, where a piece may end between the two halves of a surrogate pair."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._half = ""
+
+    def feed(self, piece: str) -> str:
+        """Add a piece; return what may be shown, which keeps back a first half that waits for its second."""
+        piece = self._half + piece
+        self._half = ""
+        if piece and "\ud800" <= piece[-1] <= "\udbff":
+            self._half, piece = piece[-1], piece[:-1]
+        return self._add(join_surrogates(piece))
+
+    def flush(self) -> str:
+        """Return what was kept back, as U+FFFD: no more pieces will come."""
+        half, self._half = self._half, ""
+        return self._add(join_surrogates(half))
+
+    @property
+    def text(self) -> str:
+        """All that `feed` and `flush` returned."""
+        return "".join(self._parts)
+
+    def _add(self, text: str) -> str:
+        if text:
+            self._parts.append(text)
+        return text

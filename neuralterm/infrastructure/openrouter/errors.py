@@ -1,0 +1,160 @@
+"""Which exception an error of the service becomes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from neuralterm.domain.exceptions import (
+    AuthenticationError,
+    InsufficientCreditsError,
+    ModelUnavailableError,
+    ModerationError,
+    OpenRouterAPIError,
+    PermissionDeniedError,
+    RateLimitError,
+    TokenLimitError,
+)
+from neuralterm.infrastructure.openrouter.error_report import (
+    ErrorReport,
+    one_line,
+    report_from_body,
+    report_from_object,
+)
+from neuralterm.infrastructure.openrouter.retry_after import retry_after
+
+_CONTEXT_NAMES = frozenset({"context_length_exceeded", "token_limit_exceeded"})
+# A 400 that merely mentions tokens (a bad `max_tokens`, a malformed token) is not about the context window.
+_CONTEXT_WORDS = re.compile(
+    r"context[ _](?:length|window|size|limit)|prompt is too long|input is too long|input token count[^.]* exceeds"
+    r"|exceeds?[^.]* maximum (?:number of )?(?:input )?tokens allowed",
+    re.IGNORECASE,
+)
+_TIMEOUTS = (408, 504, 524)
+_UNAVAILABLE = (502, 503, 529)
+_CHECK_BASE_URL = "Check OPENROUTER_BASE_URL: this does not look like the API."
+
+
+def error_from_response(
+    status: int, headers: Mapping[str, str], body: bytes, model: str | None, *, now: float
+) -> OpenRouterAPIError:
+    """Return the exception for a reply with an error status.
+
+    `model` is the model that was asked for, None when the request was not about one; `now` is the Unix time.
+    """
+    return _exception(report_from_body(status, headers, body), model, now)
+
+
+def error_from_object(
+    error: object, headers: Mapping[str, str], model: str | None, *, now: float
+) -> OpenRouterAPIError:
+    """Return the exception for an `error` that came under HTTP 200: its own code plays the status."""
+    return _exception(report_from_object(error, headers), model, now)
+
+
+def _exception(report: ErrorReport, model: str | None, now: float) -> OpenRouterAPIError:
+    error = _by_status(report, model, retry_after(report, now))
+    retryable = report.availability.get("retryable")
+    if isinstance(retryable, bool):
+        error.retryable = retryable
+    instead = report.availability.get("fallback_models")
+    if isinstance(instead, list) and instead:
+        error.hint = "Models that may serve instead: " + one_line(", ".join(map(str, instead[:5]))) + "."
+    return error
+
+
+def _by_status(report: ErrorReport, model: str | None, wait: float | None) -> OpenRouterAPIError:
+    status, message, body = report.status, report.message, report.body
+    if status in (400, 403) and _is_moderation(report):
+        return _moderation(report)
+    if status == 400:
+        return _bad_request(report)
+    if status == 401:
+        hint = "Set OPENROUTER_API_KEY to a valid key; the service makes them under Settings > Keys."
+        return AuthenticationError(message, status, body, hint=hint)
+    if status == 402:
+        return _payment(report, wait)
+    if status == 403:
+        return _forbidden(report)
+    if status == 404 and model is not None and report.is_api_answer:
+        hint = "`neuralterm models` lists what is there; routing and privacy settings may exclude every provider."
+        return ModelUnavailableError(message, status, body, model_id=model, hint=hint, retryable=False)
+    if status == 429:
+        return _rate_limit(report, wait)
+    if status in _UNAVAILABLE and model is not None:
+        hint = "Try again later, or another model."
+        return ModelUnavailableError(message, status, body, model_id=model, hint=hint, retry_after=wait)
+    return _other(report, wait)
+
+
+def _other(report: ErrorReport, wait: float | None) -> OpenRouterAPIError:
+    status, code, hint = report.status, None, None
+    retryable = status is not None and (status >= 500 or status in _TIMEOUTS)
+    if status in _TIMEOUTS:
+        code, hint = "TIMEOUT", "The provider was too slow; try again."
+    elif status == 500:
+        code, hint = "SERVER", "A fault at the service; try again."
+    elif status == 413:
+        hint = "Send less: shorten the prompt, or attach smaller files."
+    elif not report.is_api_answer and not retryable:
+        hint = _CHECK_BASE_URL
+    return OpenRouterAPIError(
+        report.message, status, report.body, code=code, hint=hint, retryable=retryable, retry_after=wait
+    )
+
+
+def _bad_request(report: ErrorReport) -> OpenRouterAPIError:
+    if report.names & _CONTEXT_NAMES or _CONTEXT_WORDS.search(report.message):
+        hint = "Shorten the input, lower --max-tokens, or choose a model with a larger context window."
+        return TokenLimitError(report.message, report.status, report.body, hint=hint)
+    unknown_model = "model_not_found" in report.names or report.says("not a valid model")
+    listing = "`neuralterm models` lists the models there are." if unknown_model else None
+    return OpenRouterAPIError(report.message, report.status, report.body, hint=listing)
+
+
+def _payment(report: ErrorReport, wait: float | None) -> OpenRouterAPIError:
+    metadata = report.metadata
+    if "in_flight_budget" in f"{metadata.get('reason')} {metadata.get('limit_source')} {report.body}":
+        hint = "Requests that are still running reserve credit; wait for them, or run fewer at once."
+        return RateLimitError(report.message, report.status, report.body, retry_after=wait, hint=hint, retryable=True)
+    hint = "Add credit in the account settings of the service."
+    if report.says("can only afford", "fewer max_tokens"):
+        hint = "Lower --max-tokens, or add credit in the account settings of the service."
+    elif report.says("prompt tokens limit"):
+        hint = "Shorten the input, or add credit in the account settings of the service."
+    return InsufficientCreditsError(report.message, report.status, report.body, hint=hint)
+
+
+def _forbidden(report: ErrorReport) -> OpenRouterAPIError:
+    if report.says("key limit exceeded") or report.metadata.get("limit_source") == "openrouter_key_limit":
+        hint = "Raise the limit of this key in the settings of the service, or use another key."
+        return InsufficientCreditsError(report.message, report.status, report.body, hint=hint)
+    hint = "The key, the account or its guardrails do not allow this; see the settings of the service."
+    return PermissionDeniedError(report.message, report.status, report.body, hint=hint)
+
+
+def _rate_limit(report: ErrorReport, wait: float | None) -> RateLimitError:
+    daily = report.metadata.get("limit_source") == "openrouter_free_tier_daily" or report.says("per-day")
+    remedy = report.metadata.get("remedy_hint")
+    hint = one_line(remedy) if isinstance(remedy, str) and remedy else "Wait a little and try again."
+    return RateLimitError(
+        report.message, report.status, report.body, retry_after=wait, hint=hint, retryable=False if daily else None
+    )
+
+
+def _is_moderation(report: ErrorReport) -> bool:
+    return isinstance(report.metadata.get("reasons"), list) or "flagged_input" in report.metadata
+
+
+def _moderation(report: ErrorReport) -> ModerationError:
+    """Leave out the body and the flagged input, which repeats what the user wrote."""
+    flagged, message = report.metadata.get("flagged_input"), report.message
+    if isinstance(flagged, str) and one_line(flagged):
+        message = message.replace(one_line(flagged), "…")
+    reasons = report.metadata.get("reasons")
+    return ModerationError(
+        message,
+        report.status,
+        reasons=tuple(one_line(str(reason), 100) for reason in reasons) if isinstance(reasons, list) else (),
+        hint="Rephrase the input, or choose a model without this moderation.",
+    )

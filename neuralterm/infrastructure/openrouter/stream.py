@@ -1,0 +1,87 @@
+"""One answer on its way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any
+
+from neuralterm.domain.exceptions import OpenRouterAPIError, StreamInterruptedError
+from neuralterm.infrastructure.openrouter.completion import Completion
+from neuralterm.infrastructure.openrouter.errors import error_from_object
+from neuralterm.infrastructure.openrouter.readers import BodyReader, EventStreamReader, JsonBodyReader
+
+if TYPE_CHECKING:
+    from neuralterm.infrastructure.openrouter.transport import Reply
+
+# Sends the request and returns the reply to a 200; leaving the context closes it. Any other status raises.
+Ask = Callable[[], AbstractAsyncContextManager["Reply"]]
+
+
+class CompletionStream:
+    """Asks when the first item is asked for; yields deltas and last the final dictionary.
+
+    `snapshot` may be called at any time, also after an error or `aclose`. An answer that did not come to its end raises
+    StreamInterruptedError; an answer that did not begin raises OpenRouterAPIError or one of its subclasses.
+    """
+
+    def __init__(self, ask: Ask, model: str, *, streamed: bool, clock: Callable[[], float]) -> None:
+        self._ask = ask
+        self._model = model
+        self._streamed = streamed
+        self._completion = Completion(model, clock)
+        self._items = self._run()
+
+    def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        return self
+
+    def __anext__(self) -> Awaitable[dict[str, Any]]:
+        return self._items.__anext__()
+
+    async def aclose(self) -> None:
+        """Stop reading and let go of the connection."""
+        await self._items.aclose()
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return what is known so far, under the keys of the final dictionary."""
+        return self._completion.as_dict()
+
+    async def _run(self) -> AsyncGenerator[dict[str, Any], None]:
+        completion = self._completion
+        completion.start()
+        try:
+            async with self._ask() as reply:
+                completion.note_generation(reply.headers.get("x-generation-id"))
+                reader = self._reader(reply)
+                while not reader.finished:
+                    block, failure = await _read(reply)
+                    for delta in reader.feed(block) if block else reader.close(failure):
+                        yield delta
+        finally:
+            completion.end()
+        yield completion.as_dict()
+
+    def _reader(self, reply: Reply) -> BodyReader:
+        def error_of(error: object) -> OpenRouterAPIError:
+            return error_from_object(error, reply.headers, self._model, now=time.time())
+
+        kind = reply.media_type
+        if kind == "text/html":
+            raise OpenRouterAPIError(
+                "the service answered with a web page",
+                reply.status,
+                hint="Check OPENROUTER_BASE_URL: this does not look like the API.",
+            )
+        is_json = kind.endswith("json")
+        if kind == "text/event-stream" or (self._streamed and not is_json):
+            return EventStreamReader(self._completion, error_of)
+        return JsonBodyReader(self._completion, error_of)
+
+
+async def _read(reply: Reply) -> tuple[bytes, StreamInterruptedError | None]:
+    """Return the next block, or why there is none: what came before the failure is still to be read out."""
+    try:
+        return await reply.read_block(), None
+    except StreamInterruptedError as exc:
+        return b"", exc

@@ -1,0 +1,196 @@
+"""HTTP: the one place that knows httpx. Its errors leave here as those of the domain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.lowlevel
+
+from neuralterm.domain.exceptions import (
+    ConfigurationError,
+    ServiceUnreachableError,
+    StreamInterruptedError,
+    StreamStalledError,
+)
+from neuralterm.infrastructure.openrouter.httpx_import import httpx
+from neuralterm.infrastructure.openrouter.tls import tls_context
+
+if TYPE_CHECKING:
+    from httpx import AsyncClient, Response
+
+# An error body beyond this is not read.
+_LARGEST_ERROR_BODY = 64 * 1024
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_CHECK_NETWORK = "Check the network connection and OPENROUTER_BASE_URL."
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Limits in seconds: for connecting, for silence, and for a whole call (None: no limit)."""
+
+    connect: float
+    idle: float
+    total: float | None
+
+
+class Transport:
+    """Sends requests below a base URL. Connections are opened on first use and kept until `close`."""
+
+    def __init__(self, base_url: str, headers: Mapping[str, str], timeouts: Timeouts) -> None:
+        try:
+            self._base_url = httpx.URL(base_url.rstrip("/"))
+        except httpx.InvalidURL as exc:
+            raise ConfigurationError(f"the base URL can't be used: {exc}") from exc
+        if self._base_url.scheme not in ("http", "https") or not self._base_url.host:
+            raise ConfigurationError("the base URL must begin with https:// or http:// and name a host")
+        self._headers = dict(headers)
+        self._timeouts = timeouts
+        self._client: AsyncClient | None = None
+        self._loop: object = None
+
+    async def send(
+        self, method: str, path: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        """Send a request; return when the head of the reply is there.
+
+        Raises ServiceUnreachableError when it did not come.
+        """
+        timeouts = self._timeouts
+        deadline = math.inf if timeouts.total is None else anyio.current_time() + timeouts.total
+        client = self._connected_client()
+        request = client.build_request(method, f"{self._base_url}{path}", content=body, headers=headers)
+        with self._before_reply(), _until(deadline):
+            response = await client.send(request, stream=True)
+        return Reply(response, deadline, timeouts)
+
+    async def close(self) -> None:
+        """Close all connections. May be called twice."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    def _connected_client(self) -> AsyncClient:
+        # Connections belong to the event loop that opened them; plain scripts may run one loop a call.
+        loop = anyio.lowlevel.current_token()
+        if self._client is None or loop != self._loop:
+            self._client, self._loop = self._make_client(), loop
+        return self._client
+
+    def _make_client(self) -> AsyncClient:
+        timeouts = self._timeouts
+        try:
+            return httpx.AsyncClient(
+                headers=self._headers,
+                timeout=httpx.Timeout(timeouts.idle, connect=timeouts.connect, pool=None),
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+                follow_redirects=False,
+                verify=tls_context(self._base_url.scheme),
+                # A proxy can't reach the loopback interface of this machine.
+                trust_env=self._base_url.host not in _LOOPBACK,
+            )
+        except (ImportError, ValueError, httpx.InvalidURL) as exc:
+            raise ConfigurationError(f"the proxy settings of the environment can't be used: {exc}") from exc
+
+    @contextmanager
+    def _before_reply(self) -> Iterator[None]:
+        host = self._base_url.netloc.decode("ascii").rpartition("@")[2]
+        try:
+            yield
+        except _DeadlineError as exc:
+            raise ServiceUnreachableError(
+                f"{host} did not answer within {self._timeouts.total:g} seconds", request_sent=True
+            ) from exc
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as exc:
+            reason = str(exc) or "no connection in time"
+            raise ServiceUnreachableError(f"can't connect to {host}: {reason}", hint=_CHECK_NETWORK) from exc
+        except (httpx.ReadTimeout, httpx.WriteTimeout) as exc:
+            raise ServiceUnreachableError(
+                f"{host} did not answer within {self._timeouts.idle:g} seconds", request_sent=True
+            ) from exc
+        except httpx.UnsupportedProtocol as exc:
+            raise ConfigurationError(f"the base URL can't be used: {exc}") from exc
+        except (httpx.HTTPError, OSError) as exc:
+            raise ServiceUnreachableError(
+                f"the connection to {host} broke before an answer came: {exc}", request_sent=True
+            ) from exc
+
+
+class Reply:
+    """A reply whose body is still to be read. `headers` have lower-case names. Close it with `aclose`."""
+
+    def __init__(self, response: Response, deadline: float, timeouts: Timeouts) -> None:
+        self.status = response.status_code
+        self.headers: dict[str, str] = dict(response.headers)
+        self._response = response
+        self._blocks: AsyncIterator[bytes] | None = None
+        self._deadline = deadline
+        self._timeouts = timeouts
+
+    @property
+    def media_type(self) -> str:
+        """The media type without parameters, in lower case; empty when the reply does not tell."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    async def read_block(self) -> bytes:
+        """Return the next bytes, as they come; empty at the end.
+
+        Raises StreamStalledError after silence or past the deadline, StreamInterruptedError when the connection breaks.
+        """
+        if self._blocks is None:
+            self._blocks = self._response.aiter_bytes()
+        with self._while_reading(), _until(self._deadline):
+            async for block in self._blocks:
+                if block:
+                    return block
+        return b""
+
+    async def read_error_body(self) -> bytes:
+        """Return the beginning of the body, or what came of it: the status alone tells most."""
+        blocks: list[bytes] = []
+        try:
+            while block := await self.read_block():
+                blocks.append(block)
+                if sum(map(len, blocks)) >= _LARGEST_ERROR_BODY:
+                    break
+        except StreamInterruptedError:
+            pass
+        return b"".join(blocks)[:_LARGEST_ERROR_BODY]
+
+    async def aclose(self) -> None:
+        """Let go of the connection."""
+        await self._response.aclose()
+
+    @contextmanager
+    def _while_reading(self) -> Iterator[None]:
+        try:
+            yield
+        except _DeadlineError as exc:
+            raise StreamStalledError(f"the answer was not complete after {self._timeouts.total:g} seconds") from exc
+        except httpx.ReadTimeout as exc:
+            raise StreamStalledError(f"the service sent nothing for {self._timeouts.idle:g} seconds") from exc
+        except httpx.DecodingError as exc:
+            raise StreamInterruptedError("the service sent a compressed answer that can't be read") from exc
+        except (httpx.HTTPError, OSError) as exc:
+            raise StreamInterruptedError(f"the connection broke before the answer was complete: {exc}") from exc
+
+
+class _DeadlineError(Exception):
+    """The limit for the whole call is over."""
+
+
+@contextmanager
+def _until(deadline: float) -> Iterator[None]:
+    """Raise _DeadlineError at `deadline`, a time of the event loop. Never hold this across a yield to a consumer."""
+    if deadline == math.inf:
+        yield
+        return
+    try:
+        with anyio.fail_after(deadline - anyio.current_time()):
+            yield
+    except TimeoutError as exc:
+        raise _DeadlineError from exc

@@ -1,0 +1,99 @@
+"""The model list as the service sends it, validated. Imported only when a list is read: pydantic takes its time."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from neuralterm.domain.catalogue import OpenRouterModel
+from neuralterm.infrastructure.openrouter.decoding import parse_clean_json
+
+
+class _Architecture(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    input_modalities: list[str] | None = None
+    output_modalities: list[str] | None = None
+
+
+class _TopProvider(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    context_length: int | None = None
+    max_completion_tokens: int | None = None
+
+
+class _ModelEntry(BaseModel):
+    """One entry of `data`. Everything but the id may be missing or null."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+    name: str | None = None
+    description: str | None = None
+    pricing: dict[str, Any] | None = None
+    context_length: int | None = None
+    canonical_slug: str | None = None
+    created: int | None = None
+    architecture: _Architecture | None = None
+    top_provider: _TopProvider | None = None
+    supported_parameters: list[str] | None = None
+    expiration_date: str | None = None
+
+    def to_model(self) -> OpenRouterModel:
+        architecture = self.architecture or _Architecture()
+        top = self.top_provider or _TopProvider()
+        # The service refuses by the smaller of the two.
+        lengths = [length for length in (self.context_length, top.context_length) if length]
+        return OpenRouterModel(
+            id=self.id,
+            name=self.name or self.id,
+            description=self.description,
+            pricing=_plain_numbers(self.pricing or {}),
+            context_length=min(lengths, default=None),
+            canonical_slug=self.canonical_slug,
+            created=self.created,
+            max_completion_tokens=top.max_completion_tokens or None,
+            input_modalities=tuple(architecture.input_modalities or ()),
+            output_modalities=tuple(architecture.output_modalities or ()),
+            supported_parameters=tuple(self.supported_parameters or ()),
+            expiration_date=self.expiration_date,
+        )
+
+
+class _ModelList(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    data: list[Any] = Field()
+
+
+def parse_model_list(body: bytes) -> list[OpenRouterModel]:
+    """Return the models of a `GET /models` body; entries that can't be read are left out.
+
+    Raises ValueError when the body is no model list, or when not one of its entries can be read.
+    """
+    listing = _ModelList.model_validate(parse_clean_json(body))
+    models = [model for entry in listing.data if (model := _parse_entry(entry)) is not None]
+    if listing.data and not models:
+        raise ValueError("none of the entries is a model")
+    return models
+
+
+def _parse_entry(entry: Any) -> OpenRouterModel | None:
+    try:
+        return _ModelEntry.model_validate(entry).to_model()
+    except ValidationError:
+        return None
+
+
+def _plain_numbers(value: Any) -> Any:
+    """Turn the Decimals of a price object into what JSON can hold again: whole numbers, or strings with all digits."""
+    if isinstance(value, dict):
+        return {key: _plain_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain_numbers(item) for item in value]
+    if not isinstance(value, Decimal) or not value.is_finite() or abs(value.adjusted()) > 40:
+        return None if isinstance(value, Decimal) else value
+    return int(value) if value == value.to_integral_value() else format(value, "f")
