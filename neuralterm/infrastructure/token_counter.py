@@ -1,0 +1,179 @@
+"""Counts tokens on this machine, without a network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from threading import Lock
+from typing import Protocol
+
+from neuralterm.application.context import truncate
+from neuralterm.domain.models import Message
+
+CL100K = "cl100k_base"
+O200K = "o200k_base"
+
+# OpenAI's framing: a start mark, an end mark and a separator round each message, its role, and the start of the answer.
+TOKENS_PER_MESSAGE = 3
+TOKENS_PER_PROMPT = 3
+
+# More than any chat template of 2026 adds: marks and role of a message, and a preamble such as that of gpt-oss or Llama 3.
+BOUND_PER_MESSAGE = 16
+BOUND_PER_PROMPT = 128
+
+# tiktoken panics on a million spaces in a row, and is slow on long runs without a break.
+LONGEST_PIECE = 200_000
+
+_CL100K_MODELS = re.compile(r"gpt-(4(?![.o\d])|3\.5|35)")
+_OPENAI_MODELS = re.compile(r"(gpt-(3\.5|35|4|5|oss)|chatgpt-4|o[134](?![\w.]))")
+
+# How many tokens of a family's own, in per cent, come to one of o200k_base: means over prose, code and JSON in English.
+_FAMILY_PERCENT = (
+    (re.compile(r"claude-(2|3|instant|[a-z]+-4(\.[0-6])?(?![.\d]))"), 125),
+    (re.compile(r"claude"), 160),
+    (re.compile(r"gemini|gemma"), 120),
+    (re.compile(r"deepseek|mistral|mixtral|ministral|codestral|devstral"), 110),
+)
+
+
+class Encoder(Protocol):
+    """Turns text into token numbers, treating the spelling of special tokens as ordinary text."""
+
+    def encode_ordinary(self, text: str) -> list[int]:
+        """Return the tokens of the text."""
+
+
+class TokenCounter:
+    """Counts what a text, a message or a prompt is in tokens.
+
+    Exact for OpenAI's text models apart from what the service adds to a prompt; for other families it is an estimate with
+    OpenAI's o200k_base vocabulary (0.8 to 1.6 times the true number, by family and language). Only the content of a
+    message is counted, as text. Vocabularies are loaded when a count first needs them, one of each per process.
+    Thread-safe. `load` builds an encoder from its name.
+    """
+
+    def __init__(self, load: Callable[[str], Encoder] | None = None) -> None:
+        self._load = load or shared_encoder
+
+    def count_tokens(self, text: str, model_id: str) -> int:
+        """Return the number of tokens of a text; spellings such as `<|endoftext|>` count as ordinary text."""
+        if not text:
+            return 0
+        encoder = self._load(encoding_name(model_id))
+        return sum(_count_piece(encoder, piece) for piece in _pieces(text))
+
+    def count_message(self, message: Message, model_id: str) -> int:
+        """Return the tokens of a message in a prompt: its content, its role, and 3 that frame it."""
+        role = self.count_tokens(message.role.value, model_id)
+        return TOKENS_PER_MESSAGE + role + self.count_tokens(message.content, model_id)
+
+    def count_messages(self, messages: Iterable[Message], model_id: str) -> int:
+        """Return the tokens of a prompt made of these messages: their sum, and 3 that begin the answer."""
+        return TOKENS_PER_PROMPT + sum(self.count_message(message, model_id) for message in messages)
+
+    def upper_bound(self, messages: Iterable[Message], model_id: str | None = None) -> int:
+        """Return a number that the prompt's tokens do not exceed.
+
+        Without a model it is taken from the UTF-8 bytes alone and loads no vocabulary: each token of a byte-level
+        vocabulary, and of one that falls back to bytes, stands for at least one byte of the text. The allowance for
+        framing is generous. With a model whose vocabulary is known the text is counted, which gives a closer bound.
+
+        It is no bound where a tokenizer rewrites text into longer text first (NFKC turns some single characters into a
+        dozen), and where a provider adds a hidden prompt of its own that is longer than the allowance.
+        """
+        messages = list(messages)
+        allowance = BOUND_PER_PROMPT + BOUND_PER_MESSAGE * len(messages)
+        if model_id is not None and _has_known_vocabulary(model_id):
+            return allowance + sum(self.count_tokens(message.content, model_id) for message in messages)
+        return allowance + sum(_utf8_length(message.content) for message in messages)
+
+    def fits(self, messages: Iterable[Message], model_id: str, max_tokens: int) -> bool:
+        """Tell whether the prompt has at most `max_tokens`; counts only where the bound does not settle it."""
+        messages = list(messages)
+        return self.upper_bound(messages) <= max_tokens or self.count_messages(messages, model_id) <= max_tokens
+
+    def truncate_context(
+        self, messages: Iterable[Message], model_id: str, max_tokens: int, reserve_tokens: int = 500
+    ) -> list[Message]:
+        """Return what fits into `max_tokens` while `reserve_tokens` are left for the answer.
+
+        System messages and the newest user message always stay; where anything is dropped, a marker that is not part of
+        the history says so. The result may still be too long, which `fits` tells. Families whose tokens are shorter than
+        those counted here get a smaller share of history. See `application.context.truncate` for the rules.
+        """
+        messages = list(messages)
+        budget = max_tokens - reserve_tokens
+        if self.upper_bound(messages) <= budget:
+            return messages
+        budget = budget * 100 // _family_percent(model_id)
+        return truncate(messages, budget, lambda message: self.count_message(message, model_id), TOKENS_PER_PROMPT)
+
+
+def encoding_name(model_id: str) -> str:
+    """Return the name of the encoding that a model's text is counted with.
+
+    The id may carry an author (`openai/`) and a variant (`:free`). Models that are not OpenAI's, and unknown ones, get the
+    newer encoding, which is the better guess for all of them.
+    """
+    return CL100K if _CL100K_MODELS.match(_bare_name(model_id)) else O200K
+
+
+_loading = Lock()
+
+
+def shared_encoder(name: str) -> Encoder:
+    """Return this process's one encoder of that name, built on first use."""
+    with _loading:
+        return _build_encoder(name)
+
+
+@cache
+def _build_encoder(name: str) -> Encoder:
+    from neuralterm.infrastructure.vocabularies import load_encoding
+
+    return load_encoding(name)
+
+
+def _bare_name(model_id: str) -> str:
+    """Return the id without author, variant (`:free`) and preset (`@preset/...`)."""
+    return re.split("[:@]", model_id.lower(), maxsplit=1)[0].rpartition("/")[2]
+
+
+def _has_known_vocabulary(model_id: str) -> bool:
+    author, slash, _ = model_id.lower().partition("/")
+    return (not slash or author == "openai") and bool(_OPENAI_MODELS.match(_bare_name(model_id)))
+
+
+def _family_percent(model_id: str) -> int:
+    name = _bare_name(model_id)
+    return next((percent for pattern, percent in _FAMILY_PERCENT if pattern.match(name)), 100)
+
+
+def _utf8_length(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Cut a long text after the last newline, or else before the last space, of every 200,000 characters."""
+    start = 0
+    while len(text) - start > LONGEST_PIECE:
+        limit = start + LONGEST_PIECE
+        end = text.rfind("\n", start, limit) + 1
+        if end <= start:
+            end = text.rfind(" ", start + 1, limit)
+        if end <= start:
+            end = limit
+        yield text[start:end]
+        start = end
+    yield text[start:]
+
+
+def _count_piece(encoder: Encoder, piece: str) -> int:
+    try:
+        return len(encoder.encode_ordinary(piece))
+    except BaseException as error:
+        # A panic in tiktoken's Rust code is no `Exception`, and its class can't be imported.
+        if type(error).__name__ != "PanicException":
+            raise
+        return _utf8_length(piece)
