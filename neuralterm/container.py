@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from neuralterm.application.records import Answer
     from neuralterm.application.spending import SpendingGate
     from neuralterm.application.state import SessionState
+    from neuralterm.components.chat import ChatParts
     from neuralterm.components.console import Console
     from neuralterm.components.notices import Notices
     from neuralterm.infrastructure.database import Database
@@ -235,9 +236,32 @@ class Container:
             max_input_chars=None,
         )
 
+    @cached_property
+    def chat_parts(self) -> ChatParts:
+        """What a chat works with."""
+        from neuralterm.components.chat import ChatParts
+
+        async def check_model(model_id: str) -> None:
+            from neuralterm.application.catalogue import close_matches
+            from neuralterm.domain.exceptions import NotFoundError
+
+            if await self.catalogue.find(model_id) is None:
+                near = close_matches(model_id, await self.catalogue.list())
+                hint = f"did you mean {', '.join(near)}?" if near else "`neuralterm models` lists them"
+                raise NotFoundError(f"there is no model {model_id}", hint=hint)
+
+        return ChatParts(
+            orchestrator=self.orchestrator,
+            repository=self.repository,
+            spending=self.spending,
+            session=self.session,
+            console=self.console,
+            check_model=check_model,
+        )
+
     def budget_status(self) -> list[dict[str, Any]]:
         """Return each lasting budget with what is spent, reserved and left, as `cost --json` shows it."""
-        from neuralterm.components.machine import money, moment
+        from neuralterm.components.machine import moment, money
 
         return [
             {

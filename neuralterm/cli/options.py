@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -77,3 +78,46 @@ class DecimalType(click.ParamType):  # type: ignore[type-arg]  # generic only si
 pass_container = click.pass_obj
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+_Callback = TypeVar("_Callback", bound=Callable[..., Any])
+
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+
+_REQUEST_OPTIONS = (
+    click.option("-m", "--model", metavar="ID", help="Which model answers."),
+    click.option("-s", "--system", metavar="TEXT", help="The system prompt."),
+    click.option("-c", "--continue", "continue_last", is_flag=True, help="Go on with the last conversation."),
+    click.option("--cid", metavar="ID", help="Go on with this conversation (id or unique beginning of it)."),
+    click.option("--title", metavar="TEXT", help="The conversation's title."),
+    click.option("--tag", "tags", multiple=True, metavar="TAG", help="Attach a tag to calls and conversation."),
+    click.option("--temperature", type=click.FloatRange(0, 2), help="Sampling temperature."),
+    click.option("--max-tokens", type=click.IntRange(1), help="Longest answer in tokens."),
+    click.option("--max-cost", type=DecimalType(), metavar="USD", help="Ceiling: this invocation can't cost more."),
+    click.option(
+        "--fallback", "fallbacks", multiple=True, metavar="ID", help="A model to use if the first can't answer."
+    ),
+    click.option("--provider", "providers", multiple=True, metavar="NAME", help="Only these providers may answer."),
+    click.option("--reasoning", type=click.Choice(EFFORTS), help="How hard to think."),
+    click.option("-R", "--hide-reasoning", is_flag=True, help="Don't show the reasoning on the terminal."),
+    click.option(
+        "-o", "--option", "pairs", type=(str, str), multiple=True, metavar="KEY VALUE", help="A request field."
+    ),
+    click.option("--retry-for", type=click.FloatRange(0), metavar="SECONDS", help="How long to retry; 0 tries once."),
+    click.option(
+        "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Limit for a whole answer."
+    ),
+    click.option(
+        "--idle-timeout",
+        type=click.FloatRange(0, min_open=True),
+        metavar="SECONDS",
+        help="Longest silence in an answer.",
+    ),
+    click.option("-q", "--quiet", is_flag=True, help="Leave only errors on stderr."),
+)
+
+
+def request_options(function: _Callback) -> _Callback:
+    """Add the options that say how a prompt is sent, and into which conversation."""
+    for option in reversed(_REQUEST_OPTIONS):
+        function = option(function)
+    return function

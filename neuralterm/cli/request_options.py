@@ -2,26 +2,73 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from neuralterm.domain.exceptions import ValidationError
+
+if TYPE_CHECKING:
+    from neuralterm.application.sending import SendRequest
+    from neuralterm.container import Container
 
 # Fields that have an option of their own, or that the tool itself must set.
 _OWN_FIELDS = {"model": "-m", "messages": "the prompt", "stream": "--no-stream", "models": "--fallback"}
 
 
-def request_fields(
-    pairs: tuple[tuple[str, str], ...],
-    *,
-    schema: str | None = None,
-    reasoning: str | None = None,
-    providers: tuple[str, ...] = (),
-) -> dict[str, Any]:
-    """Return the extra fields of the request body; values of `-o` are parsed as JSON where they are JSON.
+def apply_to_container(container: Container, given: Mapping[str, Any]) -> None:
+    """Let the options shared by `send` and `chat` win over the settings."""
+    if given["quiet"]:
+        container.console.quiet = True
+    container.override(
+        max_cost=given["max_cost"],
+        timeout=given["timeout"],
+        idle_timeout=given["idle_timeout"],
+        retry_for=given["retry_for"],
+    )
+    container.notices.show_reasoning = not given["hide_reasoning"]
+
+
+def build_request(
+    container: Container, given: Mapping[str, Any], prompt: str, *, schema: str | None = None, stream: bool = True
+) -> SendRequest:
+    """Return the request that the options describe, with the tags and the run id of the settings.
 
     Raises:
-        ValidationError: a field that is not to be set this way, or a schema that can't be read.
+        ValidationError: an option's value can't be used.
     """
+    from neuralterm.application.records import SendOptions
+    from neuralterm.application.sending import SendRequest
+
+    settings = container.settings
+    fields = _request_fields(given["pairs"], schema, given["reasoning"], given["providers"])
+    max_tokens = _take_number(fields, "max_tokens", given["max_tokens"])
+    temperature = _take_number(fields, "temperature", given["temperature"])
+    options = SendOptions(
+        max_tokens=_take_number(fields, "max_completion_tokens", max_tokens),
+        extra=fields,
+        fallbacks=given["fallbacks"],
+        stream=stream,
+        model=given["model"],
+        system_prompt=given["system"],
+        tags=tuple(dict.fromkeys((*given["tags"], *settings.tags))),
+        run_id=settings.run_id,
+        retry_for=settings.retry_for,
+    )
+    return SendRequest(
+        prompt=prompt,
+        options=options,
+        temperature=temperature,
+        continue_last=given["continue_last"],
+        conversation=given["cid"],
+        title=given["title"],
+        default_model=settings.model,
+    )
+
+
+def _request_fields(
+    pairs: tuple[tuple[str, str], ...], schema: str | None, reasoning: str | None, providers: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return the extra fields of the request body; values of `-o` are parsed as JSON where they are JSON."""
     fields: dict[str, Any] = {}
     for key, value in pairs:
         if key in _OWN_FIELDS:
@@ -37,7 +84,7 @@ def request_fields(
     return fields
 
 
-def take_number(fields: dict[str, Any], name: str, given: float | None) -> Any:
+def _take_number(fields: dict[str, Any], name: str, given: float | None) -> Any:
     """Return an option's value, or else the one that `-o` gave under its name, which is taken out of the fields."""
     value = fields.pop(name, None)
     if given is not None:

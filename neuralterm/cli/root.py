@@ -43,7 +43,7 @@ class Root(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
 
-    def main(self, args: Sequence[str] | None = None, *names: Any, **extra: Any) -> Any:
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, *others: Any, **extra: Any) -> Any:
         """Run one invocation; the process ends with the exit code of the contract."""
         from neuralterm.cli.outcome import Outcome
 
@@ -52,7 +52,7 @@ class Root(click.Group):
         extra["obj"] = container
         outcome = Outcome(container)
         with outcome:
-            outcome.returned(super().main(args, *names, standalone_mode=False, **extra))
+            outcome.returned(super().main(args, prog_name, *others, **extra, standalone_mode=False))
         if standalone:
             sys.exit(outcome.exit_code)
         return outcome.exit_code

@@ -1,0 +1,45 @@
+"""`neuralterm chat`: a conversation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from neuralterm.cli.options import pass_container, request_options
+
+if TYPE_CHECKING:
+    from neuralterm.components.chat import Chat
+    from neuralterm.components.chat_input import ChatInput
+    from neuralterm.container import Container
+
+
+@click.command()
+@request_options
+@pass_container
+def command(container: Container, /, **given: Any) -> int:
+    """Talk with a model at the terminal, or let each line of a pipe be one turn.
+
+    Ctrl-C stops an answer and keeps the chat, Ctrl-D leaves. /help lists the commands of the chat.
+    """
+    from neuralterm.cli.exit_codes import ExitCode, exit_code_of_answer
+    from neuralterm.cli.request_options import apply_to_container, build_request
+    from neuralterm.components.chat import Chat
+
+    apply_to_container(container, given)
+    chat = Chat(container.chat_parts, build_request(container, given, prompt=""))
+    turns = _input(container, chat)
+    statuses = container.run(chat.run, turns)
+    if turns.interactive:
+        return ExitCode.OK
+    return next((code for status in statuses if (code := exit_code_of_answer(status))), ExitCode.OK)
+
+
+def _input(container: Container, chat: Chat) -> ChatInput:
+    import sys
+
+    from neuralterm.components.chat_input import PipeInput, TerminalInput
+
+    if sys.stdin.isatty() and container.console.stdout_is_terminal:
+        return TerminalInput(container.settings.database.with_name("chat_history"), chat.status_line)
+    return PipeInput()

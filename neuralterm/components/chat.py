@@ -1,0 +1,202 @@
+"""A conversation as it runs: turns, slash commands, and answers that can be stopped."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from neuralterm.application.orchestrator import ChatOrchestrator
+from neuralterm.application.ports import ConversationRepository
+from neuralterm.application.records import Answer
+from neuralterm.application.sending import SendRequest, find_conversation, stream_answer, title_of
+from neuralterm.application.spending import SpendingGate
+from neuralterm.application.state import SessionState
+from neuralterm.components.answer_notes import notes_on
+from neuralterm.components.chat_input import ChatInput
+from neuralterm.components.console import Console
+from neuralterm.domain.exceptions import NeuralTermError, ValidationError
+from neuralterm.domain.models import Conversation, MessageStatus
+from neuralterm.domain.money import dollars
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatParts:
+    """What a chat works with. `check_model` raises for a model id that does not exist."""
+
+    orchestrator: ChatOrchestrator
+    repository: ConversationRepository
+    spending: SpendingGate
+    session: SessionState
+    console: Console
+    check_model: Callable[[str], Awaitable[None]]
+
+
+class Chat:
+    """One chat. In a terminal an error or Ctrl-C ends the turn, in a pipe it ends the chat."""
+
+    def __init__(self, parts: ChatParts, request: SendRequest) -> None:
+        self._parts = parts
+        self._console = parts.console
+        self._request = request
+        self._conversation: Conversation | None = find_conversation(request, parts.repository)
+        if self._conversation is not None and request.options.model is None:
+            self._request = self._with_model(self._conversation.model_id)
+        self._running = True
+        self._statuses: list[MessageStatus] = []
+
+    @property
+    def model(self) -> str:
+        """The model that answers the next turn."""
+        return self._request.options.model or self._request.default_model
+
+    def status_line(self) -> str:
+        """Return model, money spent in this chat and what the tightest budget has left."""
+        parts = [self.model, f"{self._spent()} in this chat"]
+        tightest = self._parts.spending.tightest()
+        if tightest is not None:
+            budget, committed = tightest
+            parts.append(
+                f"{dollars(max(budget.limit_usd - committed, budget.limit_usd * 0))} left of the {budget.name}"
+            )
+        return " · ".join(parts)
+
+    async def run(self, turns: ChatInput) -> list[MessageStatus]:
+        """Take turns until the end; return how the answers ended."""
+        if turns.interactive:
+            self._console.note(f"chat with {self.model}; /help lists the commands, Ctrl-D leaves", dim=True)
+        while self._running:
+            try:
+                turn = await turns.next_turn()
+            except KeyboardInterrupt:
+                self._console.note("Ctrl-D or /exit leaves", dim=True)
+                continue
+            if turn is None:
+                break
+            if turn.strip():
+                await self._take(turn, interactive=turns.interactive)
+        return self._statuses
+
+    async def _take(self, turn: str, *, interactive: bool) -> None:
+        try:
+            if turn.startswith("/") and not turn.startswith("//"):
+                await self._command(turn)
+            else:
+                await self._answer(turn.removeprefix("/") if turn.startswith("//") else turn, interactive=interactive)
+        except NeuralTermError as error:
+            self._parts.session.note_error(error.message)
+            if not interactive:
+                raise
+            self._console.error(error.message, error.hint)
+
+    async def _answer(self, prompt: str, *, interactive: bool) -> None:
+        conversation = await self._current_conversation(prompt)
+        request = replace(self._request, prompt=prompt)
+        try:
+            answer = (
+                await self._stoppable(conversation, request)
+                if interactive
+                else await self._stream(conversation, request)
+            )
+        finally:
+            self._console.end_answer()
+        if answer is None:
+            self._console.note("stopped; what came is kept", dim=True)
+            return
+        self._statuses.append(answer.status)
+        for note in notes_on(answer):
+            self._console.note(note, fg="yellow")
+
+    async def _stoppable(self, conversation: Conversation, request: SendRequest) -> Answer | None:
+        """Stream an answer; Ctrl-C stops it, and then None is returned."""
+        import anyio
+
+        with anyio.CancelScope() as scope:
+            previous = signal.signal(signal.SIGINT, lambda *_: scope.cancel())
+            try:
+                return await self._stream(conversation, request)
+            finally:
+                signal.signal(signal.SIGINT, previous)
+        return None
+
+    async def _stream(self, conversation: Conversation, request: SendRequest) -> Answer:
+        return await stream_answer(self._parts.orchestrator, conversation, request, self._console.write_answer)
+
+    async def _current_conversation(self, prompt: str) -> Conversation:
+        if self._conversation is None:
+            self._conversation = await self._parts.orchestrator.create_conversation(
+                self._request.title or title_of(prompt), self.model, tags=self._request.options.tags
+            )
+        return self._conversation
+
+    def _spent(self) -> str:
+        if self._conversation is None:
+            return dollars(self._parts.session.known_cost * 0)
+        stored = self._parts.repository.get_by_id(self._conversation.id)
+        known = dollars(stored.total_cost if stored else self._parts.session.known_cost)
+        unknown = self._parts.session.unknown_costs
+        return known if not unknown else f"{known} and {unknown} unknown"
+
+    async def _command(self, line: str) -> None:
+        name, _, argument = line[1:].partition(" ")
+        known = {
+            "help": self._help,
+            "model": self._choose_model,
+            "system": self._set_system,
+            "cost": self._say_cost,
+            "new": self._begin_anew,
+            "exit": self._leave,
+        }
+        if name not in known:
+            raise ValidationError(
+                f"there is no command /{name}", hint="/help lists them; // sends a line that begins with /"
+            )
+        await known[name](argument.strip())
+
+    async def _help(self, argument: str) -> None:
+        """Show the commands."""
+        for line in _HELP:
+            self._console.note(line)
+
+    async def _choose_model(self, argument: str) -> None:
+        if argument:
+            await self._parts.check_model(argument)
+            self._request = self._with_model(argument)
+        self._console.note(f"model: {self.model}")
+
+    async def _set_system(self, argument: str) -> None:
+        if argument:
+            options = replace(self._request.options, system_prompt=argument)
+            self._request = replace(self._request, options=options)
+        self._console.note(f"system: {self._request.options.system_prompt or '(none)'}")
+
+    async def _say_cost(self, argument: str) -> None:
+        self._console.note(
+            f"cost: {self._spent()} in this chat, {self._parts.session.total_tokens:,} tokens in this run"
+        )
+        for status in self._parts.spending.statuses():
+            left = f"{dollars(status.remaining_usd)} of {dollars(status.budget.limit_usd)} left"
+            self._console.note(f"{status.budget.name}: {left}")
+
+    async def _begin_anew(self, argument: str) -> None:
+        self._conversation = None
+        self._request = replace(self._request, title=argument or None)
+        self._console.note("a fresh conversation begins with the next line")
+
+    async def _leave(self, argument: str) -> None:
+        self._running = False
+
+    def _with_model(self, model_id: str) -> SendRequest:
+        return replace(self._request, options=replace(self._request.options, model=model_id))
+
+
+_HELP = (
+    "/help            this list",
+    "/model [ID]      show or choose the model",
+    "/system [TEXT]   show or set the system prompt",
+    "/cost            what this chat has cost, and what the budgets have left",
+    "/new [TITLE]     begin a fresh conversation",
+    "/exit            leave (or Ctrl-D)",
+    "//text           send a line that begins with a slash",
+    'Alt-Enter, a backslash at the end of a line, or """ ... """ write several lines; Ctrl-C stops an answer',
+)

@@ -1,0 +1,98 @@
+"""Where the turns of a chat come from: a person at a terminal, or the lines of a pipe."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+BLOCK_MARK = '"""'
+
+
+class ChatInput(Protocol):
+    """A source of turns."""
+
+    interactive: bool
+
+    async def next_turn(self) -> str | None:
+        """Return the next turn, None at the end. Raises KeyboardInterrupt when the user wants out of a half-typed one."""
+
+
+class PipeInput:
+    """Each line of stdin is a turn; blank ones are passed over."""
+
+    interactive = False
+
+    async def next_turn(self) -> str | None:
+        """Return the next line that is not blank."""
+        import anyio.to_thread
+
+        while True:
+            # A thread, so that a signal is noticed while no line comes.
+            data = await anyio.to_thread.run_sync(sys.stdin.buffer.readline, abandon_on_cancel=True)
+            if not data:
+                return None
+            line = data.decode("utf-8", "replace").strip()
+            if line:
+                return line
+
+
+class TerminalInput:
+    """Line editing with history. Alt-Enter or a backslash at the end of a line adds a line, three double quotes a block."""
+
+    interactive = True
+
+    def __init__(self, history_file: Path, status: Callable[[], str]) -> None:
+        from prompt_toolkit import PromptSession
+        from prompt_toolkit.history import FileHistory
+        from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+
+        bindings = KeyBindings()
+
+        @bindings.add("escape", "enter")
+        def insert_newline(event: KeyPressEvent) -> None:
+            event.current_buffer.insert_text("\n")
+
+        _make_private(history_file)
+        self._session: PromptSession[str] = PromptSession(
+            history=FileHistory(str(history_file)), key_bindings=bindings, bottom_toolbar=status
+        )
+
+    async def next_turn(self) -> str | None:
+        """Return what was typed, continued lines joined; None on Ctrl-D."""
+        try:
+            text: str = await self._session.prompt_async("> ")
+            while is_unfinished(text):
+                text = continued(text) + await self._session.prompt_async(". ")
+        except EOFError:
+            return None
+        return finished(text)
+
+
+def is_unfinished(text: str) -> bool:
+    """Say whether a turn goes on in the next line: a backslash at its end, or a block that is still open."""
+    if text.lstrip().startswith(BLOCK_MARK):
+        return text.count(BLOCK_MARK) < 2  # one opens, one closes
+    return text.endswith("\\")
+
+
+def continued(text: str) -> str:
+    """Return the text as the next line follows it."""
+    return (text if text.lstrip().startswith(BLOCK_MARK) else text.removesuffix("\\")) + "\n"
+
+
+def finished(text: str) -> str:
+    """Return the turn without the marks of a block."""
+    stripped = text.strip()
+    if stripped.startswith(BLOCK_MARK) and stripped.count(BLOCK_MARK) > 1:
+        inside = stripped[len(BLOCK_MARK) :]
+        end = inside.index(BLOCK_MARK)
+        return (inside[:end] + inside[end + len(BLOCK_MARK) :]).strip("\n")
+    return text
+
+
+def _make_private(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_APPEND, 0o600))
