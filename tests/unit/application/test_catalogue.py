@@ -1,0 +1,359 @@
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuralterm.application.catalogue import (
+    Catalogue,
+    ModelFilter,
+    close_matches,
+    is_batch,
+    matching,
+    ordered,
+    per_million,
+)
+from neuralterm.domain.catalogue import OpenRouterModel
+from neuralterm.domain.exceptions import (
+    AuthenticationError,
+    CircuitOpenError,
+    ConfigurationError,
+    NotFoundError,
+    ServiceUnreachableError,
+    StorageError,
+)
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def model(id, prompt="0.000001", completion="0.000002", **fields) -> OpenRouterModel:
+    return OpenRouterModel(id=id, pricing={"prompt": prompt, "completion": completion}, **fields)
+
+
+MINI = model("openai/gpt-4o-mini", "0.00000015", "0.0000006", name="OpenAI: GPT-4o-mini", context_length=128_000)
+BIG = model(
+    "anthropic/claude-big",
+    "0.000003",
+    "0.000015",
+    name="Anthropic: Claude Big",
+    context_length=1_000_000,
+    created=1_780_000_000,
+    input_modalities=("text", "image"),
+    supported_parameters=("tools", "max_tokens"),
+    canonical_slug="anthropic/claude-big-20260501",
+)
+ROUTER = model("openrouter/auto", "-1", "-1", name="Auto Router", context_length=2_000_000)
+BATCH = model("openai/gpt-4o-mini:batch", "0.000000075", "0.0000003", name="GPT-4o-mini (batch)")
+FREE = model("meta/llama:free", "0", "0", name="Llama (free)", created=1_700_000_000)
+UNPRICED = OpenRouterModel("x/unpriced")
+ALL = [ROUTER, BATCH, MINI, UNPRICED, BIG, FREE]
+
+
+class FakeClock:
+    def __init__(self):
+        self.time = NOW
+
+    def now(self):
+        return self.time
+
+    def monotonic(self):
+        return 0.0
+
+    async def sleep(self, seconds):
+        self.time += timedelta(seconds=seconds)
+
+
+class FakeClient:
+    def __init__(self, models=(MINI, BIG), error=None):
+        self.models = list(models)
+        self.error = error
+        self.asked = 0
+
+    async def get_available_models(self):
+        self.asked += 1
+        if self.error:
+            raise self.error
+        return self.models
+
+    def chat_completion_stream(self, messages, model, temperature=0.7, max_tokens=None):
+        raise NotImplementedError
+
+
+class FakeCache:
+    def __init__(self, models=None, fetched_at=NOW):
+        self.kept = None if models is None else (list(models), fetched_at)
+        self.full = False
+
+    def store(self, models, fetched_at):
+        if self.full:
+            raise StorageError("the disk is full")
+        self.kept = (list(models), fetched_at)
+
+    def load(self):
+        return self.kept
+
+    def find(self, model_id):
+        if self.kept is None:
+            return None
+        models, fetched_at = self.kept
+        found = [each for each in models if each.id == model_id] + [
+            each for each in models if each.canonical_slug == model_id
+        ]
+        return (found[0], fetched_at) if found else None
+
+
+class World:
+    """A catalogue with what is around it."""
+
+    def __init__(self, client=None, cache=None):
+        self.client = client or FakeClient()
+        self.cache = cache or FakeCache()
+        self.clock = FakeClock()
+        self.told = []
+        self.catalogue = Catalogue(self.client, self.cache, self.clock, on_stale=self.told.append)
+
+
+def aged(hours, models=(MINI, BIG)):
+    return FakeCache(models, NOW - timedelta(hours=hours))
+
+
+UNREACHABLE = ServiceUnreachableError("no answer")
+
+
+@pytest.mark.anyio
+async def test_without_a_copy_the_list_is_fetched_and_kept():
+    world = World()
+
+    listing = await world.catalogue.listing()
+
+    assert (listing.models, listing.fetched_at, listing.stale) == ([MINI, BIG], NOW, False)
+    assert world.cache.kept == ([MINI, BIG], NOW)
+    assert world.told == []
+
+
+@pytest.mark.anyio
+async def test_a_fresh_copy_spares_the_question():
+    world = World(cache=aged(24, [BIG]))
+
+    assert await world.catalogue.list() == [BIG]
+    assert world.client.asked == 0
+
+
+@pytest.mark.anyio
+async def test_an_old_copy_is_replaced():
+    world = World(cache=aged(25, [BIG]))
+
+    assert await world.catalogue.list() == [MINI, BIG]
+    assert world.cache.kept[1] == NOW
+
+
+@pytest.mark.anyio
+async def test_refresh_asks_whatever_there_is():
+    world = World(cache=aged(0, [BIG]))
+
+    assert await world.catalogue.list(refresh=True) == [MINI, BIG]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("error", [UNREACHABLE, CircuitOpenError("too many failures")], ids=["unreachable", "open"])
+async def test_an_old_copy_helps_out_and_says_so(error):
+    world = World(FakeClient(error=error), aged(72))
+
+    listing = await world.catalogue.listing()
+
+    assert (listing.models, listing.stale, listing.fetched_at) == ([MINI, BIG], True, NOW - timedelta(hours=72))
+    assert world.told == [f"using the model list of 3 days ago: {error}"]
+
+
+@pytest.mark.anyio
+async def test_a_failed_refresh_shows_the_copy_as_stale():
+    world = World(FakeClient(error=UNREACHABLE), aged(2))
+
+    assert (await world.catalogue.listing(refresh=True)).stale
+    assert world.told == ["using the model list of 2 hours ago: no answer"]
+
+
+@pytest.mark.anyio
+async def test_without_a_copy_the_error_is_raised():
+    with pytest.raises(ServiceUnreachableError):
+        await World(FakeClient(error=UNREACHABLE)).catalogue.list()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("error", [AuthenticationError("bad key"), ConfigurationError("bad url")])
+async def test_a_wrong_setting_is_never_hidden_behind_a_copy(error):
+    with pytest.raises(type(error)):
+        await World(FakeClient(error=error), aged(72)).catalogue.list()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("hours", "told"), [(1, []), (49, ["the model list is 2 days old"])])
+@pytest.mark.parametrize("refresh", [False, True])
+async def test_offline_never_asks(hours, told, refresh):
+    world = World(cache=aged(hours))
+
+    listing = await world.catalogue.listing(refresh=refresh, offline=True)
+
+    assert listing.models == [MINI, BIG]
+    assert listing.stale == bool(told)
+    assert world.told == told
+    assert world.client.asked == 0
+
+
+@pytest.mark.anyio
+async def test_offline_without_a_copy_is_an_error():
+    with pytest.raises(NotFoundError):
+        await World().catalogue.list(offline=True)
+
+
+@pytest.mark.anyio
+async def test_a_list_that_cannot_be_kept_is_still_shown():
+    world = World()
+    world.cache.full = True
+
+    assert await world.catalogue.list() == [MINI, BIG]
+
+
+@pytest.mark.anyio
+async def test_a_copy_from_the_future_is_not_fresh():
+    world = World(cache=aged(-1000, [BIG]))
+
+    assert await world.catalogue.list() == [MINI, BIG]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "written", ["openai/gpt-4o-mini", "openai/gpt-4o-mini:nitro", "openai/gpt-4o-mini:floor:online"]
+)
+async def test_a_model_is_found_without_its_routing_suffixes(written):
+    world = World(cache=aged(23))
+
+    assert await world.catalogue.find(written) == MINI
+    assert world.catalogue.cached(written) == MINI
+    assert world.client.asked == 0
+
+
+@pytest.mark.anyio
+async def test_a_model_is_found_by_its_canonical_slug_in_copy_and_service():
+    for cache in (aged(1), aged(30), FakeCache()):
+        assert await World(cache=cache).catalogue.find("anthropic/claude-big-20260501") == BIG
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("hours", "asked"), [(0.9, 0), (1.1, 1), (30, 1)])
+async def test_a_model_that_is_not_listed_is_looked_for_once_an_hour(hours, asked):
+    world = World(cache=aged(hours))
+
+    assert await world.catalogue.find("x/unknown") is None
+    assert world.client.asked == asked
+
+
+@pytest.mark.anyio
+async def test_a_model_that_came_out_since_is_found():
+    world = World(FakeClient([MINI, BIG, FREE]), aged(2))
+
+    assert await world.catalogue.find("meta/llama:free") == FREE
+
+
+@pytest.mark.anyio
+async def test_finding_falls_back_on_the_old_row():
+    world = World(FakeClient(error=UNREACHABLE), aged(48))
+
+    assert await world.catalogue.find(MINI.id) == MINI
+    assert world.told == ["using the model list of 2 days ago: no answer"]
+
+
+@pytest.mark.anyio
+async def test_finding_without_list_and_service_gives_none():
+    assert await World(FakeClient(error=UNREACHABLE)).catalogue.find(MINI.id) is None
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("cache", [FakeCache(), aged(48)], ids=["no copy", "old copy"])
+async def test_required_fresh_raises_instead(cache):
+    with pytest.raises(ServiceUnreachableError):
+        await World(FakeClient(error=UNREACHABLE), cache).catalogue.find(MINI.id, required_fresh=True)
+
+
+def test_cached_takes_any_age_and_never_asks():
+    world = World(cache=aged(9999))
+
+    assert world.catalogue.cached(MINI.id) == MINI
+    assert world.catalogue.cached("x/unknown") is None
+    assert World().catalogue.cached(MINI.id) is None
+    assert world.client.asked == 0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "ids"),
+    [
+        (ModelFilter(), [each.id for each in ALL]),
+        (ModelFilter("GPT"), [BATCH.id, MINI.id]),
+        (ModelFilter("claude anthropic"), [BIG.id]),
+        (ModelFilter("claude openai"), []),
+        (ModelFilter(free_only=True), [FREE.id]),
+        (ModelFilter(max_price=Decimal("0.6")), [BATCH.id, MINI.id, FREE.id]),
+        (ModelFilter(max_price=Decimal("0.59")), [BATCH.id, FREE.id]),
+        (ModelFilter(min_context=1_000_000), [ROUTER.id, BIG.id]),
+        (ModelFilter(input_modality="IMAGE"), [BIG.id]),
+        (ModelFilter(supports="tools"), [BIG.id]),
+        (ModelFilter(author="OpenAI"), [BATCH.id, MINI.id]),
+        (ModelFilter("mini", max_price=Decimal("0.5")), [BATCH.id]),
+    ],
+)
+def test_filters(wanted, ids):
+    assert [each.id for each in matching(ALL, wanted)] == ids
+
+
+@pytest.mark.parametrize(
+    ("by", "ids"),
+    [
+        ("price", [FREE.id, MINI.id, BIG.id, BATCH.id, ROUTER.id, UNPRICED.id]),
+        ("context", [ROUTER.id, BIG.id, MINI.id, FREE.id, BATCH.id, UNPRICED.id]),
+        ("newest", [BIG.id, FREE.id, MINI.id, BATCH.id, ROUTER.id, UNPRICED.id]),
+        ("name", [BIG.id, FREE.id, MINI.id, BATCH.id, ROUTER.id, UNPRICED.id]),
+    ],
+)
+def test_orders(by, ids):
+    assert [each.id for each in ordered(ALL, by)] == ids
+
+
+PRICES = st.sampled_from(["-1", "0", "0.00000000008", "0.1", "", "free", "NaN", None])
+
+
+@given(st.lists(st.tuples(PRICES, PRICES, st.sampled_from(["", ":batch", ":free"]))))
+def test_what_has_no_price_is_never_cheapest(rows):
+    models = [model(f"x/{number}{suffix}", *prices) for number, (*prices, suffix) in enumerate(rows)]
+
+    by_price = ordered(models, "price")
+
+    ranks = [2 if each.prices.varies else int(is_batch(each)) for each in by_price]
+    assert ranks == sorted(ranks)
+    assert sorted(each.id for each in by_price) == sorted(each.id for each in models)
+
+
+def test_an_alias_is_sorted_under_its_author():
+    assert [each.id for each in ordered([model("b/x"), model("~a/latest"), model("a/z")], "name")] == [
+        "~a/latest",
+        "a/z",
+        "b/x",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "first"),
+    [("gpt-4o-mini", MINI.id), ("openai/gpt-4o-mni", MINI.id), ("claude", BIG.id), ("LLAMA", FREE.id)],
+)
+def test_close_matches(written, first):
+    assert close_matches(written, ALL)[0] == first
+
+
+def test_nothing_is_close_to_nonsense_or_nothing():
+    assert close_matches("qqqqqqqq", ALL) == []
+    assert close_matches("", ALL) == []
+
+
+def test_prices_per_million_are_exact():
+    assert per_million(Decimal("0.0000000416666666666667")) == Decimal("0.0416666666666667")
+    assert per_million(None) is None
