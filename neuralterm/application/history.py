@@ -1,0 +1,72 @@
+"""What was said: finding, reading and deleting conversations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from neuralterm.application.ports import ConversationRepository
+from neuralterm.application.records import SearchHit
+from neuralterm.domain.exceptions import NotFoundError, ValidationError
+from neuralterm.domain.models import Conversation, Message
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """A conversation with its messages, oldest first."""
+
+    conversation: Conversation
+    messages: Sequence[Message]
+
+
+def resolve_conversation(repository: ConversationRepository, id_or_prefix: str) -> Conversation:
+    """Return the conversation with this id, or the only one whose id begins so.
+
+    Raises:
+        NotFoundError: there is none, or more than one (code `AMBIGUOUS_ID`).
+    """
+    wanted = id_or_prefix.strip()
+    digits = wanted.replace("-", "")
+    if not digits:
+        raise NotFoundError("the conversation id is empty", hint="`neuralterm history` lists the conversations")
+    found = repository.find_by_prefix(wanted)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise NotFoundError(f"there is no conversation {wanted!r}", hint="`neuralterm history` lists the conversations")
+    candidates = ", ".join(str(conversation.id) for conversation in found)
+    raise NotFoundError(
+        f"the id {wanted!r} fits more than one conversation", "AMBIGUOUS_ID", hint=f"it begins {candidates}"
+    )
+
+
+def resolve_all(repository: ConversationRepository, ids: Iterable[str]) -> list[Conversation]:
+    """Return the conversations with these ids or prefixes, each once, in this order; raises as `resolve_conversation`."""
+    found = [resolve_conversation(repository, written) for written in ids]
+    return list({conversation.id: conversation for conversation in found}.values())
+
+
+def transcripts(repository: ConversationRepository, ids: Iterable[str]) -> list[Transcript]:
+    """Return whole conversations by id or prefix; raises as `resolve_conversation`, before any message is read."""
+    return [
+        Transcript(conversation, repository.get_messages(conversation.id))
+        for conversation in resolve_all(repository, ids)
+    ]
+
+
+def search(repository: ConversationRepository, query: str, limit: int) -> list[SearchHit]:
+    """Return messages that hold all words of the query, newest first.
+
+    Raises:
+        ValidationError: there is nothing to look for.
+    """
+    if not query.strip():
+        raise ValidationError("there is nothing to search for: the query is empty")
+    return repository.search(query, limit)
+
+
+def delete_conversations(repository: ConversationRepository, ids: Iterable[UUID]) -> int:
+    """Delete all of them in one step and return how many were still there; what they cost stays in the ledger."""
+    with repository.transaction():
+        return sum(repository.delete(each) for each in ids)
