@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 
-_EXIT_USAGE = 2
-
 # What JSON allows inside a string but a terminal obeys, a line reader takes for a line end, or UTF-8 can't carry.
 _UNSAFE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -104,7 +102,7 @@ def answer_document(answer: Answer) -> dict[str, Any]:
 
 
 def error_document(
-    error: BaseException,
+    error: NeuralTermError,
     *,
     exit_code: int,
     conversation_id: UUID | None = None,
@@ -114,8 +112,8 @@ def error_document(
     return {
         "schema_version": SCHEMA_VERSION,
         "error": {
-            "code": _code(error, exit_code),
-            "message": _message(error),
+            "code": error.code,
+            "message": error.message,
             "exit_code": exit_code,
             "retryable": bool(getattr(error, "retryable", isinstance(error, CircuitOpenError))),
             "retry_after": getattr(error, "retry_after", None),
@@ -123,18 +121,6 @@ def error_document(
             "conversation_id": None if conversation_id is None else str(conversation_id),
         },
     }
-
-
-def _code(error: BaseException, exit_code: int) -> str:
-    if isinstance(error, NeuralTermError):
-        return error.code
-    return "USAGE" if exit_code == _EXIT_USAGE else "UNEXPECTED"
-
-
-def _message(error: BaseException) -> str:
-    # Errors of the command-line parser tell their sentence by this method; str() of some of them is empty.
-    format_message = getattr(error, "format_message", None)
-    return str(format_message() if callable(format_message) else error) or type(error).__name__
 
 
 def _json_value(value: Any) -> Any:

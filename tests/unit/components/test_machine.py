@@ -3,7 +3,6 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from uuid import UUID
 
-import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -182,8 +181,6 @@ def test_error_carries_what_a_script_needs():
         (ValidationError("no", "INPUT_TOO_LONG"), 2, "INPUT_TOO_LONG", False),
         (CircuitOpenError("no", retry_after=9.0), 8, "CIRCUIT_OPEN", True),
         (RateLimitError("no", retryable=False), 8, "RATE_LIMITED", False),
-        (click.UsageError("no"), 2, "USAGE", False),
-        (RuntimeError("no"), 1, "UNEXPECTED", False),
     ],
 )
 def test_error_code_and_whether_to_retry(error, exit_code, code, retryable):
@@ -192,7 +189,3 @@ def test_error_code_and_whether_to_retry(error, exit_code, code, retryable):
     assert (body["code"], body["exit_code"], body["retryable"], body["message"]) == (code, exit_code, retryable, "no")
     assert body["cost_usd"] is None
     assert body["conversation_id"] is None
-
-
-def test_an_error_without_a_message_is_named():
-    assert machine.error_document(RuntimeError(), exit_code=1)["error"]["message"] == "RuntimeError"
