@@ -53,7 +53,7 @@ _SETTLE = """
 """
 _COMMITTED = """
     SELECT coalesce(sum(CASE WHEN source IN ('billed', 'reconciled', 'computed') THEN cost
-                        ELSE coalesce(at_most, cost) END), 0)
+                        ELSE max(coalesce(at_most, 0), coalesce(cost, 0)) END), 0)
     FROM calls WHERE started_at >= ?
 """
 _TOTALS = """

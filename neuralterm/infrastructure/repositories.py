@@ -18,7 +18,6 @@ from neuralterm.infrastructure.rows import (
     message_from,
     message_parameters,
 )
-from neuralterm.infrastructure.search import search_messages
 
 __all__ = ["ConversationRepository", "SQLiteConversationRepository"]
 
@@ -217,4 +216,6 @@ class SQLiteConversationRepository:
 
     def search(self, query: str, limit: int) -> list[SearchHit]:
         """Return messages that hold all words of the query, newest first. Any text is a valid query."""
+        from neuralterm.infrastructure.search import search_messages
+
         return search_messages(self.database, query, limit)

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from neuralterm.infrastructure.database import Database
 
 # Scripts that write words without spaces, or glue particles to them: the index knows only whole runs of such letters.
+# Two Vedic letters, and some beyond 16 bits, are no letters at all to the index.
 _SPACELESS = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf\u2e80-\u30ff"
+    "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf\u1cf2\u1cf3\u2e80-\u30ff"
     "\u3100-\u31ff\u3400-\u9fff\ua9e0-\ua9ff\uaa60-\uaa7f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00010000-\U0010ffff]"
 )
 _CONTEXT_BEFORE, _CONTEXT_AFTER = 40, 120

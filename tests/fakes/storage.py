@@ -1,0 +1,319 @@
+"""The storage ports in memory. Times are kept to the millisecond, amounts as they come."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from neuralterm.application.records import (
+    Call,
+    CallFilter,
+    CallTotals,
+    ConversationSummary,
+    HistoryFilter,
+    SearchHit,
+)
+from neuralterm.domain.catalogue import OpenRouterModel
+from neuralterm.domain.exceptions import StorageError, ValidationError
+from neuralterm.domain.models import Conversation, CostSource, Message, MessageRole, MessageStatus
+
+_UNFINISHED = {
+    MessageStatus.PENDING,
+    MessageStatus.TRUNCATED,
+    MessageStatus.CUT,
+    MessageStatus.INTERRUPTED,
+    MessageStatus.STOPPED,
+}
+
+
+@dataclass
+class Tables:
+    conversations: dict[UUID, Conversation] = field(default_factory=dict)
+    messages: dict[UUID, Message] = field(default_factory=dict)
+    journal: dict[UUID, str] = field(default_factory=dict)
+    calls: dict[UUID, Call] = field(default_factory=dict)
+    models: list[OpenRouterModel] | None = None
+    fetched_at: datetime | None = None
+
+
+class MemoryStore:
+    """What a database file is to the adapters: fakes that share one share its transactions."""
+
+    def __init__(self) -> None:
+        self.tables = Tables()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        before = copy.deepcopy(self.tables)
+        try:
+            yield
+        except BaseException:
+            self.tables = before
+            raise
+
+
+class InMemoryConversationRepository:
+    def __init__(self, store: MemoryStore | None = None) -> None:
+        self.store = store or MemoryStore()
+
+    def transaction(self):
+        return self.store.transaction()
+
+    def save(self, conversation: Conversation) -> None:
+        kept = replace(
+            conversation,
+            created_at=_to_millisecond(conversation.created_at),
+            updated_at=_to_millisecond(conversation.updated_at),
+            tags=tuple(dict.fromkeys(conversation.tags)),
+        )
+        before = self.store.tables.conversations.get(conversation.id)
+        if before is not None:
+            kept.created_at = before.created_at
+            kept.updated_at = max(before.updated_at, kept.updated_at)
+            kept.total_cost = max(before.total_cost, kept.total_cost)
+            kept.total_tokens = max(before.total_tokens, kept.total_tokens)
+        self.store.tables.conversations[conversation.id] = kept
+
+    def get_by_id(self, conversation_id: UUID) -> Conversation | None:
+        return copy.deepcopy(self.store.tables.conversations.get(conversation_id))
+
+    def get_messages(self, conversation_id: UUID) -> list[Message]:
+        found = copy.deepcopy(self._messages_of(conversation_id))
+        for message in found:
+            message.content += self.store.tables.journal.get(message.id, "")
+        return found
+
+    def add_message(self, message: Message) -> None:
+        tables = self.store.tables
+        if message.conversation_id not in tables.conversations:
+            raise StorageError("the conversation does not exist")
+        if message.id in tables.messages:
+            raise StorageError("the message is there already")
+        kept = copy.deepcopy(message)
+        kept.created_at = _to_millisecond(message.created_at)
+        tables.messages[message.id] = kept
+        self._touch(kept.conversation_id, kept.created_at)
+
+    def append_text(self, message_id: UUID, text: str) -> None:
+        message = self.store.tables.messages.get(message_id)
+        if message is None or message.status is not MessageStatus.PENDING:
+            raise StorageError("no such answer is pending")
+        journal = self.store.tables.journal
+        journal[message_id] = journal.get(message_id, "") + text
+
+    def finish_message(self, message: Message) -> None:
+        tables = self.store.tables
+        before = tables.messages.get(message.id)
+        if before is None:
+            raise StorageError("the message does not exist")
+        kept = replace(copy.deepcopy(message), created_at=before.created_at, conversation_id=before.conversation_id)
+        tables.messages[message.id] = kept
+        tables.journal.pop(message.id, None)
+        conversation = tables.conversations[kept.conversation_id]
+        conversation.total_cost += (message.cost or Decimal(0)) - (before.cost or Decimal(0))
+        conversation.total_tokens += _tokens(message) - _tokens(before)
+        finished_at = _to_millisecond(message.created_at) + timedelta(milliseconds=message.latency_ms or 0)
+        self._touch(kept.conversation_id, finished_at)
+
+    def delete(self, conversation_id: UUID) -> bool:
+        tables = self.store.tables
+        for message in self._messages_of(conversation_id):
+            del tables.messages[message.id]
+            tables.journal.pop(message.id, None)
+        return tables.conversations.pop(conversation_id, None) is not None
+
+    def latest(self) -> Conversation | None:
+        return next(iter(self._by_change()), None)
+
+    def find_by_prefix(self, prefix: str) -> list[Conversation]:
+        digits = prefix.replace("-", "").lower()
+        found = [each for each in self._by_change() if digits and each.id.hex.startswith(digits)]
+        return sorted(found, key=lambda each: each.id.hex)[:3]
+
+    def summaries(self, filter: HistoryFilter) -> list[ConversationSummary]:
+        found = []
+        for conversation in self._by_change():
+            messages = self._messages_of(conversation.id)
+            questions = [each.content for each in messages if each.role is MessageRole.USER]
+            unfinished = any(each.status in _UNFINISHED for each in messages)
+            if (
+                questions
+                and (filter.since is None or conversation.updated_at >= filter.since)
+                and (filter.tag is None or filter.tag in conversation.tags)
+                and (unfinished or not filter.partial_only)
+            ):
+                preview = " ".join(questions[0].split())[:100]
+                found.append(ConversationSummary(conversation, len(messages), preview, messages[-1].status))
+        return found if filter.limit is None else found[: filter.limit]
+
+    def search(self, query: str, limit: int) -> list[SearchHit]:
+        words = query.lower().split()
+        hits = [
+            self._hit(message, words)
+            for message in reversed(self.store.tables.messages.values())
+            if words
+            and message.status is not MessageStatus.PENDING
+            and all(word in message.content.lower() for word in words)
+        ]
+        return hits[:limit]
+
+    def _hit(self, message: Message, words: list[str]) -> SearchHit:
+        snippet = message.content
+        for word in words:
+            position = snippet.lower().find(word)
+            found = snippet[position : position + len(word)]
+            snippet = snippet.replace(found, f"[{found}]")
+        conversation = self.store.tables.conversations[message.conversation_id]
+        return SearchHit(
+            conversation.id, message.id, message.role.value, snippet, conversation.title, message.created_at
+        )
+
+    def _messages_of(self, conversation_id: UUID) -> list[Message]:
+        return [each for each in self.store.tables.messages.values() if each.conversation_id == conversation_id]
+
+    def _by_change(self) -> list[Conversation]:
+        newest_first = copy.deepcopy(list(reversed(self.store.tables.conversations.values())))
+        return sorted(newest_first, key=lambda each: each.updated_at, reverse=True)
+
+    def _touch(self, conversation_id: UUID, moment: datetime) -> None:
+        conversation = self.store.tables.conversations[conversation_id]
+        conversation.updated_at = max(conversation.updated_at, moment)
+
+
+class InMemoryLedger:
+    def __init__(self, store: MemoryStore | None = None) -> None:
+        self.store = store or MemoryStore()
+
+    @property
+    def calls(self) -> list[Call]:
+        """All calls in the order of their opening, for tests to look at."""
+        return list(self.store.tables.calls.values())
+
+    def transaction(self):
+        return self.store.transaction()
+
+    def open_call(self, call: Call) -> None:
+        if call.id in self.store.tables.calls:
+            raise StorageError("the call is there already")
+        self.store.tables.calls[call.id] = copy.deepcopy(call)
+
+    def note_generation(self, call_id: UUID, generation_id: str) -> None:
+        self._opened(call_id).generation_id = generation_id
+
+    def settle_call(self, call: Call) -> None:
+        before = self._opened(call.id)
+        self.store.tables.calls[call.id] = replace(
+            copy.deepcopy(call), tags=before.tags, generation_id=call.generation_id or before.generation_id
+        )
+
+    def committed_since(self, start: datetime | None) -> Decimal:
+        return sum((_committed(call) for call in self.calls if _since(call, start)), start=Decimal(0))
+
+    def totals(self, filter: CallFilter, by: str | None) -> list[CallTotals]:
+        groups: dict[str, list[Call]] = {} if by else {"": []}
+        for call in self.calls:
+            if _counts(call, filter):
+                for key in _keys(call, by):
+                    groups.setdefault(key, []).append(call)
+        return [_sum(key, groups[key]) for key in sorted(groups)]
+
+    def _opened(self, call_id: UUID) -> Call:
+        call = self.store.tables.calls.get(call_id)
+        if call is None:
+            raise StorageError("the call does not exist")
+        return call
+
+
+class InMemoryModelCache:
+    def __init__(self) -> None:
+        self._kept: tuple[list[OpenRouterModel], datetime] | None = None
+
+    def store(self, models: Sequence[OpenRouterModel], fetched_at: datetime) -> None:
+        first_of_each = {model.id: model for model in reversed(models)}
+        kept = [model for model in models if first_of_each[model.id] is model]
+        self._kept = copy.deepcopy(kept), _to_millisecond(fetched_at)
+
+    def load(self) -> tuple[list[OpenRouterModel], datetime] | None:
+        return copy.deepcopy(self._kept)
+
+    def find(self, model_id: str) -> tuple[OpenRouterModel, datetime] | None:
+        models, fetched_at = self._kept or ([], None)
+        by_id = [model for model in models if model.id == model_id]
+        by_slug = [model for model in models if model.canonical_slug == model_id]
+        found = next(iter(by_id + by_slug), None)
+        return None if found is None else (found, fetched_at)
+
+
+def _to_millisecond(moment: datetime) -> datetime:
+    moment = moment.astimezone(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def _tokens(message: Message) -> int:
+    return message.token_usage.total_tokens if message.token_usage else 0
+
+
+def _since(call: Call, start: datetime | None) -> bool:
+    return start is None or call.started_at >= start
+
+
+def _committed(call: Call) -> Decimal:
+    cost = call.cost
+    if cost.usd is not None and cost.source is not CostSource.ESTIMATED:
+        return cost.usd
+    return max(cost.usd or Decimal(0), cost.at_most_usd or Decimal(0))
+
+
+def _counts(call: Call, filter: CallFilter) -> bool:
+    failed_for_free = call.status is MessageStatus.FAILED and call.cost.usd == 0
+    return (
+        not failed_for_free
+        and _since(call, filter.since)
+        and (filter.until is None or call.started_at < filter.until)
+        and (filter.tag is None or filter.tag in call.tags)
+    )
+
+
+def _keys(call: Call, by: str | None) -> list[str]:
+    if by == "tag":
+        return list(dict.fromkeys(call.tags)) or [""]
+    keys = {
+        None: "",
+        "hour": call.started_at.astimezone(UTC).strftime("%Y-%m-%dT%H:00:00Z"),
+        "model": call.model or call.requested_model,
+        "provider": call.provider or "",
+        "conversation": str(call.conversation_id or ""),
+        "run": call.run_id or "",
+        "source": call.cost.source.value,
+    }
+    if by not in keys:
+        raise ValidationError(f"calls can't be grouped by {by}")
+    return [keys[by]]
+
+
+def _sum(key: str, calls: list[Call]) -> CallTotals:
+    usages = [call.usage for call in calls if call.usage]
+    unsettled = [call.cost for call in calls if call.cost.usd is None]
+    by_source: dict[str, Decimal] = {}
+    for call in calls:
+        if call.cost.usd is not None:
+            source = call.cost.source.value
+            by_source[source] = by_source.get(source, Decimal(0)) + call.cost.usd
+    bounds = [cost.at_most_usd for cost in unsettled]
+    return CallTotals(
+        key=key,
+        calls=len(calls),
+        prompt_tokens=sum(usage.prompt_tokens for usage in usages),
+        completion_tokens=sum(usage.completion_tokens for usage in usages),
+        reasoning_tokens=sum(usage.reasoning_tokens for usage in usages),
+        cached_tokens=sum(usage.cached_tokens for usage in usages),
+        by_source=by_source,
+        unsettled_calls=len(unsettled),
+        unsettled_at_most_usd=None if None in bounds else sum(bounds, start=Decimal(0)),
+        upstream_usd=sum((call.cost.upstream_usd or Decimal(0) for call in calls), start=Decimal(0)),
+    )

@@ -1,0 +1,304 @@
+"""What every ledger does, in memory and on disk."""
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from neuralterm.application.records import CallFilter, CallTotals
+from neuralterm.domain.exceptions import StorageError, ValidationError
+from neuralterm.domain.models import Cost, CostSource, MessageStatus
+from neuralterm.infrastructure.database import Database
+from neuralterm.infrastructure.ledger import SQLiteLedger
+from neuralterm.infrastructure.repositories import SQLiteConversationRepository
+from tests.integration.sqlite.samples import NOON, USAGE, call, conversation, minutes_after_noon
+
+PICO = Decimal("0.000000000001")
+AMOUNTS = st.decimals(min_value=0, max_value=1000, places=12)
+
+
+def totals(ledger, by=None, **fields):
+    return ledger.totals(CallFilter(**fields), by)
+
+
+def test_nothing_called_is_one_row_of_nothing(ledger):
+    assert totals(ledger) == [CallTotals(key="")]
+    assert totals(ledger, "model") == []
+    assert ledger.committed_since(None) == 0
+
+
+def test_a_running_call_counts_at_its_upper_bound(ledger):
+    ledger.open_call(call(at_most="0.02"))
+
+    assert ledger.committed_since(None) == Decimal("0.02")
+    assert totals(ledger) == [
+        CallTotals(key="", calls=1, unsettled_calls=1, unsettled_at_most_usd=Decimal("0.02")),
+    ]
+
+
+def test_one_call_without_a_bound_leaves_the_sum_without_a_bound(ledger):
+    ledger.open_call(call(at_most="0.02"))
+    ledger.open_call(call())
+
+    assert ledger.committed_since(None) == Decimal("0.02")
+    (row,) = totals(ledger)
+    assert (row.unsettled_calls, row.unsettled_at_most_usd) == (2, None)
+
+
+def test_a_settled_call_counts_at_its_cost(ledger):
+    opened = call(at_most="0.02", tags=("a",))
+    ledger.open_call(opened)
+
+    ledger.settle_call(
+        replace(
+            opened,
+            cost=Cost(Decimal("0.000123"), CostSource.BILLED, Decimal("0.02"), Decimal("0.5")),
+            usage=USAGE,
+            model="openai/gpt-4o-mini-2024-07-18",
+            provider="OpenAI",
+            status=MessageStatus.COMPLETE,
+        )
+    )
+
+    expected = CallTotals(
+        key="OpenAI",
+        calls=1,
+        prompt_tokens=120,
+        completion_tokens=34,
+        reasoning_tokens=10,
+        cached_tokens=100,
+        by_source={"billed": Decimal("0.000123")},
+        upstream_usd=Decimal("0.5"),
+    )
+    assert ledger.committed_since(None) == Decimal("0.000123")
+    assert totals(ledger, "provider") == [expected]
+    assert totals(ledger, "model") == [replace(expected, key="openai/gpt-4o-mini-2024-07-18")]
+    assert totals(ledger, "tag") == [replace(expected, key="a")]
+
+
+@pytest.mark.parametrize(
+    ("source", "usd", "at_most", "committed"),
+    [
+        (CostSource.BILLED, "0.1", "0.5", "0.1"),
+        (CostSource.RECONCILED, "0.1", "0.5", "0.1"),
+        (CostSource.COMPUTED, "0.1", "0.5", "0.1"),
+        (CostSource.ESTIMATED, "0.1", "0.5", "0.5"),
+        (CostSource.ESTIMATED, "0.1", None, "0.1"),
+        (CostSource.ESTIMATED, "0.6", "0.5", "0.6"),
+        (CostSource.UNSETTLED, None, "0.5", "0.5"),
+        (CostSource.UNSETTLED, None, None, "0"),
+    ],
+)
+def test_only_sure_amounts_count_below_their_bound(ledger, source, usd, at_most, committed):
+    ledger.open_call(call(usd, source, at_most))
+
+    assert ledger.committed_since(None) == Decimal(committed)
+
+
+def test_committed_counts_from_the_start_of_the_window_on(ledger):
+    for minutes in (-1, 0, 1):
+        ledger.open_call(call("1", started_at=minutes_after_noon(minutes)))
+
+    assert ledger.committed_since(NOON) == 2
+    assert ledger.committed_since(NOON + timedelta(milliseconds=1)) == 1
+    assert ledger.committed_since(minutes_after_noon(5)) == 0
+
+
+def test_totals_take_the_start_and_leave_the_end(ledger):
+    for minutes in range(4):
+        ledger.open_call(call("1", started_at=minutes_after_noon(minutes)))
+
+    (row,) = totals(ledger, since=minutes_after_noon(1), until=minutes_after_noon(3))
+
+    assert row.calls == 2
+
+
+def test_calls_that_failed_for_free_do_not_count(ledger):
+    ledger.open_call(call("0", status=MessageStatus.FAILED, tags=("x",)))
+    ledger.open_call(call("0", status=MessageStatus.COMPLETE))
+    ledger.open_call(call("0.5", status=MessageStatus.FAILED))
+    ledger.open_call(call(status=MessageStatus.FAILED))
+
+    (row,) = totals(ledger)
+
+    assert (row.calls, row.unsettled_calls, row.by_source) == (3, 1, {"billed": Decimal("0.5")})
+    assert totals(ledger, "tag", tag="x") == []
+
+
+def test_totals_are_kept_apart_by_source(ledger):
+    ledger.open_call(call("0", CostSource.BILLED))
+    ledger.open_call(call("0.1", CostSource.BILLED))
+    ledger.open_call(call("0.2", CostSource.RECONCILED))
+    ledger.open_call(call("0.3", CostSource.COMPUTED))
+    ledger.open_call(call("0.4", CostSource.ESTIMATED, at_most="9"))
+    ledger.open_call(call(at_most="5"))
+
+    (row,) = totals(ledger)
+
+    assert row.by_source == {
+        "billed": Decimal("0.1"),
+        "reconciled": Decimal("0.2"),
+        "computed": Decimal("0.3"),
+        "estimated": Decimal("0.4"),
+    }
+    assert row.unsettled_at_most_usd == 5
+    assert [(each.key, each.calls) for each in totals(ledger, "source")] == [
+        ("billed", 2),
+        ("computed", 1),
+        ("estimated", 1),
+        ("reconciled", 1),
+        ("unsettled", 1),
+    ]
+
+
+def test_totals_are_grouped(ledger):
+    thread = UUID(int=1)
+    ledger.open_call(
+        call("1", conversation_id=thread, model="real/model", provider="P", run_id="r1", tags=("a", "b", "a"))
+    )
+    ledger.open_call(call("2", started_at=NOON + timedelta(hours=13), requested_model="asked/model"))
+
+    def keys(by):
+        return [(row.key, sum(row.by_source.values())) for row in totals(ledger, by)]
+
+    assert keys(None) == [("", 3)]
+    assert keys("hour") == [("2026-11-23T12:00:00Z", 1), ("2026-11-24T01:00:00Z", 2)]
+    assert keys("model") == [("asked/model", 2), ("real/model", 1)]
+    assert keys("provider") == [("", 2), ("P", 1)]
+    assert keys("conversation") == [("", 2), (str(thread), 1)]
+    assert keys("run") == [("", 2), ("r1", 1)]
+    assert keys("tag") == [("", 2), ("a", 1), ("b", 1)]
+
+
+def test_totals_of_a_tag_count_each_call_once(ledger):
+    ledger.open_call(call("1", tags=("a", "b")))
+    ledger.open_call(call("2", tags=("b",)))
+    ledger.open_call(call("4"))
+
+    assert totals(ledger, tag="b")[0].by_source == {"billed": Decimal(3)}
+    assert totals(ledger, tag="a")[0].by_source == {"billed": Decimal(1)}
+    assert totals(ledger, tag="c") == [CallTotals(key="")]
+
+
+def test_an_unknown_grouping_is_refused(ledger):
+    ledger.open_call(call("1"))
+    with pytest.raises(ValidationError, match="weather"):
+        totals(ledger, "weather")
+
+
+def test_a_call_is_opened_once_and_before_all_else(ledger):
+    opened = call()
+    for write in (lambda: ledger.note_generation(opened.id, "gen-1"), lambda: ledger.settle_call(opened)):
+        with pytest.raises(StorageError):
+            write()
+
+    ledger.open_call(opened)
+    with pytest.raises(StorageError):
+        ledger.open_call(opened)
+    assert totals(ledger)[0].calls == 1
+
+
+def test_every_field_of_a_call_reaches_its_row(database):
+    ledger = SQLiteLedger(database)
+    opened = call(
+        "0.1",
+        CostSource.ESTIMATED,
+        "0.3",
+        "0.7",
+        conversation_id=uuid4(),
+        message_id=uuid4(),
+        run_id="run",
+        generation_id="gen-1",
+        model="m",
+        provider="p",
+        usage=USAGE,
+        finish_reason="stop",
+        error_code="E",
+        latency_ms=12,
+        first_token_ms=3,
+        status=MessageStatus.CUT,
+    )
+    expected = [
+        (
+            *(str(opened.id), str(opened.conversation_id), str(opened.message_id), "run", "gen-1"),
+            *(opened.requested_model, "m", "p", "cut", 1795435200123, 120, 34, 154, 10, 100, 5),
+            *(10**11, "estimated", 3 * 10**11, 7 * 10**11, 12, 3, "stop", "E"),
+        )
+    ]
+
+    ledger.open_call(opened)
+    assert [row[1:] for row in database.query("SELECT * FROM calls")] == expected
+
+    ledger.settle_call(call(id=opened.id))
+    assert [row[1:] for row in database.query("SELECT * FROM calls")] != expected
+    ledger.settle_call(opened)
+    assert [row[1:] for row in database.query("SELECT * FROM calls")] == expected
+
+
+def test_a_noted_generation_survives_settling_and_may_repeat(database):
+    ledger = SQLiteLedger(database)
+    for opened in (call(), call()):
+        ledger.open_call(opened)
+        ledger.note_generation(opened.id, "gen-1")
+        ledger.settle_call(opened)
+
+    assert database.query("SELECT generation_id FROM calls") == [("gen-1",), ("gen-1",)]
+
+
+def test_the_ledger_outlives_its_conversations(database):
+    repository, ledger = SQLiteConversationRepository(database), SQLiteLedger(database)
+    thread = conversation()
+    repository.save(thread)
+    ledger.open_call(call("1", conversation_id=thread.id, message_id=uuid4()))
+
+    repository.delete(thread.id)
+
+    assert [row.key for row in totals(ledger, "conversation")] == [str(thread.id)]
+
+
+def test_bounds_are_rounded_up_and_amounts_to_the_nearest(database):
+    ledger = SQLiteLedger(database)
+    ledger.open_call(call(at_most=PICO / 10))
+    assert ledger.committed_since(None) == PICO
+
+    ledger.open_call(call(PICO / 10))
+    assert ledger.committed_since(None) == PICO
+
+
+@pytest.mark.parametrize("amount", ["9223373", "1e30", "NaN", "Infinity"])
+def test_amounts_beyond_64_bits_are_refused(database, amount):
+    ledger = SQLiteLedger(database)
+    for impossible in (call(amount), call(at_most=amount)):
+        with pytest.raises(StorageError, match="amount"):
+            ledger.open_call(impossible)
+    assert totals(ledger)[0].calls == 0
+
+
+def test_sums_beyond_64_bits_are_refused(database):
+    ledger = SQLiteLedger(database)
+    for _ in range(2):
+        ledger.open_call(call("9000000"))
+
+    with pytest.raises(StorageError, match="overflow"):
+        ledger.committed_since(None)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.tuples(AMOUNTS, st.sampled_from(list(CostSource)), AMOUNTS), max_size=20))
+def test_sums_are_exact(costs):
+    database = Database(":memory:")
+    ledger = SQLiteLedger(database)
+    for usd, source, at_most in costs:
+        ledger.open_call(call(None if source is CostSource.UNSETTLED else usd, source, at_most))
+
+    (row,) = totals(ledger)
+    database.close()
+
+    known = [usd for usd, source, _ in costs if source is not CostSource.UNSETTLED]
+    bounds = [at_most for _, source, at_most in costs if source is CostSource.UNSETTLED]
+    assert sum(row.by_source.values()) == sum(known)
+    assert row.unsettled_at_most_usd == sum(bounds)

@@ -1,0 +1,44 @@
+"""Many processes at once, from the very first start on."""
+
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+from neuralterm.application.records import CallFilter, HistoryFilter
+from neuralterm.domain.models import MessageStatus
+from neuralterm.infrastructure.ledger import SQLiteLedger
+from neuralterm.infrastructure.repositories import SQLiteConversationRepository
+
+WRITER = Path(__file__).with_name("writer.py")
+
+
+def start(path, *arguments):
+    return subprocess.Popen([sys.executable, str(WRITER), str(path), *arguments], stderr=subprocess.PIPE, text=True)
+
+
+def test_fifty_processes_start_at_once_in_a_fresh_directory(database):
+    processes = [start(database.path) for _ in range(50)]
+    errors = [process.communicate()[1] for process in processes]
+
+    repository, ledger = SQLiteConversationRepository(database), SQLiteLedger(database)
+    assert [error for error in errors if error] == []
+    summaries = repository.summaries(HistoryFilter(limit=None))
+    assert [(each.message_count, each.status) for each in summaries] == [(2, MessageStatus.COMPLETE)] * 50
+    assert {repository.get_messages(each.conversation.id)[1].content for each in summaries} == {"abc"}
+    assert sum(each.conversation.total_cost for each in summaries) == Decimal("0.05")
+    assert ledger.totals(CallFilter(), None)[0].by_source == {"billed": Decimal("0.05")}
+    assert len(repository.search("abc", 100)) == 50
+    assert database.query("PRAGMA integrity_check") == [("ok",)]
+
+
+def test_what_a_dead_process_wrote_is_there(database):
+    process = start(database.path, "crash")
+    process.communicate()
+    assert process.returncode == 9
+
+    repository, ledger = SQLiteConversationRepository(database), SQLiteLedger(database)
+    question, answer = repository.get_messages(repository.latest().id)
+    assert (question.content, answer.content, answer.status) == ("question", "abc", MessageStatus.PENDING)
+    assert len(repository.summaries(HistoryFilter(partial_only=True))) == 1
+    assert ledger.committed_since(None) == Decimal("0.01")

@@ -1,0 +1,35 @@
+"""Run by `test_processes.py` in many processes at once: one prompt's writes on a database of all of them.
+
+Arguments: the database, and `crash` to end without finishing the answer.
+"""
+
+import os
+import sys
+from decimal import Decimal
+
+from neuralterm.application.records import Call
+from neuralterm.domain.models import Conversation, Cost, CostSource, Message, MessageRole, MessageStatus
+from neuralterm.infrastructure.database import Database
+from neuralterm.infrastructure.ledger import SQLiteLedger
+from neuralterm.infrastructure.repositories import SQLiteConversationRepository
+
+database = Database(sys.argv[1])
+repository, ledger = SQLiteConversationRepository(database), SQLiteLedger(database)
+thread = Conversation()
+answer = Message(conversation_id=thread.id, role=MessageRole.ASSISTANT, status=MessageStatus.PENDING)
+call = Call("openai/gpt-4o-mini", Cost.unsettled(Decimal("0.01")), conversation_id=thread.id, message_id=answer.id)
+with repository.transaction():
+    repository.save(thread)
+    repository.add_message(Message(conversation_id=thread.id, content="question"))
+    repository.add_message(answer)
+    ledger.open_call(call)
+for text in ("a", "b", "c"):
+    repository.append_text(answer.id, text)
+if sys.argv[2:] == ["crash"]:
+    os._exit(9)
+answer.content, answer.status, answer.cost = "abc", MessageStatus.COMPLETE, Decimal("0.001")
+call.cost, call.status = Cost(Decimal("0.001"), CostSource.BILLED), MessageStatus.COMPLETE
+with repository.transaction():
+    repository.finish_message(answer)
+    ledger.settle_call(call)
+database.close()
