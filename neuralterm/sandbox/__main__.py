@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with running_sandbox(port=options.port, host=options.host, delay=options.delay) as url:
             _serve_until_interrupted(url)
-    except (ValueError, OSError, OverflowError) as exc:
+    except (ValueError, OSError) as exc:
         sys.stderr.write(f"error: {exc}\n")
         return 2
     return 0

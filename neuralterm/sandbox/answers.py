@@ -71,6 +71,6 @@ def thoughts(request: ChatRequest, effort: str) -> str:
 
 
 def long_text(sentences: int) -> str:
-    """Return that many numbered sentences of about ten tokens each."""
+    """Return that many numbered sentences of about thirteen tokens each."""
     lines = (f"{number}. {_LONG_SENTENCES[number % len(_LONG_SENTENCES)]}" for number in range(1, sentences + 1))
     return "\n".join(lines)

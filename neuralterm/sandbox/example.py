@@ -51,7 +51,8 @@ class ExampleWriter:
         inner = self._inner(schema)
         if inner is not None:
             return self._value(inner, depth + 1) if depth < _DEEPEST else None
-        return self._writers.get(_type_of(schema), self._string)(schema, depth)
+        write = self._writers.get(_type_of(schema)) or self._string
+        return write(schema, depth)
 
     def _inner(self, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Return the schema that a reference, a choice or a conjunction stands for."""

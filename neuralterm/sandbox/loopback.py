@@ -17,11 +17,13 @@ _BACKLOG = 1024
 def listen(host: str = LOOPBACK, port: int = 0) -> socket.socket:
     """Return a listening socket; port 0 lets the system choose. Clients may connect from here on.
 
-    Raises ValueError when the host is not a loopback address, OSError when the port can't be had.
+    Raises ValueError when the host is not a loopback address or the port not a port number, OSError when the port can't be had.
     """
     address = ipaddress.ip_address(LOOPBACK if host == "localhost" else host)
     if not address.is_loopback:
         raise ValueError(f"the sandbox serves on a loopback address only, not on {host}")
+    if not 0 <= port <= 65535:
+        raise ValueError(f"a port is a number from 0 to 65535, not {port}")
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
     listener = socket.create_server((str(address), port), family=family, backlog=_BACKLOG)
     listener.setblocking(False)

@@ -20,8 +20,8 @@ from neuralterm.sandbox.request import ChatRequest
 
 SCENARIO_PROVIDER = "Sandbox"
 
-# A sentence of `long_text` has ten to thirteen tokens.
-_LONG_SENTENCES = 333
+# A sentence of `long_text` has thirteen or fourteen tokens with its number.
+_LONG_SENTENCES = 296
 _SLOW_SENTENCES = 20
 
 

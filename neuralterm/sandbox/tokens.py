@@ -1,7 +1,7 @@
 """The sandbox's own tokens: what it counts is what it streams and what it bills.
 
-A token is a run of at most eight letters and digits with the space before it, a run of at most four other marks with the
-space before it, or a run of at most sixteen white-space characters: roughly one token per four or five characters of
+A token is a run of at most eight characters with the space before it, a run of at most four ASCII punctuation marks with
+the space before it, or a run of at most sixteen white-space characters: roughly one token per four or five characters of
 English. A message costs three tokens besides its text, a prompt three more; an image, file or audio part costs 85.
 """
 
@@ -15,7 +15,8 @@ PER_MESSAGE = 3
 PER_PROMPT = 3
 PER_ATTACHMENT = 85
 
-_TOKEN = re.compile(r"\s?\w{1,8}|\s?[^\w\s]{1,4}|\s{1,16}")
+_MARKS = r"!-/:-@\[-`{-~"
+_TOKEN = re.compile(rf"\s?[^\s{_MARKS}]{{1,8}}|\s?[{_MARKS}]{{1,4}}|\s{{1,16}}")
 
 
 def split_tokens(text: str) -> list[str]:
