@@ -1,0 +1,210 @@
+"""Cost reports, for programs and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from io import StringIO
+from typing import Any
+
+from neuralterm.application.records import CallTotals
+from neuralterm.application.reports import KNOWN_SOURCES, CostReport, known_usd, usd_from
+from neuralterm.components.machine import SCHEMA_VERSION, moment, money
+from neuralterm.components.tables import grouped, table
+from neuralterm.domain.models import CostSource
+from neuralterm.domain.money import dollars
+
+_EXPLAINED = {
+    CostSource.BILLED: "the service said so in its replies",
+    CostSource.RECONCILED: "the service said so when asked later",
+    CostSource.COMPUTED: "its token counts at its list prices",
+    CostSource.ESTIMATED: "tokens counted here at its list prices",
+}
+
+_CSV_HEADER = (
+    "key",
+    "calls",
+    "prompt_tokens",
+    "completion_tokens",
+    "reasoning_tokens",
+    "cached_tokens",
+    "total_usd",
+    "billed_usd",
+    "reconciled_usd",
+    "computed_usd",
+    "estimated_usd",
+    "unsettled_calls",
+    "unsettled_at_most_usd",
+)
+
+_NO_KEY = {
+    "model": "(unknown)",
+    "provider": "(unknown)",
+    "conversation": "(none)",
+    "tag": "(no tag)",
+    "run": "(no run)",
+}
+
+
+def report_document(report: CostReport, budgets: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the object that `cost --json` prints; `budgets` are in its shape already."""
+    total = report.total
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "currency": "USD",
+        "since": moment(report.filter.since),
+        "until": moment(report.filter.until),
+        "timezone": report.timezone,
+        "calls": total.calls,
+        "tokens": _tokens_document(total),
+        "total_usd": money(known_usd(total)),
+        "by_source": {source.value: money(usd_from(total, source)) for source in KNOWN_SOURCES},
+        "unsettled": {"calls": total.unsettled_calls, "at_most_usd": money(total.unsettled_at_most_usd)},
+        "upstream_usd": money(total.upstream_usd),
+        "groups": [
+            {
+                "key": group.key,
+                "calls": group.calls,
+                "total_usd": money(known_usd(group)),
+                "tokens": _tokens_document(group),
+            }
+            for group in report.groups
+        ],
+        "budgets": [dict(budget) for budget in budgets],
+    }
+
+
+def report_csv(report: CostReport) -> str:
+    """Return the groups, or without grouping the total, as CSV with a header and without a last newline."""
+    import csv
+
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_CSV_HEADER)
+    rows = [report.total] if report.by is None else report.groups
+    writer.writerows(_csv_row(row) for row in rows)
+    return text.getvalue().rstrip("\n")
+
+
+def report_text(report: CostReport, budgets: Sequence[Mapping[str, Any]]) -> str:
+    """Return the report for people."""
+    total = report.total
+    parts = ["\n".join(_summary(total))]
+    if report.by is not None and report.groups:
+        parts.append(_group_table(report.by, report.groups))
+    if budgets:
+        parts.append(_budget_table(budgets))
+    return "\n\n".join(parts)
+
+
+def unsettled_words(totals: CallTotals) -> str:
+    """Say in words what is not settled yet: `2 calls not settled yet: at most $0.0123`; empty when all is."""
+    if not totals.unsettled_calls:
+        return ""
+    calls = _calls(totals.unsettled_calls)
+    if totals.unsettled_at_most_usd is None:
+        return f"{calls} not settled yet: no upper bound known"
+    return f"{calls} not settled yet: at most {dollars(totals.unsettled_at_most_usd)}"
+
+
+def _summary(total: CallTotals) -> list[str]:
+    # "known": with unsettled calls a bare total would read as all there is.
+    name = "known" if total.unsettled_calls else "total"
+    lines = [f"{name:<14}{dollars(known_usd(total))}  ({_calls(total.calls)})"]
+    lines += [
+        f"  {source.value:<12}{dollars(usd_from(total, source))}  ({_EXPLAINED[source]})"
+        for source in KNOWN_SOURCES
+        if source.value in total.by_source
+    ]
+    if unsettled := unsettled_words(total):
+        lines.append(unsettled)
+    if total.upstream_usd:
+        lines.append(
+            f"{'upstream':<14}{dollars(total.upstream_usd)}  (charged to your own provider keys, not in the total)"
+        )
+    lines.append(
+        f"{'tokens':<14}{grouped(total.prompt_tokens)} in ({grouped(total.cached_tokens)} cached), "
+        f"{grouped(total.completion_tokens)} out ({grouped(total.reasoning_tokens)} reasoning)"
+    )
+    return lines
+
+
+def _group_table(by: str, groups: Sequence[CallTotals]) -> str:
+    headers = [by, "calls", "tokens in", "tokens out", "cost", "not settled"]
+    rows = [
+        [
+            group.key or _NO_KEY.get(by, ""),
+            grouped(group.calls),
+            grouped(group.prompt_tokens),
+            grouped(group.completion_tokens),
+            _group_cost(group),
+            _group_unsettled(group),
+        ]
+        for group in groups
+    ]
+    shown = len(headers) if any(group.unsettled_calls for group in groups) else len(headers) - 1
+    return table(headers[:shown], [row[:shown] for row in rows], right=headers[1:5])
+
+
+def _group_cost(group: CallTotals) -> str:
+    return "unknown" if group.unsettled_calls == group.calls else dollars(known_usd(group))
+
+
+def _group_unsettled(group: CallTotals) -> str:
+    if not group.unsettled_calls:
+        return ""
+    bound = group.unsettled_at_most_usd
+    return f"{_calls(group.unsettled_calls)}, " + ("no bound" if bound is None else f"at most {dollars(bound)}")
+
+
+def _budget_table(budgets: Sequence[Mapping[str, Any]]) -> str:
+    headers = ("budget", "limit", "spent", "reserved", "left", "starts afresh")
+    rows = [
+        (
+            str(budget["name"]),
+            _amount(budget["limit_usd"]),
+            _amount(budget["spent_usd"]),
+            _amount(budget["reserved_usd"]),
+            _amount(budget["remaining_usd"]),
+            _minute(budget["resets_at"]),
+        )
+        for budget in budgets
+    ]
+    return table(headers, rows, right=headers[1:5])
+
+
+def _amount(usd: str | None) -> str:
+    return "unknown" if usd is None else dollars(Decimal(usd))
+
+
+def _minute(at: str | None) -> str:
+    return "never" if at is None else at[:16].replace("T", " ") + " UTC"
+
+
+def _csv_row(totals: CallTotals) -> list[str | int]:
+    unsettled = money(totals.unsettled_at_most_usd)
+    return [
+        totals.key,
+        totals.calls,
+        totals.prompt_tokens,
+        totals.completion_tokens,
+        totals.reasoning_tokens,
+        totals.cached_tokens,
+        money(known_usd(totals)) or "",
+        *(money(usd_from(totals, source)) or "" for source in KNOWN_SOURCES),
+        totals.unsettled_calls,
+        "" if unsettled is None else unsettled,
+    ]
+
+
+def _tokens_document(totals: CallTotals) -> dict[str, int]:
+    return {
+        "prompt": totals.prompt_tokens,
+        "completion": totals.completion_tokens,
+        "reasoning": totals.reasoning_tokens,
+        "cached": totals.cached_tokens,
+    }
+
+
+def _calls(count: int) -> str:
+    return "1 call" if count == 1 else f"{grouped(count)} calls"

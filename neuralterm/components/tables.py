@@ -1,0 +1,34 @@
+"""Tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from neuralterm.components.console import one_line
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> str:
+    """Lay rows out under their headers; the columns named in `right` are right-aligned.
+
+    Cells are written as they are, on one line, never cut and never read as numbers.
+    """
+    from tabulate import tabulate
+
+    return tabulate(
+        [[one_line(cell) for cell in row] for row in rows],
+        headers=list(headers),
+        tablefmt="simple",
+        colalign=["right" if header in right else "left" for header in headers] if rows else None,
+        disable_numparse=True,
+    )
+
+
+def shortened(text: str, width: int) -> str:
+    """Return the text on one line of at most `width` characters; `…` stands for what is left out."""
+    line = one_line(text)
+    return line if len(line) <= width else line[: max(width - 1, 0)].rstrip() + "…"
+
+
+def grouped(count: int | None) -> str:
+    """Write a count with thousands separators; `?` when it is not known."""
+    return "?" if count is None else f"{count:,}"

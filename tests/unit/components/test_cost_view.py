@@ -1,0 +1,171 @@
+import csv
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from textwrap import dedent
+
+from neuralterm.application.records import CallFilter, CallTotals
+from neuralterm.application.reports import CostReport
+from neuralterm.components.cost_view import report_csv, report_document, report_text
+from neuralterm.components.machine import dumps
+
+TOTAL = CallTotals(
+    key="",
+    calls=1234,
+    prompt_tokens=5000,
+    completion_tokens=600,
+    reasoning_tokens=70,
+    cached_tokens=8,
+    by_source={"billed": Decimal("0.04"), "estimated": Decimal("4.1E-8")},
+    unsettled_calls=2,
+    unsettled_at_most_usd=Decimal("0.0123"),
+    upstream_usd=Decimal("0.5"),
+)
+BUDGET = {
+    "name": "day budget",
+    "window": "day",
+    "limit_usd": "1",
+    "spent_usd": "0.04",
+    "reserved_usd": "0",
+    "remaining_usd": "0.96",
+    "resets_at": "2026-11-24T00:00:00.000Z",
+}
+
+
+def a_report(total=TOTAL, groups=(), by=None, wanted=None) -> CostReport:
+    return CostReport(wanted or CallFilter(), "UTC", by, total, tuple(groups))
+
+
+def test_document_is_as_promised():
+    wanted = CallFilter(since=datetime(2026, 11, 1, tzinfo=UTC))
+    group = CallTotals("ci", calls=2, prompt_tokens=1, by_source={"billed": Decimal("0.10")})
+
+    document = report_document(a_report(groups=[group], by="tag", wanted=wanted), [BUDGET])
+
+    assert json.dumps(document) == json.dumps(
+        {
+            "schema_version": 1,
+            "currency": "USD",
+            "since": "2026-11-01T00:00:00.000Z",
+            "until": None,
+            "timezone": "UTC",
+            "calls": 1234,
+            "tokens": {"prompt": 5000, "completion": 600, "reasoning": 70, "cached": 8},
+            "total_usd": "0.040000041",
+            "by_source": {"billed": "0.04", "reconciled": "0", "computed": "0", "estimated": "0.000000041"},
+            "unsettled": {"calls": 2, "at_most_usd": "0.0123"},
+            "upstream_usd": "0.5",
+            "groups": [
+                {
+                    "key": "ci",
+                    "calls": 2,
+                    "total_usd": "0.1",
+                    "tokens": {"prompt": 1, "completion": 0, "reasoning": 0, "cached": 0},
+                }
+            ],
+            "budgets": [BUDGET],
+        }
+    )
+
+
+def test_document_of_nothing_is_zeros_and_empty_lists():
+    document = json.loads(dumps(report_document(a_report(CallTotals("")), [])))
+
+    assert document["total_usd"] == document["upstream_usd"] == "0"
+    assert set(document["by_source"].values()) == {"0"}
+    assert document["unsettled"] == {"calls": 0, "at_most_usd": "0"}
+    assert document["groups"] == document["budgets"] == []
+
+
+def test_an_unknown_bound_is_null():
+    total = CallTotals("", calls=1, unsettled_calls=1, unsettled_at_most_usd=None)
+
+    assert report_document(a_report(total), [])["unsettled"] == {"calls": 1, "at_most_usd": None}
+
+
+def test_text_says_where_each_amount_comes_from():
+    assert report_text(a_report(), []) == dedent("""\
+        known         $0.04  (1,234 calls)
+          billed      $0.04  (the service said so in its replies)
+          estimated   $0.000000041  (tokens counted here at its list prices)
+        2 calls not settled yet: at most $0.0123
+        upstream      $0.50  (charged to your own provider keys, not in the total)
+        tokens        5,000 in (8 cached), 600 out (70 reasoning)""")
+
+
+def test_text_of_nothing():
+    assert report_text(a_report(CallTotals("")), []).splitlines()[0].split() == ["total", "$0.00", "(0", "calls)"]
+
+
+def test_text_admits_that_a_bound_is_unknown():
+    total = CallTotals("", calls=1, unsettled_calls=1, unsettled_at_most_usd=None)
+
+    assert "1 call not settled yet: no upper bound known" in report_text(a_report(total), [])
+
+
+def test_groups_are_a_table_and_an_unknown_cost_is_not_zero():
+    groups = [
+        CallTotals("", calls=1, by_source={"billed": Decimal(0)}),
+        CallTotals("1e5", calls=1, unsettled_calls=1, unsettled_at_most_usd=Decimal("0.02")),
+        CallTotals("b", calls=3, by_source={"billed": Decimal("1.5")}, unsettled_calls=1, unsettled_at_most_usd=None),
+    ]
+
+    text = report_text(a_report(groups=groups, by="tag"), [])
+
+    rows = [line.split("  ") for line in text.split("\n\n")[1].splitlines()[2:]]
+    cells = [[cell.strip() for cell in row if cell.strip()] for row in rows]
+    assert cells == [
+        ["(no tag)", "1", "0", "0", "$0.00"],
+        ["1e5", "1", "0", "0", "unknown", "1 call, at most $0.02"],
+        ["b", "3", "0", "0", "$1.50", "1 call, no bound"],
+    ]
+
+
+def test_groups_without_open_calls_need_no_column_for_them():
+    text = report_text(a_report(groups=[CallTotals("a", calls=1)], by="model"), [])
+
+    assert "not settled" not in text.split("\n\n")[1]
+
+
+def test_budgets_are_listed():
+    lines = report_text(a_report(), [BUDGET, BUDGET | {"name": "all", "resets_at": None}]).splitlines()
+
+    assert lines[-2].split() == ["day", "budget", "$1.00", "$0.04", "$0.00", "$0.96", "2026-11-24", "00:00", "UTC"]
+    assert lines[-1].split() == ["all", "$1.00", "$0.04", "$0.00", "$0.96", "never"]
+
+
+def test_csv_has_one_line_per_group():
+    groups = [
+        CallTotals('odd, "quoted"', calls=1, by_source={"billed": Decimal("1E-9"), "computed": Decimal("0.5")}),
+        CallTotals("x", calls=2, unsettled_calls=2, unsettled_at_most_usd=None),
+    ]
+
+    header, *rows = csv.reader(report_csv(a_report(groups=groups, by="tag")).splitlines())
+
+    assert header == [
+        "key",
+        "calls",
+        "prompt_tokens",
+        "completion_tokens",
+        "reasoning_tokens",
+        "cached_tokens",
+        "total_usd",
+        "billed_usd",
+        "reconciled_usd",
+        "computed_usd",
+        "estimated_usd",
+        "unsettled_calls",
+        "unsettled_at_most_usd",
+    ]
+    assert rows == [
+        ['odd, "quoted"', "1", "0", "0", "0", "0", "0.500000001", "0.000000001", "0", "0.5", "0", "0", "0"],
+        ["x", "2", "0", "0", "0", "0", "0", "0", "0", "0", "0", "2", ""],
+    ]
+
+
+def test_csv_without_grouping_is_the_total():
+    assert report_csv(a_report()).splitlines()[1] == ",1234,5000,600,70,8,0.040000041,0.04,0,0,0.000000041,2,0.0123"
+
+
+def test_csv_without_groups_is_its_header():
+    assert len(report_csv(a_report(by="day")).splitlines()) == 1
