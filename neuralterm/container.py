@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
-
-from neuralterm.config import Flags, Settings, load_settings
 
 if TYPE_CHECKING:
     from neuralterm.application.catalogue import Catalogue
@@ -22,6 +19,7 @@ if TYPE_CHECKING:
     from neuralterm.components.chat import ChatParts
     from neuralterm.components.console import Console
     from neuralterm.components.notices import Notices
+    from neuralterm.config import Flags, Settings
     from neuralterm.infrastructure.database import Database
     from neuralterm.infrastructure.ledger import SQLiteLedger
     from neuralterm.infrastructure.model_cache import SQLiteModelCache
@@ -38,12 +36,19 @@ class Container:
     """Everything one invocation needs. `flags` and `machine_errors` are set by the command line before first use."""
 
     def __init__(self, flags: Flags | None = None) -> None:
-        self.flags = flags or Flags()
+        self.flags = flags
         self.machine_errors = False
         self._closing = contextlib.ExitStack()
 
+    @property
+    def is_quiet(self) -> bool:
+        """True when only errors are wanted on stderr."""
+        return self.flags is not None and self.flags.quiet
+
     def override(self, **changes: Any) -> None:
         """Let the options of a command win over the settings; None leaves a setting as it is."""
+        from dataclasses import replace
+
         set_here = {name: value for name, value in changes.items() if value is not None}
         self.__dict__["settings"] = replace(self.settings, **set_here)
 
@@ -67,6 +72,8 @@ class Container:
 
     @cached_property
     def settings(self) -> Settings:
+        from neuralterm.config import load_settings
+
         settings = load_settings(self.flags)
         for warning in settings.warnings:
             self.plain_console.note(f"warning: {warning}")
@@ -76,14 +83,14 @@ class Container:
     def console(self) -> Console:
         from neuralterm.components.console import Console
 
-        return Console(quiet=self.flags.quiet, color=self.settings.color)
+        return Console(quiet=self.is_quiet, color=self.settings.color)
 
     @cached_property
     def plain_console(self) -> Console:
         """A console that needs no settings."""
         from neuralterm.components.console import Console
 
-        return Console(quiet=self.flags.quiet, color=False)
+        return Console(quiet=self.is_quiet, color=False)
 
     @cached_property
     def clock(self) -> SystemClock:
@@ -202,6 +209,7 @@ class Container:
     @cached_property
     def notices(self) -> Notices:
         from neuralterm.components.notices import Notices
+    from neuralterm.config import Flags, Settings
 
         return Notices(self.console)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from neuralterm.domain import exceptions as exc
-from neuralterm.domain.models import MessageStatus
+
+if TYPE_CHECKING:
+    from neuralterm.domain.models import MessageStatus
 
 
 class ExitCode(IntEnum):
@@ -59,8 +62,8 @@ def exit_code_of(error: exc.NeuralTermError) -> ExitCode:
 
 def exit_code_of_answer(status: MessageStatus, *, allow_truncated: bool = False) -> ExitCode:
     """Return the code for an answer whose stream came to its end."""
-    if status is MessageStatus.STOPPED:
+    if status.value == "stopped":
         return ExitCode.BUDGET_STOPPED
-    if status is MessageStatus.TRUNCATED and not allow_truncated:
+    if status.value == "truncated" and not allow_truncated:
         return ExitCode.TRUNCATED
     return ExitCode.OK

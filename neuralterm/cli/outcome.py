@@ -75,7 +75,7 @@ class Outcome:
         return self._report(NeuralTermError(error.format_message(), "USAGE", hint=hint), ExitCode.USAGE)
 
     def _fault(self, error: BaseException) -> int:
-        if self._container.flags.debug:
+        if self._container.flags is not None and self._container.flags.debug:
             import traceback
 
             self._container.plain_console.machine_error("".join(traceback.format_exception(error)).rstrip())

@@ -5,14 +5,12 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from neuralterm import __version__
-from neuralterm.config import Flags
 from neuralterm.container import Container
 
 _COMMANDS = {
@@ -43,7 +41,7 @@ class Root(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
 
-    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, *others: Any, **extra: Any) -> Any:
+    def main(self, *args: Any, **extra: Any) -> Any:
         """Run one invocation; the process ends with the exit code of the contract."""
         from neuralterm.cli.outcome import Outcome
 
@@ -52,7 +50,7 @@ class Root(click.Group):
         extra["obj"] = container
         outcome = Outcome(container)
         with outcome:
-            outcome.returned(super().main(args, prog_name, *others, **extra, standalone_mode=False))
+            outcome.returned(super().main(*args, **{**extra, "standalone_mode": False}))
         if standalone:
             sys.exit(outcome.exit_code)
         return outcome.exit_code
@@ -72,6 +70,8 @@ def cli(container: Container, /, **flags: Any) -> None:
 
     Only the answer goes to stdout. Budgets hold, answers are kept, exit codes tell what happened.
     """
+    from neuralterm.config import Flags
+
     container.flags = Flags(**flags)
     if container.flags.verbose or container.flags.debug:
         import logging

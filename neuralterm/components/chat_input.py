@@ -31,7 +31,7 @@ class PipeInput:
 
         while True:
             # A thread, so that a signal is noticed while no line comes.
-            data = await anyio.to_thread.run_sync(sys.stdin.buffer.readline, abandon_on_cancel=True)
+            data: bytes = await anyio.to_thread.run_sync(sys.stdin.buffer.readline, abandon_on_cancel=True)
             if not data:
                 return None
             line = data.decode("utf-8", "replace").strip()
@@ -63,9 +63,9 @@ class TerminalInput:
     async def next_turn(self) -> str | None:
         """Return what was typed, continued lines joined; None on Ctrl-D."""
         try:
-            text: str = await self._session.prompt_async("> ")
+            text = str(await self._session.prompt_async("> "))
             while is_unfinished(text):
-                text = continued(text) + await self._session.prompt_async(". ")
+                text = continued(text) + str(await self._session.prompt_async(". "))
         except EOFError:
             return None
         return finished(text)
