@@ -209,7 +209,6 @@ class Container:
     @cached_property
     def notices(self) -> Notices:
         from neuralterm.components.notices import Notices
-    from neuralterm.config import Flags, Settings
 
         return Notices(self.console)
 
