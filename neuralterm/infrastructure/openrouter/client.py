@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 # The service tells applications apart by this address; for a local one it goes by the title.
 _REFERER = "http://localhost/neuralterm"
+_SHORTEST_SECRET = 8
 _LARGEST_MODEL_LIST = 64 * 1024 * 1024
 
 
@@ -160,8 +161,10 @@ class OpenRouterClient:
         return error_from_response(reply.status, reply.headers, body, model, now=time.time())
 
     def _without_key(self, text: bytes) -> bytes:
-        """Some servers repeat the key in their complaint about it."""
-        return text.replace(self._key.encode(), b"[key]") if self._key else text
+        """Some servers repeat the key in their complaint about it. What is shorter than any key is no secret."""
+        if self._key is None or len(self._key) < _SHORTEST_SECRET:
+            return text
+        return text.replace(self._key.encode(), b"[key]")
 
     def _connected(self) -> Transport:
         if self._transport is None:

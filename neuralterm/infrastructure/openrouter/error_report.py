@@ -165,10 +165,8 @@ def _words(value: object, depth: int = 4) -> str:
 
 def _message_without_error(status: int, body: bytes) -> str:
     text = body[:_LARGEST_BODY].decode("utf-8", "replace").strip()
-    if not text:
-        return f"{_phrase(status)}, without a word of explanation"
     if not text.startswith("<"):
-        return one_line(text)
+        return one_line(text) or f"{_phrase(status)}, without a word of explanation"
     title = _TITLE.search(text)
     heading = one_line(title.group(1), 100) if title else ""
     return f"{_phrase(status)}: a web page{f' ({heading})' if heading else ''} instead of an API answer"

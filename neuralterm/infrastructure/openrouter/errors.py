@@ -53,7 +53,8 @@ def error_from_object(
 
 
 def _exception(report: ErrorReport, model: str | None, now: float) -> OpenRouterAPIError:
-    error = _by_status(report, model, retry_after(report, now))
+    error = _by_status(report, model)
+    error.retry_after = retry_after(report, now)
     retryable = report.availability.get("retryable")
     if isinstance(retryable, bool):
         error.retryable = retryable
@@ -63,7 +64,7 @@ def _exception(report: ErrorReport, model: str | None, now: float) -> OpenRouter
     return error
 
 
-def _by_status(report: ErrorReport, model: str | None, wait: float | None) -> OpenRouterAPIError:
+def _by_status(report: ErrorReport, model: str | None) -> OpenRouterAPIError:
     status, message, body = report.status, report.message, report.body
     if status in (400, 403) and _is_moderation(report):
         return _moderation(report)
@@ -73,21 +74,21 @@ def _by_status(report: ErrorReport, model: str | None, wait: float | None) -> Op
         hint = "Set OPENROUTER_API_KEY to a valid key; the service makes them under Settings > Keys."
         return AuthenticationError(message, status, body, hint=hint)
     if status == 402:
-        return _payment(report, wait)
+        return _payment(report)
     if status == 403:
         return _forbidden(report)
     if status == 404 and model is not None and report.is_api_answer:
         hint = "`neuralterm models` lists what is there; routing and privacy settings may exclude every provider."
         return ModelUnavailableError(message, status, body, model_id=model, hint=hint, retryable=False)
     if status == 429:
-        return _rate_limit(report, wait)
+        return _rate_limit(report)
     if status in _UNAVAILABLE and model is not None:
         hint = "Try again later, or another model."
-        return ModelUnavailableError(message, status, body, model_id=model, hint=hint, retry_after=wait)
-    return _other(report, wait)
+        return ModelUnavailableError(message, status, body, model_id=model, hint=hint)
+    return _other(report)
 
 
-def _other(report: ErrorReport, wait: float | None) -> OpenRouterAPIError:
+def _other(report: ErrorReport) -> OpenRouterAPIError:
     status, code, hint = report.status, None, None
     retryable = status is not None and (status >= 500 or status in _TIMEOUTS)
     if status in _TIMEOUTS:
@@ -98,9 +99,7 @@ def _other(report: ErrorReport, wait: float | None) -> OpenRouterAPIError:
         hint = "Send less: shorten the prompt, or attach smaller files."
     elif not report.is_api_answer and not retryable:
         hint = _CHECK_BASE_URL
-    return OpenRouterAPIError(
-        report.message, status, report.body, code=code, hint=hint, retryable=retryable, retry_after=wait
-    )
+    return OpenRouterAPIError(report.message, status, report.body, code=code, hint=hint, retryable=retryable)
 
 
 def _bad_request(report: ErrorReport) -> OpenRouterAPIError:
@@ -112,11 +111,11 @@ def _bad_request(report: ErrorReport) -> OpenRouterAPIError:
     return OpenRouterAPIError(report.message, report.status, report.body, hint=listing)
 
 
-def _payment(report: ErrorReport, wait: float | None) -> OpenRouterAPIError:
+def _payment(report: ErrorReport) -> OpenRouterAPIError:
     metadata = report.metadata
     if "in_flight_budget" in f"{metadata.get('reason')} {metadata.get('limit_source')} {report.body}":
         hint = "Requests that are still running reserve credit; wait for them, or run fewer at once."
-        return RateLimitError(report.message, report.status, report.body, retry_after=wait, hint=hint, retryable=True)
+        return RateLimitError(report.message, report.status, report.body, hint=hint, retryable=True)
     hint = "Add credit in the account settings of the service."
     if report.says("can only afford", "fewer max_tokens"):
         hint = "Lower --max-tokens, or add credit in the account settings of the service."
@@ -133,13 +132,11 @@ def _forbidden(report: ErrorReport) -> OpenRouterAPIError:
     return PermissionDeniedError(report.message, report.status, report.body, hint=hint)
 
 
-def _rate_limit(report: ErrorReport, wait: float | None) -> RateLimitError:
+def _rate_limit(report: ErrorReport) -> RateLimitError:
     daily = report.metadata.get("limit_source") == "openrouter_free_tier_daily" or report.says("per-day")
     remedy = report.metadata.get("remedy_hint")
     hint = one_line(remedy) if isinstance(remedy, str) and remedy else "Wait a little and try again."
-    return RateLimitError(
-        report.message, report.status, report.body, retry_after=wait, hint=hint, retryable=False if daily else None
-    )
+    return RateLimitError(report.message, report.status, report.body, hint=hint, retryable=False if daily else None)
 
 
 def _is_moderation(report: ErrorReport) -> bool:

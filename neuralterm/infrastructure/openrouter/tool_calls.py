@@ -47,10 +47,16 @@ class ToolCalls:
     def _index(self, fragment: Mapping[str, Any]) -> int:
         index = fragment.get("index")
         if not isinstance(index, int):
-            # Without an index, an id begins the next call.
-            index = len(self._calls) if fragment.get("id") else self._latest
+            index = self._index_of_id(_string(fragment.get("id")))
         self._latest = index
         return index
+
+    def _index_of_id(self, call_id: str) -> int:
+        """Without an index, an id not seen before begins the next call, and none continues the latest."""
+        if not call_id:
+            return self._latest
+        known = (index for index, call in self._calls.items() if call["id"] == call_id)
+        return next(known, len(self._calls))
 
 
 def _string(value: object) -> str:
