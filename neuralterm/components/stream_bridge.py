@@ -85,6 +85,7 @@ class _Worker:
         self._handed_over: SimpleQueue[Item | None] = SimpleQueue()
         self._error: BaseException | None = None
         self._stopping = False
+        self._closing = False
         self._loop: asyncio.AbstractEventLoop | None = None
         # A daemon: a second Ctrl-C must be able to end the process although the cleanup after the first one hangs.
         self._thread = Thread(target=self._run, name="stream-bridge", daemon=True)
@@ -100,13 +101,18 @@ class _Worker:
     def stop(self) -> None:
         """Cancel what still runs, wait until the thread has ended, and raise the error of the stream if there was one."""
         self._stopping = True
-        self._in_loop(lambda: self._task.cancel())
+        self._in_loop(self._cancel)
         self._thread.join()
         if self._error is not None:
             try:
                 raise self._error
             finally:
                 self._error = None  # its traceback refers back to this object
+
+    def _cancel(self) -> None:
+        # Cleanup that has begun already must not be cancelled in its turn.
+        if not self._closing:
+            self._task.cancel()
 
     def _in_loop(self, callback: Callable[[], object]) -> None:
         # A loop that is closed already (RuntimeError) has nothing left to be told.
@@ -142,6 +148,7 @@ class _Worker:
                     return
                 self._handed_over.put(item)
         finally:
+            self._closing = True
             close = getattr(self._items, "aclose", None)
             if close is not None:
                 await close()
