@@ -21,6 +21,9 @@ _COMMANDS = {
     "history": "Everything said.",
 }
 
+# With one of these an error is also told as JSON, a mistake in the command line itself included.
+_MACHINE_FLAGS = frozenset({"--json", "--ndjson"})
+
 
 class Root(click.Group):
     """Knows the commands by name and imports only the one that is asked for."""
@@ -46,8 +49,10 @@ class Root(click.Group):
         from neuralterm.cli.outcome import Outcome
 
         standalone = extra.pop("standalone_mode", True)
-        container = extra.setdefault("obj", None) or Container()
+        container = extra.get("obj") or Container()
         extra["obj"] = container
+        words = args[0] if args and args[0] is not None else extra.get("args") or sys.argv[1:]
+        container.machine_errors = not _MACHINE_FLAGS.isdisjoint(words)
         outcome = Outcome(container)
         with outcome:
             outcome.returned(super().main(*args, **{**extra, "standalone_mode": False}))

@@ -38,7 +38,6 @@ def command(container: Container, /, **given: Any) -> int:
     from neuralterm.cli.request_options import apply_to_container, build_request
     from neuralterm.cli.stdin import compose_prompt
 
-    container.machine_errors = given["as_json"] or given["ndjson"]
     apply_to_container(container, given)
     prompt = compose_prompt(given["words"], given["files"], container.console)
     request = build_request(container, given, prompt, schema=given["schema"], stream=not given["no_stream"])
