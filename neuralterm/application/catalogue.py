@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 
+from neuralterm.application.model_search import by_id
+from neuralterm.application.model_search import close_matches as close_matches
 from neuralterm.application.ports import ChatClient, Clock, ModelCache
 from neuralterm.domain.catalogue import OpenRouterModel, without_dynamic_suffix
 from neuralterm.domain.exceptions import (
@@ -18,7 +19,6 @@ from neuralterm.domain.exceptions import (
     StorageError,
     StreamInterruptedError,
 )
-from neuralterm.domain.money import EXACT
 from neuralterm.domain.spans import in_words
 
 _log = logging.getLogger(__name__)
@@ -29,8 +29,6 @@ MAX_AGE = timedelta(hours=24)
 _LOOK_AGAIN_AFTER = timedelta(hours=1)
 
 _UNAVAILABLE = (OpenRouterAPIError, CircuitOpenError, StreamInterruptedError)
-
-_MILLION = Decimal(10**6)
 
 Models = list[OpenRouterModel]
 
@@ -152,103 +150,3 @@ class Catalogue:
 
     def _age_in_words(self, fetched_at: datetime) -> str:
         return in_words(self._clock.now() - fetched_at)
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFilter:
-    """Which models. Every word of `query` must be in the id or the name, whatever its case.
-
-    `max_price` is in USD per million tokens and holds for prompt and completion each, at their base price; `min_context`
-    is in tokens. What is not known matches no limit.
-    """
-
-    query: str = ""
-    free_only: bool = False
-    max_price: Decimal | None = None
-    min_context: int | None = None
-    input_modality: str | None = None
-    supports: str | None = None
-    author: str | None = None
-
-
-def matching(models: Iterable[OpenRouterModel], wanted: ModelFilter) -> Models:
-    """Return the models that pass every part of the filter, in their order."""
-    return [model for model in models if _matches(model, wanted)]
-
-
-def ordered(models: Iterable[OpenRouterModel], by: str) -> Models:
-    """Return the models sorted by `price` (a prompt and a completion token together, cheapest first), `context` (largest
-    first), `newest` or `name` (the id).
-
-    Unknown values come last. Batch endpoints, which are cheap because they answer within a day, come after all others
-    that have a price.
-    """
-    alphabetical = sorted(models, key=lambda model: model.id.lstrip("~").casefold())
-    if by == "price":
-        return sorted(alphabetical, key=_price_key)
-    if by == "context":
-        return sorted(alphabetical, key=lambda model: -(model.context_length or -1))
-    if by == "newest":
-        return sorted(alphabetical, key=lambda model: -(model.created or -1))
-    return alphabetical
-
-
-def by_id(models: Iterable[OpenRouterModel], model_id: str) -> OpenRouterModel | None:
-    """Return the model with this id, or else the first with this canonical slug, or None."""
-    candidates = list(models)
-    for model in candidates:
-        if model.id == model_id:
-            return model
-    return next((model for model in candidates if model.canonical_slug == model_id), None)
-
-
-def close_matches(model_id: str, models: Iterable[OpenRouterModel]) -> list[str]:
-    """Return up to five ids that may have been meant, the likeliest first."""
-    from difflib import get_close_matches
-
-    ids = [model.id for model in models]
-    wanted = model_id.casefold()
-    same_name = [each for each in ids if wanted in (each.casefold(), each.casefold().partition("/")[2])]
-    similar = get_close_matches(wanted, ids, n=5, cutoff=0.6)
-    holding = sorted((each for each in ids if wanted and wanted in each.casefold()), key=len)
-    return list(dict.fromkeys([*same_name, *similar, *holding]))[:5]
-
-
-def is_batch(model: OpenRouterModel) -> bool:
-    """Say whether the row is an endpoint for batch jobs, not for chat."""
-    return model.id.endswith(":batch")
-
-
-def per_million(price: Decimal | None) -> Decimal | None:
-    """Return a price per token as price per million tokens, exactly; None stays None."""
-    return None if price is None else EXACT.multiply(price, _MILLION)
-
-
-def _matches(model: OpenRouterModel, wanted: ModelFilter) -> bool:
-    text = f"{model.id} {model.name}".casefold()
-    return (
-        all(word in text for word in wanted.query.casefold().split())
-        and (not wanted.free_only or model.prices.is_free)
-        and (wanted.max_price is None or _costs_at_most(model, wanted.max_price))
-        and (wanted.min_context is None or (model.context_length or 0) >= wanted.min_context)
-        and (wanted.input_modality is None or _has(model.input_modalities, wanted.input_modality))
-        and (wanted.supports is None or _has(model.supported_parameters, wanted.supports))
-        and (wanted.author is None or model.author.casefold() == wanted.author.casefold())
-    )
-
-
-def _costs_at_most(model: OpenRouterModel, usd_per_million: Decimal) -> bool:
-    base = model.prices.base
-    prices = (per_million(base.prompt), per_million(base.completion))
-    return all(price is not None and price <= usd_per_million for price in prices)
-
-
-def _has(values: Iterable[str], wanted: str) -> bool:
-    return wanted.casefold() in (value.casefold() for value in values)
-
-
-def _price_key(model: OpenRouterModel) -> tuple[int, Decimal]:
-    base = model.prices.base
-    if base.prompt is None or base.completion is None:
-        return (2, Decimal(0))
-    return (int(is_batch(model)), EXACT.add(base.prompt, base.completion))

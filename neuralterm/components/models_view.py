@@ -1,0 +1,189 @@
+"""Models and their prices, for programs and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from neuralterm.application.catalogue import Listing
+from neuralterm.application.model_search import is_batch, per_million
+from neuralterm.components.machine import SCHEMA_VERSION, moment, money
+from neuralterm.components.tables import grouped, table
+from neuralterm.domain.catalogue import OpenRouterModel
+from neuralterm.domain.money import plain
+from neuralterm.domain.pricing import Override, parse_price
+
+# The service's names of prices per token, in the order in which people ask for them, and of prices per something else.
+_PER_TOKEN = {
+    "prompt": "prompt",
+    "completion": "completion",
+    "input_cache_read": "cache read",
+    "input_cache_write": "cache write",
+    "input_cache_write_1h": "cache write, 1 hour",
+    "internal_reasoning": "reasoning",
+    "audio": "audio in",
+    "audio_output": "audio out",
+    "input_audio_cache": "audio cache",
+    "image_token": "image token",
+    "image_output": "image out",
+}
+_PER_PIECE = {"request": "request", "image": "image", "web_search": "web search"}
+_PRICES = _PER_TOKEN | _PER_PIECE
+
+
+def models_document(listing: Listing, models: Sequence[OpenRouterModel]) -> dict[str, Any]:
+    """Return the object that `models --json` prints for a selection of the listing."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "fetched_at": moment(listing.fetched_at),
+        "stale": listing.stale,
+        "models": [model_document(model) for model in models],
+    }
+
+
+def one_model_document(listing: Listing, model: OpenRouterModel) -> dict[str, Any]:
+    """Return the object that `models show --json` prints."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "fetched_at": moment(listing.fetched_at),
+        "stale": listing.stale,
+        "model": model_document(model),
+    }
+
+
+def model_document(model: OpenRouterModel) -> dict[str, Any]:
+    """Return one model; `pricing` is the service's own object, in USD per token."""
+    prices = model.prices
+    return {
+        "id": model.id,
+        "name": model.name,
+        "description": model.description,
+        "context_length": model.context_length,
+        "max_completion_tokens": model.max_completion_tokens,
+        "prompt_usd_per_million": money(per_million(prices.base.prompt)),
+        "completion_usd_per_million": money(per_million(prices.base.completion)),
+        "pricing": model.pricing,
+        "input_modalities": list(model.input_modalities),
+        "output_modalities": list(model.output_modalities),
+        "supported_parameters": list(model.supported_parameters),
+        "created": moment(_created(model)),
+        "expiration_date": model.expiration_date,
+        "free": prices.is_free,
+        "varies": prices.varies,
+    }
+
+
+def models_table(models: Sequence[OpenRouterModel]) -> str:
+    """Return a table of the models; `varies` stands where the price depends on routing, `unknown` where there is none."""
+    headers = ("model", "$/M in", "$/M out", "context", "")
+    rows = [
+        (
+            model.id,
+            _per_million(model.pricing.get("prompt")),
+            _per_million(model.pricing.get("completion")),
+            grouped(model.context_length),
+            _remarks(model),
+        )
+        for model in models
+    ]
+    if not any(row[-1] for row in rows):
+        return table(headers[:-1], [row[:-1] for row in rows], right=headers[1:4])
+    return table(headers, rows, right=headers[1:4])
+
+
+def model_text(model: OpenRouterModel) -> str:
+    """Return all that is known of one model."""
+    facts = [
+        ("name", model.name),
+        ("context", _tokens(model.context_length)),
+        ("longest answer", _tokens(model.max_completion_tokens)),
+        ("input", ", ".join(model.input_modalities)),
+        ("output", ", ".join(model.output_modalities)),
+        ("parameters", ", ".join(model.supported_parameters)),
+        ("listed since", created.date().isoformat() if (created := _created(model)) else ""),
+        ("goes away", model.expiration_date or ""),
+        ("same as", model.canonical_slug if model.canonical_slug not in (None, model.id) else ""),
+    ]
+    parts = [
+        model.id,
+        "\n".join(f"{name:<16}{value}" for name, value in facts if value),
+        "\n".join(_price_lines(model)),
+    ]
+    if model.description:
+        parts.append(model.description)
+    return "\n\n".join(parts)
+
+
+def _price_lines(model: OpenRouterModel) -> list[str]:
+    lines = [f"{'prices':<24}USD", *_prices_of(model.pricing)]
+    if is_batch(model):
+        lines.append("for batch jobs: answers may take a day")
+    overrides = model.pricing.get("overrides")
+    entries = [entry for entry in overrides if isinstance(entry, Mapping)] if isinstance(overrides, list) else []
+    for entry, override in zip(entries, model.prices.overrides, strict=True):
+        lines.append(_condition(override))
+        lines.extend(f"  {line}" for line in _prices_of({key: entry[key] for key in entry if key in _PRICES}))
+    return lines
+
+
+def _prices_of(listing: Mapping[str, Any]) -> list[str]:
+    names = [*(key for key in _PRICES if key in listing), *(key for key in listing if key not in _PRICES)]
+    return [f"{_PRICES.get(key, key):<24}{_quoted(key, listing[key])}" for key in names if key != "overrides"]
+
+
+def _quoted(key: str, value: object) -> str:
+    if key not in _PRICES:
+        return f"{value} (as listed)"
+    if key in _PER_TOKEN:
+        shown = _per_million(value)
+        return f"{shown} per million tokens" if parse_price(value) is not None else shown
+    price = parse_price(value)
+    return "varies" if price is None else f"{plain(price)} each"
+
+
+def _condition(override: Override) -> str:
+    conditions = []
+    if override.min_prompt_tokens is not None:
+        conditions.append(f"for prompts of more than {override.min_prompt_tokens:,} tokens")
+    if override.utc_start is not None and override.utc_end is not None:
+        conditions.append(f"from {_time(override.utc_start)} to {_time(override.utc_end)} UTC")
+    return " and ".join(conditions) or "at times"
+
+
+def _time(number: int) -> str:
+    return f"{number // 100:02d}:{number % 100:02d}"
+
+
+def _remarks(model: OpenRouterModel) -> str:
+    remarks = [
+        (is_batch(model), "batch jobs only"),
+        (bool(model.prices.overrides), "more for long prompts" if _only_by_size(model) else "varies by prompt or time"),
+        (
+            bool(model.expiration_date) and not str(model.expiration_date).startswith("2098"),
+            f"until {model.expiration_date}",
+        ),
+    ]
+    return ", ".join(text for holds, text in remarks if holds)
+
+
+def _only_by_size(model: OpenRouterModel) -> bool:
+    return all(override.utc_start is None for override in model.prices.overrides)
+
+
+def _per_million(listed: object) -> str:
+    amount = per_million(parse_price(listed))
+    if amount is not None:
+        return plain(amount)
+    return "unknown" if listed in (None, "") else "varies"
+
+
+def _tokens(count: int | None) -> str:
+    return "" if count is None else f"{grouped(count)} tokens"
+
+
+def _created(model: OpenRouterModel) -> datetime | None:
+    try:
+        return None if model.created is None else datetime.fromtimestamp(model.created, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
