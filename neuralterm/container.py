@@ -249,13 +249,9 @@ class Container:
         from neuralterm.components.chat import ChatParts
 
         async def check_model(model_id: str) -> None:
-            from neuralterm.application.catalogue import close_matches
-            from neuralterm.domain.exceptions import NotFoundError
+            from neuralterm.application.model_search import named
 
-            if await self.catalogue.find(model_id) is None:
-                near = close_matches(model_id, await self.catalogue.list())
-                hint = f"did you mean {', '.join(near)}?" if near else "`neuralterm models` lists them"
-                raise NotFoundError(f"there is no model {model_id}", hint=hint)
+            named(await self.catalogue.list(), model_id)
 
         return ChatParts(
             orchestrator=self.orchestrator,

@@ -198,5 +198,6 @@ _HELP = (
     "/new [TITLE]     begin a fresh conversation",
     "/exit            leave (or Ctrl-D)",
     "//text           send a line that begins with a slash",
-    'Alt-Enter, a backslash at the end of a line, or """ ... """ write several lines; Ctrl-C stops an answer',
+    'Alt-Enter, a backslash at a line end, or """ before and after: several lines',
+    "Ctrl-C           stop the answer, keep the chat",
 )
