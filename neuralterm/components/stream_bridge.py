@@ -85,7 +85,7 @@ class _Worker:
         self._handed_over: SimpleQueue[Item | None] = SimpleQueue()
         self._error: BaseException | None = None
         self._stopping = False
-        self._closing = False
+        self._ending = False
         self._loop: asyncio.AbstractEventLoop | None = None
         # A daemon: a second Ctrl-C must be able to end the process although the cleanup after the first one hangs.
         self._thread = Thread(target=self._run, name="stream-bridge", daemon=True)
@@ -110,8 +110,8 @@ class _Worker:
                 self._error = None  # its traceback refers back to this object
 
     def _cancel(self) -> None:
-        # Cleanup that has begun already must not be cancelled in its turn.
-        if not self._closing:
+        # Cleanup that has begun already, and what follows the last item, must not be cancelled in its turn.
+        if not self._ending:
             self._task.cancel()
 
     def _in_loop(self, callback: Callable[[], object]) -> None:
@@ -146,9 +146,10 @@ class _Worker:
                 item = await anext(self._items, None)
                 if item is None:
                     return
+                self._ending = item[1] is not None
                 self._handed_over.put(item)
         finally:
-            self._closing = True
+            self._ending = True
             close = getattr(self._items, "aclose", None)
             if close is not None:
                 await close()

@@ -179,6 +179,24 @@ class TestLeavingEarly:
             deltas.throw(KeyboardInterrupt())
         assert source.cleaned_up
 
+    def test_a_stream_at_its_end_may_finish(self):
+        finishing, done = threading.Event(), []
+
+        async def stream():
+            yield "a", None
+            yield "b", None
+            yield "", METADATA
+            finishing.set()
+            for _ in range(100):
+                await asyncio.sleep(0)
+            done.append(True)
+
+        deltas = StreamBridge().stream(stream())
+        next(deltas)
+        assert finishing.wait(5)
+        deltas.close()
+        assert done
+
     def test_an_error_of_the_cleanup_is_not_lost(self):
         async def stream():
             try:
