@@ -10,8 +10,8 @@ from neuralterm.infrastructure.openrouter.decoding import TextJoiner, join_surro
 from neuralterm.infrastructure.openrouter.tool_calls import ToolCalls
 from neuralterm.infrastructure.openrouter.usage import parse_usage
 
-# These say that an answer is not what was asked for, so a later one replaces an earlier `stop` or `tool_calls`.
-_DECISIVE = ("length", "content_filter", "error")
+# These say that an answer is not what was asked for; a weightier reason replaces an earlier one.
+_WEIGHT = {"length": 1, "content_filter": 1, "error": 2}
 _CUT_BY_LIMIT = frozenset({"length", "max_output_tokens", "max_tokens", "model_length"})
 
 
@@ -103,7 +103,8 @@ class Completion:
 
     def _take_finish_reason(self, choice: Mapping[str, Any]) -> None:
         reason, native = _text(choice.get("finish_reason")), _text(choice.get("native_finish_reason"))
-        if reason and (self._finish_reason is None or (reason in _DECISIVE and self._finish_reason not in _DECISIVE)):
+        earlier = self._finish_reason
+        if reason and (earlier is None or _WEIGHT.get(reason, 0) > _WEIGHT.get(earlier, 0)):
             self._finish_reason = reason
             self._native_finish_reason = native or self._native_finish_reason
         self._native_finish_reason = self._native_finish_reason or native

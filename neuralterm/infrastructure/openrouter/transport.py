@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # An error body beyond this is not read.
 _LARGEST_ERROR_BODY = 64 * 1024
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_CHECK_CERTIFICATES = "Behind a proxy that opens TLS, set SSL_CERT_FILE to the certificates of its authority."
 _CHECK_NETWORK = "Check the network connection and OPENROUTER_BASE_URL."
 
 
@@ -84,17 +85,27 @@ class Transport:
     def _make_client(self) -> AsyncClient:
         timeouts = self._timeouts
         try:
+            context = tls_context(self._base_url.scheme)
+        except OSError as exc:
+            raise ConfigurationError(
+                f"the certificates to trust can't be read: {exc}", hint="Check SSL_CERT_FILE and SSL_CERT_DIR."
+            ) from exc
+        try:
             return httpx.AsyncClient(
                 headers=self._headers,
                 timeout=httpx.Timeout(timeouts.idle, connect=timeouts.connect, pool=None),
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
                 follow_redirects=False,
-                verify=tls_context(self._base_url.scheme),
+                verify=context,
                 # A proxy can't reach the loopback interface of this machine.
                 trust_env=self._base_url.host not in _LOOPBACK,
             )
         except (ImportError, ValueError, httpx.InvalidURL) as exc:
-            raise ConfigurationError(f"the proxy settings of the environment can't be used: {exc}") from exc
+            # The reason may hold the address of the proxy with its password.
+            raise ConfigurationError(
+                "the proxy settings of the environment can't be used",
+                hint="Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; a SOCKS proxy needs the package socksio.",
+            ) from exc
 
     @contextmanager
     def _before_reply(self) -> Iterator[None]:
@@ -107,13 +118,12 @@ class Transport:
             ) from exc
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as exc:
             reason = str(exc) or "no connection in time"
-            raise ServiceUnreachableError(f"can't connect to {host}: {reason}", hint=_CHECK_NETWORK) from exc
+            hint = _CHECK_CERTIFICATES if "CERTIFICATE" in reason else _CHECK_NETWORK
+            raise ServiceUnreachableError(f"can't connect to {host}: {reason}", hint=hint) from exc
         except (httpx.ReadTimeout, httpx.WriteTimeout) as exc:
             raise ServiceUnreachableError(
                 f"{host} did not answer within {self._timeouts.idle:g} seconds", request_sent=True
             ) from exc
-        except httpx.UnsupportedProtocol as exc:
-            raise ConfigurationError(f"the base URL can't be used: {exc}") from exc
         except (httpx.HTTPError, OSError) as exc:
             raise ServiceUnreachableError(
                 f"the connection to {host} broke before an answer came: {exc}", request_sent=True

@@ -184,6 +184,7 @@ async def test_done_without_a_finish_reason_is_complete(client, service):
         ([("stop", None), ("length", None)], "length"),
         ([("length", None), ("stop", None)], "length"),
         ([("stop", None), ("content_filter", None)], "content_filter"),
+        ([("content_filter", None), ("length", None)], "content_filter"),
         ([("tool_calls", "max_output_tokens")], "length"),
         ([("tool_calls", "MAX_TOKENS")], "length"),
         ([("tool_calls", "length")], "length"),
@@ -315,6 +316,17 @@ async def test_finish_reason_error_without_an_error_object(client, service):
     assert stream.snapshot()["usage"].prompt_tokens == 5
     service.return_value = event_stream(chunk("a", finish="error"), "[DONE]")
     await failure_of(client.chat_completion_stream(HELLO, "m"), StreamInterruptedError)
+
+
+async def test_finish_reason_error_outweighs_any_other(client, service):
+    service.return_value = event_stream(chunk("a", finish="length"), chunk(finish="error"), "[DONE]")
+    await failure_of(client.chat_completion_stream(HELLO, "m"), StreamInterruptedError)
+
+
+async def test_usage_stays_when_a_later_chunk_has_none(client, service):
+    service.return_value = event_stream(chunk("a", usage={"prompt_tokens": 5}), chunk(usage=None), "[DONE]")
+    *_, final = await collect(client.chat_completion_stream(HELLO, "m"))
+    assert final["usage"].prompt_tokens == 5
 
 
 async def test_error_as_an_event_of_its_own_type(client, service):
@@ -476,7 +488,7 @@ def test_a_key_that_is_none_is_refused_without_showing_it(key):
     assert key not in caught.value.message
 
 
-@pytest.mark.parametrize("url", ["openrouter.ai/api/v1", "ftp://host", "http://", ""])
+@pytest.mark.parametrize("url", ["openrouter.ai/api/v1", "ftp://host", "http://", "http://a\x00b", ""])
 async def test_a_base_url_that_is_none(url):
     async with OpenRouterClient(KEY, url) as client:
         _, error = await failure_of(client.chat_completion_stream(HELLO, "m"))

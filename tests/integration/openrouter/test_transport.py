@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from neuralterm.domain.exceptions import (
+    ConfigurationError,
     OpenRouterAPIError,
     ServiceUnreachableError,
     StreamInterruptedError,
@@ -18,6 +19,7 @@ from neuralterm.domain.exceptions import (
 )
 from neuralterm.infrastructure.openrouter import OpenRouterClient
 from neuralterm.infrastructure.openrouter.tls import tls_context
+from neuralterm.infrastructure.openrouter.transport import Timeouts, Transport
 
 from .wire_doubles import HEAD, HELLO, chunk, collect, failure_of, raw_server, sse
 
@@ -178,6 +180,17 @@ async def test_closing_early_hangs_up():
         assert [item async for item in stream] == []
 
 
+async def test_a_reply_that_is_still_held_hangs_up_when_it_is_closed():
+    async with raw_server(UNTIL_CLOSE + b"x", then="hold") as server:
+        transport = Transport(server.url, {}, Timeouts(connect=5, idle=5, total=None))
+        reply = await transport.send("GET", "/models")
+        assert await reply.read_block() == b"x"
+        await reply.aclose()
+        with anyio.fail_after(5):
+            await server.gone.wait()
+        await transport.close()
+
+
 async def test_cancelling_hangs_up_and_stays_a_cancellation():
     async with (
         raw_server(UNTIL_CLOSE + sse(chunk("Be")), then="hold") as server,
@@ -211,6 +224,31 @@ async def test_loopback_is_reached_without_the_proxy_of_the_environment(monkeypa
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     async with raw_server(UNTIL_CLOSE + ANSWER) as server, OpenRouterClient(None, server.url) as client:
         assert (await collect(ask(client)))[-1]["content"] == "Grüß Gott 👋"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HTTPS_PROXY", "gopher://user:secret@host"),
+        ("HTTPS_PROXY", "socks5://user:secret@host"),
+        ("SSL_CERT_FILE", None),
+    ],
+)
+async def test_settings_of_the_environment_that_can_not_be_used(monkeypatch, tmp_path, name, value):
+    (tmp_path / "empty.pem").touch()
+    monkeypatch.setenv(name, value or str(tmp_path / "empty.pem"))
+    async with OpenRouterClient(None, "https://openrouter.invalid/api/v1") as client:
+        _, error = await failure_of(ask(client), ConfigurationError)
+    assert name in error.hint
+    assert "secret" not in error.message
+
+
+async def test_a_server_that_does_not_speak_tls():
+    async with raw_server() as server:
+        url = server.url.replace("http://", "https://")
+        async with OpenRouterClient(None, url, connect_timeout=0.2) as client:
+            _, error = await failure_of(ask(client), ServiceUnreachableError)
+    assert not error.request_sent
 
 
 async def test_a_list_cut_short_may_be_asked_for_again():
