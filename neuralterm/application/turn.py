@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from neuralterm.application.settlement import Ending
 from neuralterm.application.spending import Permit
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.models import Cost, Message, MessageRole, MessageStatus
+from neuralterm.domain.pricing import parse_price
 
 # Text is written to the journal at most this long after it came, so that little is lost when the process is killed.
 JOURNAL_INTERVAL_S = 0.2
@@ -167,8 +169,7 @@ def request_arguments(turn: Turn) -> dict[str, Any]:
     if turn.options.fallbacks:
         extra["models"] = [turn.prompt.model_id, *turn.options.fallbacks]
     if turn.permit.max_price_per_million is not None:
-        provider = extra.get("provider") or {}
-        extra["provider"] = {**provider, "max_price": dict(turn.permit.max_price_per_million)}
+        extra["provider"] = _with_price_ceiling(extra.get("provider") or {}, turn.permit.max_price_per_million)
     arguments: dict[str, Any] = {
         "messages": turn.prompt.wire_messages(),
         "model": turn.prompt.model_id,
@@ -183,6 +184,18 @@ def request_arguments(turn: Turn) -> dict[str, Any]:
     if not turn.options.stream:
         arguments["stream"] = False
     return arguments
+
+
+def _with_price_ceiling(provider: Mapping[str, Any], ceiling: Mapping[str, str]) -> dict[str, Any]:
+    """Return the routing wishes with the budget's price ceiling; a lower one of the user's own stays."""
+    own = provider.get("max_price") or {}
+    lower = {name: own[name] for name, limit in ceiling.items() if name in own and _is_lower(own[name], limit)}
+    return {**provider, "max_price": {**own, **ceiling, **lower}}
+
+
+def _is_lower(price: object, limit: str) -> bool:
+    parsed = parse_price(price)
+    return parsed is not None and parsed < Decimal(limit)
 
 
 def _takes_only_completion_cap(model: OpenRouterModel) -> bool:
