@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, suppress
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Metadata = Mapping[str, Any]
 Item = tuple[str, Metadata | None]
+Cleanup = Callable[[], Awaitable[object]]
 
 # How many items the stream may be ahead of its consumer.
 READ_AHEAD = 16
@@ -22,13 +23,13 @@ class StreamBridge:
     """Iterates over an async stream of `(delta, None)` and a last `("", metadata)`, as `send_message` returns it.
 
         bridge = StreamBridge()
-        for delta in bridge.stream(orchestrator.send_message(conversation.id, "Hello")):
+        for delta in bridge.stream(orchestrator.send_message(conversation.id, "Hello"), client.close):
             print(delta, end="", flush=True)
         bridge.content, bridge.metadata
 
     A bridge takes one stream at a time, any number of them one after the other; its properties may be read from any
     thread. Each stream runs from its first step to its cleanup in one worker thread with an event loop of its own, which
-    ends with it: what is bound to an event loop can't be shared by two streams.
+    ends with it: connections that a stream opened must be closed at its end.
     """
 
     def __init__(self) -> None:
@@ -46,8 +47,10 @@ class StreamBridge:
         """What the stream said at its end; None before that, and when it never got there."""
         return self._metadata
 
-    def stream(self, items: AsyncIterator[Item]) -> Iterator[str]:
+    def stream(self, items: AsyncIterator[Item], cleanup: Cleanup | None = None) -> Iterator[str]:
         """Yield the deltas as they arrive; `items` is started on the first step and must not have been started before.
+
+        `cleanup` is awaited at the end of the stream, however it ends, in the stream's own event loop.
 
         A consumer that falls behind holds the stream back. Errors of the stream are raised as they are. Leaving the loop
         early (or closing this generator) cancels the stream, and returns when its cleanup is done.
@@ -59,7 +62,7 @@ class StreamBridge:
             raise RuntimeError("the bridge is busy with another stream")
         try:
             self._parts, self._metadata = [], None
-            worker = _Worker(items)
+            worker = _Worker(items, cleanup)
             try:
                 yield from self._deltas(worker)
             finally:
@@ -80,8 +83,9 @@ class StreamBridge:
 class _Worker:
     """A thread that runs one async stream in a loop of its own and hands its items over."""
 
-    def __init__(self, items: AsyncIterator[Item]) -> None:
+    def __init__(self, items: AsyncIterator[Item], cleanup: Cleanup | None) -> None:
         self._items = items
+        self._cleanup = cleanup
         self._handed_over: SimpleQueue[Item | None] = SimpleQueue()
         self._error: BaseException | None = None
         self._stopping = False
@@ -140,7 +144,10 @@ class _Worker:
         assert task is not None
         self._task, self._room = task, asyncio.Semaphore(READ_AHEAD)
         self._loop = task.get_loop()
-        try:
+        async with AsyncExitStack() as at_end:
+            if self._cleanup is not None:
+                at_end.push_async_callback(self._cleanup)
+            at_end.push_async_callback(self._close_items)
             while not self._stopping:
                 await self._room.acquire()
                 item = await anext(self._items, None)
@@ -148,8 +155,9 @@ class _Worker:
                     return
                 self._ending = item[1] is not None
                 self._handed_over.put(item)
-        finally:
-            self._ending = True
-            close = getattr(self._items, "aclose", None)
-            if close is not None:
-                await close()
+
+    async def _close_items(self) -> None:
+        self._ending = True
+        close = getattr(self._items, "aclose", None)
+        if close is not None:
+            await close()

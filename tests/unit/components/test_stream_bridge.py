@@ -1,6 +1,7 @@
 """Async streams for synchronous callers."""
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 import threading
@@ -238,6 +239,32 @@ class TestLeavingEarly:
         source = Source("a")
         StreamBridge().stream(source.stream()).close()
         assert source.produced == 0
+
+
+class TestCleanup:
+    @pytest.mark.parametrize("error", [None, StreamInterruptedError("cut")], ids=repr)
+    def test_it_runs_after_the_stream_in_its_loop(self, error):
+        source, seen = Source("a", error=error), []
+
+        async def close():
+            await asyncio.sleep(0)
+            seen.append((source.cleaned_up, threading.get_ident()))
+
+        with pytest.raises(StreamInterruptedError) if error else contextlib.nullcontext():
+            list(StreamBridge().stream(source.stream(), close))
+        assert seen == [(True, *source.threads)]
+
+    def test_it_runs_when_the_stream_is_left(self):
+        closed = []
+
+        async def close():
+            await asyncio.sleep(0)
+            closed.append(True)
+
+        deltas = StreamBridge().stream(Source("a", hang=True).stream(), close)
+        next(deltas)
+        deltas.close()
+        assert closed
 
 
 def test_a_slow_consumer_holds_the_stream_back():
