@@ -6,15 +6,17 @@ import stat
 import tempfile
 from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Thread
 
 import platformdirs
 import pytest
 
 from neuralterm.domain.exceptions import StorageError
 from neuralterm.infrastructure.database import Database, default_database_path
-from neuralterm.infrastructure.migrations import MIGRATIONS, SCHEMA_VERSION
+from neuralterm.infrastructure.migrations import MIGRATIONS, SCHEMA_VERSION, migrate
 from neuralterm.infrastructure.repositories import SQLiteConversationRepository
-from tests.integration.sqlite.samples import NOON, conversation, question
+from neuralterm.infrastructure.storage_errors import sqlite_error
+from tests.integration.sqlite.samples import NOON, conversation, finished, pending, question
 
 NOBODY = 65534
 
@@ -48,6 +50,12 @@ def public_directory():
         directory = Path(name)
         directory.chmod(0o755)
         yield directory
+
+
+@contextmanager
+def connection_to(path):
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        yield connection
 
 
 def mode(path):
@@ -260,12 +268,33 @@ def test_waiting_for_a_lock_ends(database):
 
 def test_waiting_for_a_lock_ends_while_the_file_is_made(tmp_path):
     path = tmp_path / "neuralterm.db"
-    with closing(sqlite3.connect(path, isolation_level=None)) as stranger:
+    with connection_to(path) as stranger:
         stranger.execute("BEGIN EXCLUSIVE")
         assert "locked" in str(refusal(path, busy_timeout=0.01))
 
     with closing(Database(path)) as database:
         fill(database)
+
+
+def test_the_first_opening_waits_for_a_lock(tmp_path):
+    path = tmp_path / "neuralterm.db"
+    titles = []
+
+    def open_and_fill():
+        with closing(Database(path)) as database:
+            fill(database)
+            titles.append(SQLiteConversationRepository(database).latest().title)
+
+    with connection_to(path) as stranger:
+        stranger.execute("BEGIN IMMEDIATE")
+        thread = Thread(target=open_and_fill)
+        thread.start()
+        thread.join(0.05)
+        assert thread.is_alive()
+        stranger.execute("ROLLBACK")
+        thread.join(10)
+
+    assert titles == ["kept"]
 
 
 def test_a_full_disk_loses_only_what_was_being_written(database):
@@ -287,17 +316,42 @@ def test_a_full_disk_loses_only_what_was_being_written(database):
     assert len(repository.get_messages(thread.id)) == 2
 
 
+def test_a_finished_answer_leaves_no_journal(database):
+    repository = SQLiteConversationRepository(database)
+    thread = fill(database)
+    answers = [pending(thread), pending(thread)]
+    for answer in answers:
+        repository.add_message(answer)
+        repository.append_text(answer.id, "Par")
+
+    repository.finish_message(finished(answers[0]))
+
+    assert database.query("SELECT message_id FROM journal") == [(str(answers[1].id),)]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (sqlite3.SQLITE_IOERR_WRITE, "disk"),
+        (sqlite3.SQLITE_READONLY_DIRECTORY, "can't be written"),
+        (sqlite3.SQLITE_CORRUPT_VTAB, "damaged"),
+        (sqlite3.SQLITE_CANTOPEN_ISDIR, "can't be opened"),
+        (sqlite3.SQLITE_BUSY_RECOVERY, "locked"),
+        (sqlite3.SQLITE_MISUSE, "refused: odd"),
+    ],
+)
+def test_every_kind_of_an_error_is_explained(code, words):
+    odd = sqlite3.OperationalError("odd")
+    odd.sqlite_errorcode = code
+
+    assert words in str(sqlite_error(Path("neuralterm.db"), odd))
+
+
 def test_numbers_beyond_64_bits_are_a_storage_error(database):
     repository = SQLiteConversationRepository(database)
     with pytest.raises(StorageError):
         repository.save(conversation(total_tokens=2**63))
     assert repository.latest() is None
-
-
-@contextmanager
-def connection_to(path):
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        yield connection
 
 
 def schema(path):
@@ -321,6 +375,25 @@ def test_older_databases_are_brought_up_to_date(tmp_path, version):
             assert SQLiteConversationRepository(database).latest().id == thread.id
 
     assert schema(old) == schema(fresh)
+
+
+def test_a_process_that_is_overtaken_does_not_migrate_again(tmp_path):
+    path = tmp_path / "neuralterm.db"
+
+    class Overtaken(sqlite3.Connection):
+        """Another process migrates just before this one begins to."""
+
+        def execute(self, sql, *parameters):
+            if sql == "BEGIN IMMEDIATE":
+                with closing(Database(path)) as other:
+                    fill(other)
+            return super().execute(sql, *parameters)
+
+    with closing(sqlite3.connect(path, isolation_level=None, factory=Overtaken)) as connection:
+        migrate(connection)
+
+    with closing(Database(path)) as database:
+        assert SQLiteConversationRepository(database).latest().title == "kept"
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(tmp_path):

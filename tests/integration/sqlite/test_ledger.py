@@ -233,8 +233,10 @@ def test_every_field_of_a_call_reaches_its_row(database):
     ledger.open_call(opened)
     assert [row[1:] for row in database.query("SELECT * FROM calls")] == expected
 
-    ledger.settle_call(call(id=opened.id))
-    assert [row[1:] for row in database.query("SELECT * FROM calls")] != expected
+    ledger.settle_call(call(id=opened.id, requested_model="other", generation_id="gen-2"))
+    blank = (str(opened.id), None, None, None, "gen-2", "other", None, None, "pending", 1795435200123)
+    blank += (None,) * 7 + ("unsettled",) + (None,) * 6
+    assert [row[1:] for row in database.query("SELECT * FROM calls")] == [blank]
     ledger.settle_call(opened)
     assert [row[1:] for row in database.query("SELECT * FROM calls")] == expected
 
@@ -273,7 +275,7 @@ def test_bounds_are_rounded_up_and_amounts_to_the_nearest(database):
 def test_amounts_beyond_64_bits_are_refused(database, amount):
     ledger = SQLiteLedger(database)
     for impossible in (call(amount), call(at_most=amount)):
-        with pytest.raises(StorageError, match="amount"):
+        with pytest.raises(StorageError, match="can't be stored"):
             ledger.open_call(impossible)
     assert totals(ledger)[0].calls == 0
 

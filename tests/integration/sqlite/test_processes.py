@@ -1,5 +1,6 @@
 """Many processes at once, from the very first start on."""
 
+import os
 import subprocess
 import sys
 from decimal import Decimal
@@ -13,12 +14,16 @@ from neuralterm.infrastructure.repositories import SQLiteConversationRepository
 WRITER = Path(__file__).with_name("writer.py")
 
 
-def start(path, *arguments):
-    return subprocess.Popen([sys.executable, str(WRITER), str(path), *arguments], stderr=subprocess.PIPE, text=True)
+def start(path, *arguments, stdin=subprocess.DEVNULL):
+    command = [sys.executable, str(WRITER), str(path), *arguments]
+    return subprocess.Popen(command, stdin=stdin, stderr=subprocess.PIPE, text=True)
 
 
 def test_fifty_processes_start_at_once_in_a_fresh_directory(database):
-    processes = [start(database.path) for _ in range(50)]
+    standing_by, starting_gun = os.pipe()
+    processes = [start(database.path, stdin=standing_by) for _ in range(50)]
+    os.close(standing_by)
+    os.close(starting_gun)
     errors = [process.communicate()[1] for process in processes]
 
     repository, ledger = SQLiteConversationRepository(database), SQLiteLedger(database)

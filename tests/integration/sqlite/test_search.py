@@ -61,6 +61,37 @@ def test_a_pending_answer_is_found_when_it_is_finished(repository, thread):
     assert found(repository, "pears") == ["green [pears]"]
 
 
+def assert_index_is_sound(database):
+    """Let SQLite compare the index with the texts."""
+    database.change("INSERT INTO message_search (message_search, rank) VALUES ('integrity-check', 1)")
+
+
+def test_the_index_follows_every_change(database):
+    repository = SQLiteConversationRepository(database)
+    threads = [conversation(), conversation()]
+    answers = [pending(thread, content="begun") for thread in threads]
+    for thread, answer in zip(threads, answers, strict=True):
+        repository.save(thread)
+        add(repository, thread, "red apples")
+        repository.add_message(answer)
+    assert_index_is_sound(database)
+
+    for content in ("green", "yellow"):
+        repository.finish_message(finished(answers[0], content))
+        assert_index_is_sound(database)
+    repository.finish_message(pending(threads[0], id=answers[0].id))
+    assert_index_is_sound(database)
+    for thread in threads:
+        repository.delete(thread.id)
+        assert_index_is_sound(database)
+
+
+def test_a_pending_answer_is_not_found_by_reading_either(repository, thread):
+    repository.add_message(pending(thread, content="今天天气"))
+
+    assert found(repository, "天气") == []
+
+
 @pytest.fixture
 def disk(database):
     repository = SQLiteConversationRepository(database)
@@ -141,7 +172,7 @@ def test_a_message_is_found_by_its_own_text_and_no_query_fails(content, other):
 
     hits = repository.search(content, 5)
     repository.search(other, 5)
-    database.change("INSERT INTO message_search (message_search, rank) VALUES ('integrity-check', 1)")
+    assert_index_is_sound(database)
     database.close()
 
     assert len(hits) == bool(content.replace("\0", " ").split())

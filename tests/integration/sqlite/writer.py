@@ -1,6 +1,6 @@
 """Run by `test_processes.py` in many processes at once: one prompt's writes on a database of all of them.
 
-Arguments: the database, and `crash` to end without finishing the answer.
+Begins when its standard input ends. Arguments: the database, and `crash` to end without finishing the answer.
 """
 
 import os
@@ -13,6 +13,7 @@ from neuralterm.infrastructure.database import Database
 from neuralterm.infrastructure.ledger import SQLiteLedger
 from neuralterm.infrastructure.repositories import SQLiteConversationRepository
 
+sys.stdin.read()
 database = Database(sys.argv[1])
 repository, ledger = SQLiteConversationRepository(database), SQLiteLedger(database)
 thread = Conversation()
