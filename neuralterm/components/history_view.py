@@ -1,0 +1,207 @@
+"""Conversations, for programs and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from neuralterm.application.history import Transcript
+from neuralterm.application.records import ConversationSummary, SearchHit
+from neuralterm.components import machine
+from neuralterm.components.console import one_line
+from neuralterm.components.tables import grouped, shortened, table
+from neuralterm.domain.models import Conversation, CostSource, Message, MessageStatus
+from neuralterm.domain.money import dollars
+from neuralterm.domain.spans import in_words
+
+_SHORTEST_ID = 8
+_SHORTEST_TITLE = 20
+_GAP = "  "
+
+
+def list_document(summaries: Sequence[ConversationSummary]) -> dict[str, Any]:
+    """Return the object that `history --json` prints."""
+    return {
+        "schema_version": machine.SCHEMA_VERSION,
+        "conversations": [
+            _conversation_document(summary.conversation, summary.message_count)
+            | {"status": summary.status.value, "preview": summary.preview}
+            for summary in summaries
+        ],
+    }
+
+
+def hits_document(hits: Sequence[SearchHit]) -> dict[str, Any]:
+    """Return the object that `history search --json` prints."""
+    return {
+        "schema_version": machine.SCHEMA_VERSION,
+        "hits": [
+            {
+                "conversation_id": str(hit.conversation_id),
+                "message_id": str(hit.message_id),
+                "role": hit.role,
+                "title": hit.title,
+                "snippet": hit.snippet,
+                "created_at": machine.moment(hit.created_at),
+            }
+            for hit in hits
+        ],
+    }
+
+
+def transcript_document(transcript: Transcript) -> dict[str, Any]:
+    """Return a whole conversation: what `history show --json` prints, and a line of a JSONL export."""
+    return {
+        "schema_version": machine.SCHEMA_VERSION,
+        "conversation": _conversation_document(transcript.conversation, len(transcript.messages)),
+        "messages": [message_document(message) for message in transcript.messages],
+    }
+
+
+def message_document(message: Message) -> dict[str, Any]:
+    """Return one message; `cost` is null where there was nothing to pay for, its `usd` while it is not known."""
+    return {
+        "id": str(message.id),
+        "role": message.role.value,
+        "content": message.content,
+        "status": message.status.value,
+        "model": message.model_id,
+        "created_at": machine.moment(message.created_at),
+        "usage": machine.usage_document(message.token_usage),
+        "cost": _message_cost(message),
+        "reasoning": message.reasoning,
+        "finish_reason": message.finish_reason,
+        "latency_ms": message.latency_ms,
+    }
+
+
+def list_table(summaries: Sequence[ConversationSummary], *, width: int | None, now: datetime) -> str:
+    """Return a table of conversations.
+
+    For a terminal `width` columns wide, ids and titles are shortened and times relative to `now`; without a width
+    everything is written out.
+    """
+    digits = _digits_needed([str(summary.conversation.id) for summary in summaries]) if width else None
+    rows = [
+        [
+            str(summary.conversation.id)[:digits],
+            _ago(summary.conversation.updated_at, now) if width else _minute(summary.conversation.updated_at),
+            summary.conversation.model_id,
+            grouped(summary.message_count),
+            dollars(summary.conversation.total_cost),
+            _unless_complete(summary.status),
+            one_line(summary.conversation.title or summary.preview),
+        ]
+        for summary in summaries
+    ]
+    headers = ["id", "changed" if width else "changed (UTC)", "model", "messages", "cost", "status", "title"]
+    if width:
+        taken = len(table(headers[:-1], [row[:-1] for row in rows]).splitlines()[1])
+        room = max(width - taken - len(_GAP), _SHORTEST_TITLE)
+        rows = [[*row[:-1], shortened(row[-1], room)] for row in rows]
+    return table(headers, rows, right=["messages", "cost"])
+
+
+def hits_text(hits: Sequence[SearchHit]) -> str:
+    """Return what a search found: where and when, then the text around the matches."""
+    return "\n\n".join(
+        f"{hit.conversation_id}  {_minute(hit.created_at)}  {hit.role}"
+        + (f"  {one_line(hit.title)}" if hit.title else "")
+        + f"\n  {one_line(hit.snippet)}"
+        for hit in hits
+    )
+
+
+def transcript_text(transcript: Transcript) -> str:
+    """Return a whole conversation for people."""
+    conversation, messages = transcript.conversation, transcript.messages
+    facts = [
+        conversation.model_id,
+        f"{_minute(conversation.created_at)} UTC",
+        "1 message" if len(messages) == 1 else f"{grouped(len(messages))} messages",
+        _total(transcript),
+        *(f"tagged {tag}" for tag in conversation.tags),
+    ]
+    head = f"{one_line(conversation.title or 'Untitled')}\n{conversation.id}\n{', '.join(facts)}"
+    return "\n\n".join([head, *(f"--- {_heading(message)} ---\n{message.content.rstrip()}" for message in messages)])
+
+
+def exported(transcripts: Sequence[Transcript], format: str) -> str:
+    """Return conversations as Markdown (`md`), as one JSON document (`json`), or as JSON, one a line (`jsonl`)."""
+    if format == "md":
+        return "\n\n---\n\n".join(_markdown_of(transcript) for transcript in transcripts)
+    documents = [transcript_document(transcript) for transcript in transcripts]
+    if format == "jsonl":
+        return "\n".join(machine.dumps(document, one_line=True) for document in documents)
+    for document in documents:
+        del document["schema_version"]
+    return machine.dumps({"conversations": documents})
+
+
+def _markdown_of(transcript: Transcript) -> str:
+    conversation = transcript.conversation
+    head = [
+        f"# {one_line(conversation.title or 'Untitled')}",
+        f"`{conversation.id}`, {conversation.model_id}, {_minute(conversation.created_at)} UTC, {_total(transcript)}",
+    ]
+    return "\n\n".join([*head, *(f"## {_heading(each)}\n\n{each.content.rstrip()}" for each in transcript.messages)])
+
+
+def _conversation_document(conversation: Conversation, message_count: int) -> dict[str, Any]:
+    return {
+        "id": str(conversation.id),
+        "title": conversation.title,
+        "model": conversation.model_id,
+        "created_at": machine.moment(conversation.created_at),
+        "updated_at": machine.moment(conversation.updated_at),
+        "messages": message_count,
+        "total_usd": machine.money(conversation.total_cost),
+        "total_tokens": conversation.total_tokens,
+        "tags": list(conversation.tags),
+    }
+
+
+def _message_cost(message: Message) -> dict[str, str | None] | None:
+    if message.cost is None and message.cost_source is None:
+        return None
+    return {
+        "usd": machine.money(message.cost),
+        "source": None if message.cost_source is None else message.cost_source.value,
+        "upstream_usd": machine.money(message.token_usage.upstream_cost) if message.token_usage else None,
+    }
+
+
+def _heading(message: Message) -> str:
+    parts = [message.role.value]
+    if message.model_id:
+        parts.append(f"({message.model_id})")
+    if status := _unless_complete(message.status):
+        parts.append(f"[{status}]")
+    return " ".join(parts)
+
+
+def _unless_complete(status: MessageStatus) -> str:
+    return "" if status is MessageStatus.COMPLETE else status.value
+
+
+def _total(transcript: Transcript) -> str:
+    unsettled = sum(message.cost_source is CostSource.UNSETTLED for message in transcript.messages)
+    open_answers = f" and {unsettled} not settled yet" if unsettled else ""
+    return dollars(transcript.conversation.total_cost) + open_answers
+
+
+def _digits_needed(ids: Sequence[str]) -> int:
+    """Return how many characters tell these ids apart, eight or more."""
+    for digits in range(_SHORTEST_ID, max(map(len, ids), default=_SHORTEST_ID)):
+        if len({identity[:digits] for identity in ids}) == len(ids):
+            return digits
+    return max(map(len, ids), default=_SHORTEST_ID)
+
+
+def _minute(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _ago(at: datetime, now: datetime) -> str:
+    return f"{in_words(now - at)} ago"

@@ -1,0 +1,189 @@
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from textwrap import dedent
+from uuid import UUID
+
+import pytest
+
+from neuralterm.application.history import Transcript
+from neuralterm.application.records import ConversationSummary, SearchHit
+from neuralterm.components import history_view
+from neuralterm.components.machine import dumps
+from neuralterm.domain.models import Conversation, CostSource, Message, MessageRole, MessageStatus, TokenUsage
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+ID = UUID("018f1111-aaaa-7000-8000-000000000001")
+QUESTION = UUID("018f1111-aaaa-7000-8000-000000000002")
+ANSWER = UUID("018f1111-aaaa-7000-8000-000000000003")
+
+CONVERSATION = Conversation(
+    id=ID,
+    title="Why\nblue?",
+    model_id="openai/gpt-4o-mini",
+    created_at=NOON,
+    updated_at=NOON,
+    total_cost=Decimal("4.1E-8"),
+    total_tokens=15,
+    tags=("sky",),
+)
+MESSAGES = [
+    Message(id=QUESTION, conversation_id=ID, content="why is the sky blue?", created_at=NOON),
+    Message(
+        id=ANSWER,
+        conversation_id=ID,
+        role=MessageRole.ASSISTANT,
+        content="Because\n",
+        token_usage=TokenUsage(10, 5, 15, upstream_cost=Decimal("0.5"), is_byok=True),
+        cost=Decimal("4.1E-8"),
+        cost_source=CostSource.BILLED,
+        latency_ms=120,
+        model_id="openai/gpt-4o-mini",
+        status=MessageStatus.CUT,
+        finish_reason="stop",
+        reasoning="hm",
+        created_at=NOON,
+    ),
+]
+TRANSCRIPT = Transcript(CONVERSATION, MESSAGES)
+
+
+def a_summary(identity=ID, **fields) -> ConversationSummary:
+    conversation = Conversation(id=identity, updated_at=NOON, **fields)
+    return ConversationSummary(conversation, 2, "why is the sky blue?", MessageStatus.COMPLETE)
+
+
+def test_list_document_is_as_promised():
+    summary = ConversationSummary(CONVERSATION, 2, "why is the sky blue?", MessageStatus.CUT)
+
+    assert json.loads(dumps(history_view.list_document([summary]))) == {
+        "schema_version": 1,
+        "conversations": [
+            {
+                "id": str(ID),
+                "title": "Why\nblue?",
+                "model": "openai/gpt-4o-mini",
+                "created_at": "2026-11-23T12:00:00.000Z",
+                "updated_at": "2026-11-23T12:00:00.000Z",
+                "messages": 2,
+                "total_usd": "0.000000041",
+                "total_tokens": 15,
+                "tags": ["sky"],
+                "status": "cut",
+                "preview": "why is the sky blue?",
+            }
+        ],
+    }
+
+
+def test_transcript_document_holds_every_message():
+    document = json.loads(dumps(history_view.transcript_document(TRANSCRIPT)))
+
+    assert list(document) == ["schema_version", "conversation", "messages"]
+    assert document["conversation"]["id"] == str(ID)
+    question, answer = document["messages"]
+    assert (question["role"], question["cost"], question["usage"]) == ("user", None, None)
+    assert answer == {
+        "id": str(ANSWER),
+        "role": "assistant",
+        "content": "Because\n",
+        "status": "cut",
+        "model": "openai/gpt-4o-mini",
+        "created_at": "2026-11-23T12:00:00.000Z",
+        "usage": {
+            "prompt_tokens": 10,
+            "completion_tokens": 5,
+            "total_tokens": 15,
+            "reasoning_tokens": 0,
+            "cached_tokens": 0,
+            "cache_write_tokens": 0,
+        },
+        "cost": {"usd": "0.000000041", "source": "billed", "upstream_usd": "0.5"},
+        "reasoning": "hm",
+        "finish_reason": "stop",
+        "latency_ms": 120,
+    }
+
+
+def test_an_unsettled_answer_has_no_amount():
+    message = Message(role=MessageRole.ASSISTANT, cost_source=CostSource.UNSETTLED)
+
+    cost = history_view.message_document(message)["cost"]
+
+    assert cost == {"usd": None, "source": "unsettled", "upstream_usd": None}
+    assert "not settled yet" in history_view.transcript_text(Transcript(CONVERSATION, [message]))
+
+
+def test_text_shows_roles_and_how_far_an_answer_got():
+    assert history_view.transcript_text(TRANSCRIPT) == dedent("""\
+        Why blue?
+        018f1111-aaaa-7000-8000-000000000001
+        openai/gpt-4o-mini, 2026-11-23 12:00 UTC, 2 messages, $0.000000041, tagged sky
+
+        --- user ---
+        why is the sky blue?
+
+        --- assistant (openai/gpt-4o-mini) [cut] ---
+        Because""")
+
+
+def test_markdown_of_two_has_a_rule_between():
+    exported = history_view.exported([TRANSCRIPT, TRANSCRIPT], "md")
+
+    assert exported.count("\n\n---\n\n# Why blue?\n") == 1
+    assert exported.count("## assistant (openai/gpt-4o-mini) [cut]\n\nBecause") == 2
+
+
+def test_exports_hold_what_show_holds():
+    shown = json.loads(dumps(history_view.transcript_document(TRANSCRIPT)))
+
+    lines = history_view.exported([TRANSCRIPT, TRANSCRIPT], "jsonl").splitlines()
+    assert [json.loads(line) for line in lines] == [shown, shown]
+    exported = json.loads(history_view.exported([TRANSCRIPT], "json"))
+    assert exported["schema_version"] == 1
+    assert [{"schema_version": 1, **each} for each in exported["conversations"]] == [shown]
+
+
+def test_a_table_for_programs_is_written_out():
+    text = history_view.list_table([a_summary(title="x" * 300)], width=None, now=NOON)
+
+    assert str(ID) in text
+    assert "2026-11-23 12:00" in text
+    assert "x" * 300 in text
+
+
+@pytest.mark.parametrize("width", [40, 80, 120, 200])
+def test_a_table_for_a_terminal_keeps_to_its_width(width):
+    summaries = [a_summary(title="long " * 60, model_id="a/b"), a_summary(UUID(int=5), model_id="a/b")]
+
+    lines = history_view.list_table(summaries, width=width, now=NOON + timedelta(hours=3)).splitlines()
+
+    assert max(map(len, lines)) <= max(width, 90)
+    assert lines[2].startswith("018f1111  3 hours ago  a/b")
+    assert lines[2].endswith("…")
+    assert lines[3].endswith("why is the sky blue?")
+
+
+def test_shortened_ids_stay_apart():
+    other = UUID("018f1111-aaab-7000-8000-000000000009")
+
+    lines = history_view.list_table([a_summary(), a_summary(other)], width=120, now=NOON).splitlines()
+
+    assert lines[2].split()[0] == "018f1111-aaaa"
+    assert lines[3].split()[0] == "018f1111-aaab"
+
+
+def test_hits():
+    hit = SearchHit(ID, ANSWER, "assistant", "the [sky]\nis", "Why\nblue?", NOON)
+
+    assert history_view.hits_text([hit]) == f"{ID}  2026-11-23 12:00  assistant  Why blue?\n  the [sky] is"
+    assert history_view.hits_document([hit])["hits"] == [
+        {
+            "conversation_id": str(ID),
+            "message_id": str(ANSWER),
+            "role": "assistant",
+            "title": "Why\nblue?",
+            "snippet": "the [sky]\nis",
+            "created_at": "2026-11-23T12:00:00.000Z",
+        }
+    ]

@@ -1,0 +1,145 @@
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from neuralterm.application.catalogue import Listing
+from neuralterm.components.machine import dumps
+from neuralterm.components.models_view import model_text, models_document, models_table, one_model_document
+from neuralterm.domain.catalogue import OpenRouterModel
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+PRO = OpenRouterModel(
+    id="google/gemini-2.5-pro",
+    name="Google: Gemini 2.5 Pro",
+    description="Thinks.",
+    pricing={
+        "prompt": "0.00000125",
+        "completion": "0.00001",
+        "request": "0",
+        "web_search": "0.014",
+        "input_cache_read": "0.0000000416666666666667",
+        "discount": Decimal("0.5"),
+        "overrides": [
+            "not an override",
+            {"min_prompt_tokens": 200_000, "prompt": "0.0000025"},
+            {"utc_start": 1630, "utc_end": 30, "completion": "0.000005"},
+        ],
+    },
+    context_length=1_048_576,
+    canonical_slug="google/gemini-2.5-pro-20260101",
+    created=1_750_000_000,
+    max_completion_tokens=65_536,
+    input_modalities=("text", "image"),
+    output_modalities=("text",),
+    supported_parameters=("tools",),
+    expiration_date="2026-12-31",
+)
+ROUTER = OpenRouterModel("openrouter/auto", pricing={"prompt": "-1", "completion": "-1"})
+LOCAL = OpenRouterModel("local/" + "x" * 200)
+BATCH = OpenRouterModel(
+    "a/b:batch", pricing={"prompt": "1E-7", "completion": "0.0000002"}, expiration_date="2098-12-31"
+)
+LONGER = OpenRouterModel(
+    "a/long", pricing={"prompt": "0", "completion": "0", "overrides": [{"min_prompt_tokens": 9, "prompt": "1"}]}
+)
+
+
+def document_of(model):
+    return json.loads(dumps(models_document(Listing([model], NOON, stale=True), [model])))
+
+
+def test_document_is_as_promised():
+    assert document_of(PRO) == {
+        "schema_version": 1,
+        "fetched_at": "2026-11-23T12:00:00.000Z",
+        "stale": True,
+        "models": [
+            {
+                "id": "google/gemini-2.5-pro",
+                "name": "Google: Gemini 2.5 Pro",
+                "description": "Thinks.",
+                "context_length": 1_048_576,
+                "max_completion_tokens": 65_536,
+                "prompt_usd_per_million": "1.25",
+                "completion_usd_per_million": "10",
+                "pricing": PRO.pricing | {"discount": "0.5"},
+                "input_modalities": ["text", "image"],
+                "output_modalities": ["text"],
+                "supported_parameters": ["tools"],
+                "created": "2025-06-15T15:06:40.000Z",
+                "expiration_date": "2026-12-31",
+                "free": False,
+                "varies": False,
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("model", "prompt", "free", "varies"),
+    [
+        (ROUTER, None, False, True),
+        (LOCAL, None, False, True),
+        (LONGER, "0", False, False),
+        (BATCH, "0.1", False, False),
+    ],
+)
+def test_what_is_not_known_is_null(model, prompt, free, varies):
+    (document,) = document_of(model)["models"]
+
+    assert document["prompt_usd_per_million"] == prompt
+    assert (document["free"], document["varies"]) == (free, varies)
+
+
+@pytest.mark.parametrize("created", [None, 10**18, -(10**18)])
+def test_an_impossible_date_is_null(created):
+    assert document_of(OpenRouterModel("a/b", created=created))["models"][0]["created"] is None
+
+
+def test_one_model_document():
+    document = one_model_document(Listing([PRO], NOON, stale=False), PRO)
+
+    assert list(document) == ["schema_version", "fetched_at", "stale", "model"]
+    assert document["model"] == models_document(Listing([PRO], NOON, stale=False), [PRO])["models"][0]
+
+
+def test_table_shows_exact_prices_and_whole_ids():
+    rows = [line.split() for line in models_table([PRO, ROUTER, LOCAL, BATCH, LONGER]).splitlines()[2:]]
+
+    assert rows == [
+        [PRO.id, "1.25", "10", "1,048,576", "varies", "by", "prompt", "or", "time,", "until", "2026-12-31"],
+        ["openrouter/auto", "varies", "varies", "?"],
+        [LOCAL.id, "unknown", "unknown", "?"],
+        ["a/b:batch", "0.1", "0.2", "?", "batch", "jobs", "only"],
+        ["a/long", "0", "0", "?", "more", "for", "long", "prompts"],
+    ]
+
+
+def test_text_lists_all_prices_with_their_conditions():
+    lines = [" ".join(line.split()) for line in model_text(PRO).splitlines()]
+
+    assert lines[lines.index("prices USD") + 1 : -2] == [
+        "prompt 1.25 per million tokens",
+        "completion 10 per million tokens",
+        "cache read 0.0416666666666667 per million tokens",
+        "request 0 each",
+        "web search 0.014 each",
+        "discount 0.5 (as listed)",
+        "for prompts of more than 200,000 tokens",
+        "prompt 2.5 per million tokens",
+        "from 16:30 to 00:30 UTC",
+        "completion 5 per million tokens",
+    ]
+    assert lines[-1] == "Thinks."
+    assert "context 1,048,576 tokens" in lines
+    assert "same as google/gemini-2.5-pro-20260101" in lines
+
+
+def test_text_of_a_router_has_no_amount():
+    assert "prompt                  varies" in model_text(ROUTER)
+
+
+def test_text_of_a_batch_endpoint_says_so():
+    assert "batch jobs" in model_text(BATCH)
