@@ -16,11 +16,21 @@ from neuralterm.application.retry import delay_before_retry
 from neuralterm.application.settlement import cost_of, error_code, status_of
 from neuralterm.application.spending import CallPlan, Permit, SpendingGate
 from neuralterm.application.turn import Prompt, Turn, pending_answer, request_arguments
-from neuralterm.domain.exceptions import BudgetExceededError, NeuralTermError, StorageError
+from neuralterm.domain.exceptions import (
+    AuthenticationError,
+    BudgetExceededError,
+    InsufficientCreditsError,
+    NeuralTermError,
+    PermissionDeniedError,
+    StorageError,
+    TokenLimitError,
+)
 from neuralterm.domain.models import Cost, Message, MessageStatus, TokenUsage
 from neuralterm.domain.money import dollars
 
 _BYTES_PER_TOKEN = 4
+# With these the service said no, and so showed that it is there.
+_ANSWERED = (AuthenticationError, InsufficientCreditsError, PermissionDeniedError, TokenLimitError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +61,7 @@ class Answering:
             "message_id": message.id,
             "prompt_tokens": self._count_prompt(prompt) if self.spending.budgets else None,
             "max_tokens": permit.output_cap,
+            "shortened_to": turn.shortened_to,
         }
         self._emit(Events.MESSAGE_STARTED, turn, payload)
         return turn
@@ -192,7 +203,7 @@ class Answering:
     def _tell_breaker(self, error: BaseException | None) -> None:
         if self.breaker is None:
             return
-        if error is None:
+        if error is None or isinstance(error, _ANSWERED):
             self.breaker.record_success()
         elif is_service_fault(error):
             self.breaker.record_failure()

@@ -157,7 +157,10 @@ class TokenCounting(Protocol):
         """Return what fits: the system message, a marker where messages were dropped, the newest messages."""
 
     def upper_bound(self, messages: list[Message], model_id: str | None = None) -> int:
-        """Return a number of tokens that the prompt can't exceed, without counting."""
+        """Return a number of tokens that the prompt can't exceed.
+
+        Without a model it is quick and generous; with one whose tokenizer is known it is close.
+        """
 
     def fits(self, messages: list[Message], model_id: str, max_tokens: int) -> bool:
         """Say whether the prompt has at most so many tokens, counting only when the bound is not enough."""
