@@ -5,6 +5,7 @@ import sqlite3
 import stat
 import tempfile
 from contextlib import closing, contextmanager
+from decimal import Decimal
 from pathlib import Path
 from threading import Thread
 
@@ -345,6 +346,17 @@ def test_every_kind_of_an_error_is_explained(code, words):
     odd.sqlite_errorcode = code
 
     assert words in str(sqlite_error(Path("neuralterm.db"), odd))
+
+
+def test_metadata_that_json_can_not_hold_becomes_text(database):
+    repository = SQLiteConversationRepository(database)
+    thread = fill(database)
+    exact = Decimal("0.12345678901234567890123")
+
+    repository.add_message(question(thread, metadata={"id": thread.id, "exact": exact, "share": Decimal("0.1")}))
+
+    metadata = repository.get_messages(thread.id)[-1].metadata
+    assert metadata == {"id": str(thread.id), "exact": str(exact), "share": Decimal("0.1")}
 
 
 def test_numbers_beyond_64_bits_are_a_storage_error(database):

@@ -72,6 +72,23 @@ def test_an_inner_failure_that_is_caught_undoes_the_inner_part_only(storage):
     assert storage.repository.get_by_id(undone.id) is None
 
 
+def test_what_can_not_be_undone_alone_is_undone_with_all_else(database):
+    repository = SQLiteConversationRepository(database)
+
+    def spoil():
+        with repository.transaction():
+            repository.save(conversation())
+            with repository.transaction():
+                repository.save(conversation())
+                database.change("RELEASE level1")
+                raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        spoil()
+
+    assert repository.latest() is None
+
+
 def test_a_failure_leaves_the_old_model_list(database):
     cache = SQLiteModelCache(database)
     cache.store([OpenRouterModel("a/b")], NOON)
