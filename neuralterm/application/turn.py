@@ -69,6 +69,13 @@ class Turn:
         """True once anything was delivered, reasoning included."""
         return bool(self.texts or self.reasonings)
 
+    @property
+    def shortened_to(self) -> int | None:
+        """The output cap in tokens, where a budget set it below what fits the model's window; else None."""
+        cap = self.permit.output_cap if self.permit.cap_by_budget else None
+        window = self.prompt.model.context_length if self.prompt.model else None
+        return None if cap is None or (window and cap >= window) else cap
+
     def take(self, text: str, reasoning: str, now: float) -> None:
         """Add what one delta brought."""
         if self.first_token_ms is None and (text or reasoning):

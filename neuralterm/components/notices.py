@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +12,7 @@ from neuralterm.domain.money import dollars
 
 
 class Notices(EventObserver):
-    """Writes budget events, retries, truncations and storage failures; reasoning dim, and only on a terminal."""
+    """Writes budget limits and events, retries, truncations and storage failures; reasoning dim, and only on a terminal."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -25,7 +26,15 @@ class Notices(EventObserver):
                 self._console.aside(payload["delta"])
             return
         line = _LINES[event.event_type](payload)
-        self._console.note(line, fg="yellow")
+        if line is not None:
+            self._console.note(line, fg="yellow")
+
+
+def _shortened(payload: dict[str, Any]) -> str | None:
+    cap = payload.get("shortened_to")
+    return (
+        None if cap is None else f"budget: the answer is limited to {cap:,} tokens, which is what the budget pays for"
+    )
 
 
 def _threshold(payload: dict[str, Any]) -> str:
@@ -54,7 +63,8 @@ def _storage(payload: dict[str, Any]) -> str:
     return f"warning: the local history could not be written: {one_line(error.message)}"
 
 
-_LINES = {
+_LINES: dict[str, Callable[[dict[str, Any]], str | None]] = {
+    Events.MESSAGE_STARTED: _shortened,
     Events.BUDGET_THRESHOLD: _threshold,
     Events.BUDGET_EXCEEDED: _exceeded,
     Events.CONTEXT_TRUNCATED: _truncated,
