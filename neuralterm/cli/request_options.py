@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from neuralterm.config import Flags
 from neuralterm.domain.exceptions import ValidationError
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ _OWN_FIELDS = {"model": "-m", "messages": "the prompt", "stream": "--no-stream",
 def apply_to_container(container: Container, given: Mapping[str, Any]) -> None:
     """Let the options shared by `send` and `chat` win over the settings."""
     if given["quiet"]:
-        container.console.quiet = True
+        container.flags = replace(container.flags or Flags(), quiet=True)
     container.override(
         max_cost=given["max_cost"],
         timeout=given["timeout"],

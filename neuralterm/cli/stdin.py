@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,6 +61,8 @@ def _stdin_text(*, must_wait: bool, console: Console) -> str:
 
 
 def _binary_stdin() -> BinaryIO:
+    if sys.stdin is None or sys.stdin.closed:
+        raise ValidationError("stdin is closed", hint="give the prompt as an argument, or through a pipe")
     return sys.stdin.buffer
 
 
@@ -75,9 +78,10 @@ def _has_data() -> bool:
 
 
 def _decode(data: bytes, name: str) -> str:
-    if b"\x00" in data[:65536] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
+    is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if b"\x00" in data and not is_utf16:
         raise ValidationError(f"{name} is binary, not text", "BINARY_INPUT", hint="convert it to text first")
-    encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    encoding = "utf-16" if is_utf16 else "utf-8-sig"
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
