@@ -33,11 +33,15 @@ _SANDBOX_KEY = "sandbox"
 
 
 class Container:
-    """Everything one invocation needs. `flags` and `machine_errors` are set by the command line before first use."""
+    """Everything one invocation needs. `flags` and `machine_errors` are set by the command line before first use.
+
+    `terminated` is set when SIGTERM has come.
+    """
 
     def __init__(self, flags: Flags | None = None) -> None:
         self.flags = flags
         self.machine_errors = False
+        self.terminated = False
         self._closing = contextlib.ExitStack()
 
     @property
@@ -133,6 +137,11 @@ class Container:
 
             return key_from_command(self.settings.key_command)
         return self.settings.api_key
+
+    def without_key(self, text: str) -> str:
+        """Return the text with the key blotted out: some servers repeat it in their complaints."""
+        key = self.__dict__.get("api_key")
+        return text.replace(key, "[key]") if key and key != _SANDBOX_KEY else text
 
     @cached_property
     def base_url(self) -> str:
@@ -260,6 +269,7 @@ class Container:
             session=self.session,
             console=self.console,
             check_model=check_model,
+            is_terminated=lambda: self.terminated,
         )
 
     def budget_status(self) -> list[dict[str, Any]]:
@@ -283,6 +293,7 @@ class Container:
         from neuralterm.application.events import Events
 
         for event_type, observer in (
+            (Events.MESSAGE_STARTED, self.notices),
             (Events.BUDGET_THRESHOLD, self.notices),
             (Events.BUDGET_EXCEEDED, self.notices),
             (Events.CONTEXT_TRUNCATED, self.notices),

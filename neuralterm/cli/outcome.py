@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neuralterm.cli.exit_codes import ExitCode, exit_code_of
+from neuralterm.components.console import OUTPUT_FAILED
 from neuralterm.domain.exceptions import ConfigurationError, NeuralTermError
 
 if TYPE_CHECKING:
@@ -22,7 +25,6 @@ class Outcome:
     def __init__(self, container: Container) -> None:
         self.exit_code: int = ExitCode.OK
         self._container = container
-        self._terminated = False
         self._previous_handler: Any = None
 
     def returned(self, value: object) -> None:
@@ -50,25 +52,33 @@ class Outcome:
         return True
 
     def _terminate(self, signum: int, frame: FrameType | None) -> None:
-        self._terminated = True
+        self._container.terminated = True
+        # Shells start background jobs with SIGINT ignored; SIGTERM must end those too.
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            raise KeyboardInterrupt
         signal.raise_signal(signal.SIGINT)
 
     def _explain(self, error: BaseException) -> int:
         if isinstance(error, click.exceptions.Exit):
             return error.exit_code
         if isinstance(error, (KeyboardInterrupt, click.Abort)):
-            return ExitCode.SIGTERM if self._terminated else ExitCode.SIGINT
+            return ExitCode.SIGTERM if self._container.terminated else ExitCode.SIGINT
         if isinstance(error, BrokenPipeError):
             return _broken_pipe()
         if isinstance(error, click.ClickException):
             return self._usage_error(error)
         if isinstance(error, NeuralTermError):
+            if error.code == OUTPUT_FAILED:
+                _silence_stdout()
             return self._report(error, exit_code_of(error))
         if isinstance(error, SystemExit):
             return error.code if isinstance(error.code, int) else ExitCode.FAULT
         return self._fault(error)
 
     def _usage_error(self, error: click.ClickException) -> int:
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            self._container.plain_console.machine_error(error.format_message())
+            return ExitCode.USAGE
         hint = None
         if isinstance(error, click.UsageError) and error.ctx is not None:
             hint = f"`{error.ctx.command_path} --help` shows how"
@@ -78,15 +88,16 @@ class Outcome:
         if self._container.flags is not None and self._container.flags.debug:
             import traceback
 
-            self._container.plain_console.machine_error("".join(traceback.format_exception(error)).rstrip())
+            lines = "".join(traceback.format_exception(error)).rstrip()
+            self._container.plain_console.machine_error(self._container.without_key(lines))
         fault = NeuralTermError(
             f"unexpected fault: {type(error).__name__}: {error}", "FAULT", hint="`neuralterm --debug ...` shows where"
         )
         return self._report(fault, ExitCode.FAULT)
 
     def _report(self, error: NeuralTermError, code: ExitCode) -> int:
-        console = self._console()
-        console.error(error.message, error.hint)
+        console, without_key = self._console(), self._container.without_key
+        console.error(without_key(error.message), error.hint and without_key(error.hint))
         if self._container.machine_errors:
             from neuralterm.components import machine
 
@@ -97,7 +108,7 @@ class Outcome:
                 conversation_id=answer.conversation_id if answer else None,
                 cost_usd=answer.cost.usd if answer else None,
             )
-            console.machine_error(machine.dumps(document, one_line=True))
+            console.machine_error(without_key(machine.dumps(document, one_line=True)))
         return code
 
     def _console(self) -> Any:
@@ -109,7 +120,13 @@ class Outcome:
 
 
 def _broken_pipe() -> int:
-    from neuralterm.cli.root import silence_stdout
-
-    silence_stdout()
+    _silence_stdout()
     return ExitCode.SIGPIPE
+
+
+def _silence_stdout() -> None:
+    """Point stdout at nothing, so that the interpreter's last flush can't fail on it."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError, AttributeError):
+        return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -83,11 +82,3 @@ def cli(container: Container, /, **flags: Any) -> None:
 
         logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
         logging.getLogger("neuralterm").setLevel(logging.DEBUG if container.flags.debug else logging.INFO)
-
-
-def silence_stdout() -> None:
-    """Point stdout at nothing, so that the interpreter's last flush can't fail on a closed pipe."""
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError, AttributeError):
-        return

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from neuralterm.domain.exceptions import ValidationError
+
 BLOCK_MARK = '"""'
 
 
@@ -26,7 +28,7 @@ class PipeInput:
     interactive = False
 
     async def next_turn(self) -> str | None:
-        """Return the next line that is not blank."""
+        """Return the next line that is not blank. Raises ValidationError for one that is not UTF-8."""
         import anyio.to_thread
 
         while True:
@@ -34,7 +36,10 @@ class PipeInput:
             data: bytes = await anyio.to_thread.run_sync(sys.stdin.buffer.readline, abandon_on_cancel=True)
             if not data:
                 return None
-            line = data.decode("utf-8", "replace").strip()
+            try:
+                line = data.decode("utf-8").strip()
+            except UnicodeDecodeError as error:
+                raise ValidationError("stdin is not UTF-8 text", "BINARY_INPUT") from error
             if line:
                 return line
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import sys
 from typing import Any, TextIO
+
+from neuralterm.domain.exceptions import StreamInterruptedError
+
+OUTPUT_FAILED = "OUTPUT_FAILED"
 
 # Control characters as their pictures (U+2400...), so that text from outside can't move the cursor, set the title, write
 # the clipboard or overwrite a line; tab and newline stay. C1 controls and the bidirectional overrides become escapes.
@@ -22,14 +27,17 @@ def visible(text: str) -> str:
 class Console:
     """Writes the answer to stdout, everything else to stderr, and knows whether a line of the answer is open.
 
+    Writing to stdout raises BrokenPipeError when nobody reads, StreamInterruptedError with the code `OUTPUT_FAILED` when
+    the disk is full or the like.
     `quiet` leaves only errors on stderr. `color` False turns styling off even on a terminal.
     """
 
     def __init__(
         self, *, quiet: bool = False, color: bool = True, stdout: TextIO | None = None, stderr: TextIO | None = None
     ) -> None:
-        self._stdout = _utf8(stdout or sys.stdout, errors="replace")
-        self._stderr = _utf8(stderr or sys.stderr, errors="backslashreplace")
+        # A stream that was closed before we started is None.
+        self._stdout = _utf8(stdout or sys.stdout or io.StringIO(), errors="replace")
+        self._stderr = _utf8(stderr or sys.stderr or io.StringIO(), errors="backslashreplace")
         self.quiet = quiet
         self.stdout_is_terminal = self._stdout.isatty()
         self.stderr_is_terminal = self._stderr.isatty()
@@ -56,15 +64,13 @@ class Console:
         self._close_aside()
         pieces = "\n" * self._held_newlines + body
         self._held_newlines = len(text) - len(body)
-        self._stdout.write(visible(pieces) if self.stdout_is_terminal else pieces)
-        self._stdout.flush()
+        self._put(visible(pieces) if self.stdout_is_terminal else pieces)
         self._line_open = True
 
     def end_answer(self) -> None:
         """End the answer with one newline; nothing if none of it was written."""
         if self._line_open:
-            self._stdout.write("\n")
-            self._stdout.flush()
+            self._put("\n")
         self._close_aside()
         self._line_open = False
         self._held_newlines = 0
@@ -72,8 +78,7 @@ class Console:
     def print(self, text: str = "", *, trusted: bool = False) -> None:
         """Write a document and a newline to stdout. `trusted` text (our own styling) is not made visible."""
         shown = text if trusted or not self.stdout_is_terminal else visible(text)
-        self._stdout.write(shown + "\n")
-        self._stdout.flush()
+        self._put(shown + "\n")
 
     def note(self, text: str, **style: Any) -> None:
         """Write a line about the work to stderr, unless quiet."""
@@ -100,6 +105,16 @@ class Console:
         self._stderr.write(self._styled(visible(text), True, {"dim": True}))
         self._stderr.flush()
         self._aside_open = True
+
+    def _put(self, text: str) -> None:
+        try:
+            self._stdout.write(text)
+            self._stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as exc:
+            reason = exc.strerror or str(exc)
+            raise StreamInterruptedError(f"stdout can't be written: {reason.lower()}", OUTPUT_FAILED) from exc
 
     def _line(self, text: str, style: dict[str, Any]) -> None:
         self._close_open_line()
