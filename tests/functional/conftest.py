@@ -1,0 +1,79 @@
+"""Runs the command line against the stand-in: in this process where that shows the same, else as a process of its own."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+
+from neuralterm.cli.root import cli
+
+from .stand_in import StandIn
+
+KEY = "sk-or-v1-this-is-the-secret-key"
+
+
+@pytest.fixture
+def service(monkeypatch):
+    """The service, with the environment pointing at it."""
+    service = StandIn()
+    monkeypatch.setenv("OPENROUTER_BASE_URL", service.url)
+    monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
+    yield service
+    service.close()
+    assert not service.failures
+
+
+@pytest.fixture
+def data_dir():
+    """Where the history is; a string, the directory need not exist."""
+    return os.environ["NEURALTERM_DATA_DIR"]
+
+
+@pytest.fixture
+def run():
+    """Run a command line in this process: `run("send", "hi", stdin="...")`."""
+
+    def run(*args, stdin=""):
+        result = CliRunner().invoke(cli, list(args), prog_name="neuralterm", input=stdin)
+        return SimpleNamespace(code=result.exit_code, out=result.stdout, err=result.stderr, raw=result.stdout_bytes)
+
+    return run
+
+
+@pytest.fixture
+def start():
+    """Start a process of its own and hand it over; what still runs at the end of the test is killed."""
+    started = []
+
+    def start(*args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options):
+        command = [sys.executable, "-m", "neuralterm", *args]
+        process = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, **options)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None and not stream.closed:
+                stream.close()
+        process.wait()
+
+
+@pytest.fixture
+def stored(data_dir):
+    """Ask the database directly: `stored("SELECT ...")` returns the rows."""
+
+    def stored(sql, *parameters):
+        connection = sqlite3.connect(os.path.join(data_dir, "neuralterm.db"))
+        try:
+            return connection.execute(sql, parameters).fetchall()
+        finally:
+            connection.close()
+
+    return stored
