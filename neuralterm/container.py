@@ -126,7 +126,7 @@ class Container:
     def model_cache(self) -> SQLiteModelCache:
         from neuralterm.infrastructure.model_cache import SQLiteModelCache
 
-        return SQLiteModelCache(self.database)
+        return SQLiteModelCache(self.database, "sandbox" if self.settings.sandbox else self.settings.base_url)
 
     @cached_property
     def api_key(self) -> str | None:

@@ -118,13 +118,15 @@ _FIRST_SCHEMA = (
     """,
     """
     CREATE TABLE models (
-        id TEXT NOT NULL PRIMARY KEY,
+        service TEXT NOT NULL,
+        id TEXT NOT NULL,
         canonical_slug TEXT,
         position INTEGER NOT NULL,
-        entry TEXT NOT NULL
+        entry TEXT NOT NULL,
+        PRIMARY KEY (service, id)
     ) STRICT
     """,
-    "CREATE INDEX models_by_slug ON models (canonical_slug)",
+    "CREATE INDEX models_by_slug ON models (service, canonical_slug)",
     "CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
     # Pending answers are left out, so that journalling never touches the index.
     "CREATE VIEW searchable AS SELECT number, content FROM messages WHERE status <> 'pending'",

@@ -100,3 +100,15 @@ def test_an_unreadable_entry_is_a_storage_error(database):
 
     with pytest.raises(StorageError, match="damaged"):
         cache.load()
+
+
+def test_lists_of_two_services_stay_apart(database):
+    near, far = SQLiteModelCache(database, "http://localhost:1/v1"), SQLiteModelCache(database, "https://far.example/v1")
+    at = NOON
+    near.store([OpenRouterModel(id="a/one", pricing={"prompt": "0.1"})], at)
+    far.store([OpenRouterModel(id="a/one", pricing={"prompt": "0.2"}), OpenRouterModel(id="a/two")], at)
+    assert near.find("a/one")[0].pricing == {"prompt": "0.1"}
+    assert far.find("a/one")[0].pricing == {"prompt": "0.2"}
+    assert near.find("a/two") is None
+    assert [model.id for model in near.load()[0]] == ["a/one"]
+    assert SQLiteModelCache(database, "third").load() is None
