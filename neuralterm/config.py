@@ -164,7 +164,7 @@ def _user_file(flags: Flags, env: Mapping[str, str]) -> Path | None:
         return Path(named)
     from platformdirs import user_config_path
 
-    return user_config_path("neuralterm") / USER_FILE
+    return user_config_path("neuralterm", appauthor=False) / USER_FILE
 
 
 def _project_file(directory: Path) -> Path | None:
@@ -180,7 +180,7 @@ def _data_dir(env: Mapping[str, str]) -> Path:
         return Path(named).expanduser()
     from platformdirs import user_data_path
 
-    return user_data_path("neuralterm")
+    return user_data_path("neuralterm", appauthor=False)
 
 
 def _read(path: Path, *, must_exist: bool) -> dict[str, Any]:
