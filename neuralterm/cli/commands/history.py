@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,7 +141,7 @@ def _confirmed(conversations: Sequence[Conversation]) -> bool:
     from neuralterm.components.console import one_line, visible
     from neuralterm.domain.exceptions import ValidationError
 
-    if not click.get_text_stream("stdin").isatty():
+    if not sys.stdin.isatty():
         raise ValidationError("there is nobody to ask: stdin is not a terminal", hint="--yes deletes without asking")
     for conversation in conversations:
         click.echo(f"{conversation.id}  {visible(one_line(conversation.title or 'Untitled'))}", err=True)

@@ -1,0 +1,245 @@
+"""`history`: reading, exporting and deleting what `send` kept."""
+
+import json
+import os
+
+import pytest
+
+from .stand_in import chunk, events
+
+
+@pytest.fixture
+def listed(run):
+    def listed(*options):
+        result = run("history", "--json", *options)
+        assert result.code == 0
+        return json.loads(result.out)["conversations"]
+
+    return listed
+
+
+@pytest.fixture
+def talk(service, run, listed):
+    """Make a conversation and return its id."""
+
+    def talk(prompt="why is the sky blue?", *options):
+        run("send", prompt, *options)
+        return listed("-n", "1")[0]["id"]
+
+    return talk
+
+
+def test_nothing_said(run):
+    result = run("history", "--json")
+
+    assert (result.code, result.err) == (0, "no conversations\n")
+    assert json.loads(result.out) == {"schema_version": 1, "conversations": []}
+
+
+def test_the_list_names_whole_ids_where_stdout_is_no_terminal(run, talk):
+    identity = talk()
+
+    result = run("history")
+
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines()[2].startswith(f"{identity}  ")
+    assert result.out.splitlines()[2].endswith("why is the sky blue?")
+
+
+def test_json_of_the_list(service, talk, listed):
+    identity = talk("hello", "--tag", "ci", "--title", "A talk")
+
+    (conversation,) = listed()
+
+    assert list(conversation) == [
+        "id",
+        "title",
+        "model",
+        "created_at",
+        "updated_at",
+        "messages",
+        "total_usd",
+        "total_tokens",
+        "tags",
+        "status",
+        "preview",
+    ]
+    assert conversation["id"] == identity
+    assert (conversation["title"], conversation["preview"], conversation["tags"]) == ("A talk", "hello", ["ci"])
+    assert (conversation["messages"], conversation["status"]) == (2, "complete")
+    assert conversation["total_usd"] == format(service.bill[0].normalize(), "f")
+
+
+def test_the_last_changed_comes_first_and_more_is_announced(run, talk, listed):
+    first, second = talk("one"), talk("two")
+    assert [each["id"] for each in listed()] == [second, first]
+
+    result = run("history", "-n", "1", "--json")
+
+    assert [each["id"] for each in json.loads(result.out)["conversations"]] == [second]
+    assert result.err == "not all shown: -n N shows more\n"
+
+
+def test_filters(service, talk, listed):
+    tagged = talk("one", "--tag", "ci")
+    service.scripts = [events(chunk({"content": "half an ans"}))]
+    cut = talk("two")
+
+    assert [each["id"] for each in listed("--tag", "ci")] == [tagged]
+    assert [each["id"] for each in listed("--partial")] == [cut]
+    assert listed("--partial")[0]["status"] == "cut"
+    assert len(listed("--since", "1h")) == 2
+    assert listed("--since", "2999-01-01") == []
+
+
+def test_show_tells_who_said_what_and_how_far_it_got(service, run, talk):
+    service.scripts = [events(chunk({"content": "half an ans"}))]
+    identity = talk()
+
+    result = run("history", "show", identity[:13])
+
+    assert result.code == 0
+    assert result.out.splitlines()[1] == identity
+    assert "--- user ---\nwhy is the sky blue?\n" in result.out
+    assert result.out.endswith("[cut] ---\nhalf an ans\n")
+
+
+def test_show_json(service, run, talk):
+    identity = talk()
+
+    document = json.loads(run("history", "show", "--json", identity).out)
+
+    assert list(document) == ["schema_version", "conversation", "messages"]
+    assert document["conversation"]["id"] == identity
+    assert [(each["role"], each["content"]) for each in document["messages"]] == [
+        ("user", "why is the sky blue?"),
+        ("assistant", "Hello there."),
+    ]
+    assert document["messages"][1]["cost"]["source"] == "billed"
+    assert document["messages"][1]["usage"]["total_tokens"] == 15
+
+
+@pytest.mark.parametrize("command", ["show", "export", "delete"])
+def test_an_unknown_id_is_wrong_usage(run, command):
+    result = run("history", command, "abcdef")
+
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("error: there is no conversation 'abcdef'\n")
+
+
+def test_search(run, talk):
+    identity = talk("why is the sky blue?")
+    talk("how deep is the sea?")
+
+    document = json.loads(run("history", "search", "--json", "sky", "why").out)
+
+    assert document["schema_version"] == 1
+    (hit,) = document["hits"]
+    assert hit["conversation_id"] == identity
+    assert hit["snippet"] == "[why] is the [sky] blue?"
+    assert run("history", "search", "sky").out.startswith(f"{identity}  ")
+
+
+def test_search_says_when_it_finds_nothing_or_more(run, talk):
+    talk("same words")
+    talk("same words")
+
+    nothing = run("history", "search", "absent")
+    assert (nothing.code, nothing.out, nothing.err) == (0, "", "nothing found\n")
+    assert run("history", "search", "same", "-n", "1").err == "not all shown: -n N shows more\n"
+    assert run("history", "search", "").code == 2
+
+
+def test_exports(run, talk):
+    ids = [talk("one"), talk("two")]
+
+    lines = run("history", "export", "--format", "jsonl", *ids).out.splitlines()
+    document = json.loads(run("history", "export", "--format", "json", *ids).out)
+
+    assert [json.loads(line)["conversation"]["id"] for line in lines] == ids
+    assert [each["messages"][0]["content"] for each in document["conversations"]] == ["one", "two"]
+    assert run("history", "export", ids[0]).out.startswith("# one\n")
+
+
+def test_an_export_overwrites_only_by_force(run, talk, tmp_path):
+    identity, file = talk("Grüße"), tmp_path / "talk.md"
+
+    first = run("history", "export", identity, "-O", str(file))
+    assert (first.code, first.out) == (0, "")
+    written = file.read_bytes()
+    assert "Grüße".encode() in written
+    file.write_text("precious")
+
+    refused = run("history", "export", identity, "-O", str(file))
+    assert refused.code == 2
+    assert "--force" in refused.err
+    assert file.read_text() == "precious"
+
+    assert run("history", "export", identity, "-O", str(file), "--force").code == 0
+    assert file.read_bytes() == written
+
+
+def test_an_export_that_cannot_be_written_is_one_sentence(run, talk, tmp_path):
+    result = run("history", "export", talk(), "-O", str(tmp_path / "absent" / "talk.md"))
+
+    assert result.code == 2
+    assert result.err.startswith("error: ")
+    assert "can't be written" in result.err
+
+
+def test_delete_needs_somebody_to_ask_or_yes(run, talk, listed):
+    identity = talk()
+
+    refused = run("history", "delete", identity)
+    assert (refused.code, len(listed())) == (2, 1)
+    assert "--yes" in refused.err
+
+    done = run("history", "delete", "--yes", identity)
+    assert (done.code, done.out, done.err) == (0, "", "1 conversation deleted\n")
+    assert listed() == []
+
+
+def test_one_wrong_id_keeps_all(run, talk, listed):
+    assert run("history", "delete", "--yes", talk(), "abcdef").code == 2
+    assert len(listed()) == 1
+
+
+def test_deleted_words_stay_paid(service, run, talk):
+    run("history", "delete", "--yes", talk())
+
+    assert json.loads(run("cost", "--json").out)["calls"] == 1
+    assert run("history", "search", "sky").out == ""
+
+
+@pytest.mark.parametrize(("said", "left"), [(b"y\n", 0), (b"n\n", 1), (b"\n", 1)])
+def test_delete_asks_on_a_terminal(talk, listed, start, said, left):
+    identity = talk()
+    ours, theirs = os.openpty()
+    try:
+        os.write(ours, said)
+        process = start("history", "delete", identity, stdin=theirs)
+        out, err = process.communicate(timeout=30)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+    assert (process.returncode, out) == (0, b"")
+    assert identity.encode() in err
+    assert len(listed()) == left
+
+
+def test_path(run, data_dir):
+    assert run("history", "path").out == os.path.join(data_dir, "neuralterm.db") + "\n"
+    assert not os.path.exists(data_dir)
+
+
+@pytest.mark.parametrize("command", [[], ["show", "abc"], ["search", "abc"]])
+def test_errors_are_json_where_json_is_asked_for(run, data_dir, command):
+    os.makedirs(data_dir)
+    with open(os.path.join(data_dir, "neuralterm.db"), "wb") as file:
+        file.write(b"not a database, whatever its name says " * 100)
+
+    result = run("history", *command, "--json")
+
+    assert (result.code, result.out) == (3, "")
+    assert json.loads(result.err.splitlines()[-1])["error"]["exit_code"] == 3
