@@ -16,8 +16,6 @@ from neuralterm.domain.money import EXACT
 
 KNOWN_SOURCES = (CostSource.BILLED, CostSource.RECONCILED, CostSource.COMPUTED, CostSource.ESTIMATED)
 
-GROUPINGS = ("day", "week", "month", "model", "provider", "conversation", "tag", "run", "source")
-
 _CALENDAR: dict[str, Callable[[date], str]] = {
     "day": lambda day: day.isoformat(),
     "week": lambda day: (day - timedelta(days=day.weekday())).isoformat(),
@@ -42,7 +40,7 @@ class CostReport:
 
 
 def cost_report(ledger: Ledger, filter: CallFilter, *, by: str | None = None, timezone: str = "UTC") -> CostReport:
-    """Add up the calls. `by` is one of `GROUPINGS`; `timezone` is an IANA name and tells where days begin.
+    """Add up the calls. `by` is `day`, `week`, `month` or a grouping of the ledger; `timezone` is an IANA name and tells where days begin.
 
     Raises:
         ValidationError: no such time zone, or the time ends before it begins.
