@@ -40,7 +40,9 @@ class CostReport:
 
 
 def cost_report(ledger: Ledger, filter: CallFilter, *, by: str | None = None, timezone: str = "UTC") -> CostReport:
-    """Add up the calls. `by` is `day`, `week`, `month` or a grouping of the ledger; `timezone` is an IANA name and tells where days begin.
+    """Add up the calls, in all and by `day`, `week`, `month` or a grouping of the ledger.
+
+    `timezone` is an IANA name and tells where days begin.
 
     Raises:
         ValidationError: no such time zone, or the time ends before it begins.
