@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from threading import RLock
 from typing import Any
 
 from neuralterm.application.events import DomainEvent, EventBus, EventObserver, Events
@@ -26,6 +27,8 @@ class CostTracker(EventObserver):
     `budget.exceeded` once when more than all of it is; after `reset()` each may come again. `already_spent` (USD) counts
     against the limit but not in `accumulated_cost`. `count_tokens(text, model_id)` makes the estimate as good as a
     count; without it a token is taken for four bytes.
+
+    Thread-safe. The estimate is of one answer at a time: an answer that starts takes the place of the running one.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class CostTracker(EventObserver):
         self._count_tokens = count_tokens
         self._name = name
         self._already_spent = already_spent
+        self._lock = RLock()
         self._model: OpenRouterModel | None = None
         self._prices: tuple[Decimal, Decimal] | None = None
         self.reset()
@@ -51,7 +55,8 @@ class CostTracker(EventObserver):
     @property
     def accumulated_cost(self) -> Decimal:
         """What the answers so far cost, in USD, the running one by estimate."""
-        return EXACT.add(self._settled, self._running_estimate())
+        with self._lock:
+            return EXACT.add(self._settled, self._running_estimate())
 
     @property
     def exceeded(self) -> bool:
@@ -60,28 +65,35 @@ class CostTracker(EventObserver):
 
     def set_model(self, model: OpenRouterModel) -> None:
         """Take the prices for estimates from this model."""
-        self._model = model
         prompt, completion = model.prompt_price, model.completion_price
-        self._prices = None if prompt is None or completion is None else (prompt, completion)
+        with self._lock:
+            self._model = model
+            self._prices = None if prompt is None or completion is None else (prompt, completion)
 
     def reset(self) -> None:
         """Start afresh: nothing spent here, nothing warned of. Model and limit stay."""
-        self._settled = Decimal(0)
-        self._warned = False
-        self._told_exceeded = False
-        self._begin(prompt_tokens=0)
+        with self._lock:
+            self._settled = Decimal(0)
+            self._warned = False
+            self._told_exceeded = False
+            self._begin(prompt_tokens=0)
 
     def on_event(self, event: DomainEvent) -> None:
         """Follow one answer from its start over its text to its cost."""
-        payload = event.payload or {}
-        if event.event_type == Events.MESSAGE_STARTED:
+        with self._lock:
+            self._follow(event.event_type, event.payload or {})
+            due = self._due()
+        # Observers are told outside the lock: one that waits for another thread must not block it here.
+        for event_type, spent in due:
+            self._emit(event_type, event, spent)
+
+    def _follow(self, event_type: str, payload: dict[str, Any]) -> None:
+        if event_type == Events.MESSAGE_STARTED:
             self._begin(prompt_tokens=payload.get("prompt_tokens") or 0)
-        elif event.event_type in (Events.TOKEN_GENERATED, Events.REASONING_GENERATED):
+        elif event_type in (Events.TOKEN_GENERATED, Events.REASONING_GENERATED):
             self._read(payload.get("delta") or "")
-            self._check(event)
-        elif event.event_type == Events.MESSAGE_COMPLETED:
+        elif event_type == Events.MESSAGE_COMPLETED:
             self._settle(payload)
-            self._check(event)
 
     def _begin(self, prompt_tokens: int) -> None:
         self._prompt_tokens = prompt_tokens
@@ -127,16 +139,18 @@ class CostTracker(EventObserver):
             return self._count_tokens(text, self._model.id)
         return -(-len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
 
-    def _check(self, cause: DomainEvent) -> None:
+    def _due(self) -> list[tuple[str, Decimal]]:
+        """Return the warnings that are due and have not been given, with what is used (USD)."""
         if self._limit is None or self._told_exceeded:
-            return
-        spent = self._used()
+            return []
+        spent, due = self._used(), []
         if not self._warned and spent >= EXACT.multiply(self._limit, self._warning_level) and spent > 0:
             self._warned = True
-            self._emit(Events.BUDGET_THRESHOLD, cause, spent)
+            due.append((Events.BUDGET_THRESHOLD, spent))
         if spent > self._limit:
             self._told_exceeded = True
-            self._emit(Events.BUDGET_EXCEEDED, cause, spent)
+            due.append((Events.BUDGET_EXCEEDED, spent))
+        return due
 
     def _emit(self, event_type: str, cause: DomainEvent, spent: Decimal) -> None:
         limit = self._limit or Decimal(0)

@@ -1,0 +1,269 @@
+import sys
+import threading
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuralterm.application.cost_tracker import CostTracker
+from neuralterm.application.events import DomainEvent, Events
+from neuralterm.domain.catalogue import OpenRouterModel
+from neuralterm.domain.models import TokenUsage
+from tests.fakes.events import Recorder, loud_bus
+
+# $1 per thousand output tokens, a tenth of it per thousand prompt tokens.
+MODEL = OpenRouterModel(id="test/model", pricing={"prompt": "0.0001", "completion": "0.001"})
+UNPRICED = OpenRouterModel(id="openrouter/auto", pricing={"prompt": "-1", "completion": "-1"})
+
+
+class Scene:
+    """A tracker that counts words, on a bus of its own."""
+
+    def __init__(self, limit=None, model=MODEL, **arguments):
+        self.bus, self.events = loud_bus(), Recorder()
+        arguments.setdefault("count_tokens", lambda text, model_id: len(text.split()))
+        self.tracker = CostTracker(self.bus, None if limit is None else Decimal(limit), **arguments)
+        if model is not None:
+            self.tracker.set_model(model)
+        self.bus.subscribe_all(self.tracker)
+        self.bus.subscribe_all(self.events)
+        self.conversation_id = uuid4()
+
+    def start(self, prompt_tokens=None):
+        self._emit(Events.MESSAGE_STARTED, {"prompt_tokens": prompt_tokens})
+
+    def token(self, text):
+        self._emit(Events.TOKEN_GENERATED, {"delta": text})
+
+    def complete(self, cost=None, usage=None):
+        self._emit(Events.MESSAGE_COMPLETED, {"cost": cost, "usage": usage})
+
+    def warnings(self):
+        return [type_ for type_ in self.events.types if type_.startswith("budget.")]
+
+    def _emit(self, event_type, payload):
+        self.bus.emit(DomainEvent(event_type, self.conversation_id, payload))
+
+
+def test_cost_tracker_requires_event_bus():
+    with pytest.raises(TypeError, match="event_bus"):
+        CostTracker()
+
+
+def test_no_orphan_event_bus():
+    """What it says is heard on the injected bus, so it has no other."""
+    scene = Scene("0.001")
+    scene.start()
+    scene.token("one two three")
+    assert scene.warnings() == [Events.BUDGET_THRESHOLD, Events.BUDGET_EXCEEDED]
+    assert scene.events.events[-1].conversation_id == scene.conversation_id
+
+
+def test_message_started_resets_tracking():
+    scene = Scene()
+    scene.start()
+    scene.token("text of an answer that never completed")
+    assert scene.tracker.accumulated_cost > 0
+    scene.start()
+    assert scene.tracker.accumulated_cost == 0
+
+
+def test_token_generated_estimates_cost():
+    scene = Scene()
+    scene.start(prompt_tokens=20)
+    assert scene.tracker.accumulated_cost == Decimal("0.002")
+    scene.token("one two ")
+    scene.token("three")
+    assert scene.tracker.accumulated_cost == Decimal("0.005")
+
+
+def test_without_a_counter_a_token_is_four_bytes():
+    scene = Scene(count_tokens=None)
+    scene.start()
+    scene.token("ä" * 5)
+    assert scene.tracker.accumulated_cost == Decimal("0.003")
+
+
+def test_long_answers_are_counted_whole():
+    scene = Scene()
+    scene.start()
+    for _ in range(1000):
+        scene.token("word ")
+    assert scene.tracker.accumulated_cost == 1
+
+
+def test_reasoning_is_output():
+    scene = Scene()
+    scene.start()
+    scene.bus.emit(DomainEvent(Events.REASONING_GENERATED, None, {"delta": "let me think"}))
+    assert scene.tracker.accumulated_cost == Decimal("0.003")
+
+
+def test_message_completed_calculates_actual_cost():
+    scene = Scene()
+    scene.start(prompt_tokens=1000)
+    scene.token("an estimate of four")
+    scene.complete(cost=Decimal("0.0123"), usage=TokenUsage(1, 1, 2))
+    assert scene.tracker.accumulated_cost == Decimal("0.0123")
+    scene.start()
+    scene.complete(usage=TokenUsage(10, 20, 30))
+    assert scene.tracker.accumulated_cost == Decimal("0.0333")
+
+
+def test_a_cost_that_never_arrived_counts_as_estimated():
+    scene = Scene()
+    scene.start(prompt_tokens=10)
+    scene.token("one two")
+    scene.complete()
+    assert scene.tracker.accumulated_cost == Decimal("0.003")
+
+
+def test_budget_threshold_emits_event_at_80_percent():
+    scene = Scene("0.010")
+    scene.start()
+    scene.token("1 2 3 4 5 6 7 ")
+    assert scene.warnings() == []
+    scene.token("8")
+    assert scene.warnings() == [Events.BUDGET_THRESHOLD]
+    assert scene.events.of(Events.BUDGET_THRESHOLD) == [
+        {"name": "budget", "limit_usd": Decimal("0.010"), "spent_usd": Decimal("0.008"), "percent": 80}
+    ]
+    scene.token(" 9")
+    scene.complete(cost=Decimal("0.009"))
+    scene.start()
+    scene.token("1")
+    assert scene.warnings() == [Events.BUDGET_THRESHOLD]
+
+
+def test_budget_exceeded_emits_event():
+    scene = Scene("0.010")
+    scene.start()
+    scene.token("1 2 3 4 5 6 7 8 9 10 ")
+    assert not scene.tracker.exceeded, "all of it is not more than all of it"
+    scene.token("11")
+    assert scene.tracker.exceeded
+    scene.token(" 12")
+    scene.complete(cost=Decimal("0.012"))
+    assert scene.warnings() == [Events.BUDGET_THRESHOLD, Events.BUDGET_EXCEEDED]
+    (payload,) = scene.events.of(Events.BUDGET_EXCEEDED)
+    assert (payload["spent_usd"], payload["percent"]) == (Decimal("0.011"), 110)
+
+
+@pytest.mark.parametrize(
+    ("cost", "expected"),
+    [
+        ("0.0079", []),
+        ("0.008", [Events.BUDGET_THRESHOLD]),
+        ("0.01", [Events.BUDGET_THRESHOLD]),
+        ("0.0101", [Events.BUDGET_THRESHOLD, Events.BUDGET_EXCEEDED]),
+    ],
+)
+def test_answers_of_a_single_delta_are_watched_too(cost, expected):
+    scene = Scene("0.010", model=None)
+    scene.start()
+    scene.token("ok")
+    scene.complete(cost=Decimal(cost))
+    assert scene.warnings() == expected
+
+
+def test_exceeded_is_taken_back_when_the_estimate_was_too_high():
+    scene = Scene("0.002")
+    scene.start()
+    scene.token("1 2 3")
+    assert scene.tracker.exceeded
+    scene.complete(cost=Decimal("0.001"))
+    assert not scene.tracker.exceeded
+
+
+def test_reset_begins_afresh():
+    scene = Scene("0.001")
+    for _ in range(2):
+        scene.start()
+        scene.complete(cost=Decimal("0.002"))
+        assert scene.tracker.accumulated_cost == Decimal("0.002")
+        scene.tracker.reset()
+        assert scene.tracker.accumulated_cost == 0
+    assert scene.warnings() == [Events.BUDGET_THRESHOLD, Events.BUDGET_EXCEEDED] * 2
+
+
+def test_what_was_spent_before_counts_against_the_limit_only():
+    scene = Scene("0.010", already_spent=Decimal("0.007"), name="day budget")
+    scene.start()
+    scene.token("one")
+    assert scene.tracker.accumulated_cost == Decimal("0.001")
+    (payload,) = scene.events.of(Events.BUDGET_THRESHOLD)
+    assert (payload["name"], payload["spent_usd"], payload["percent"]) == ("day budget", Decimal("0.008"), 80)
+
+
+def test_the_warning_level_can_be_set():
+    scene = Scene("0.010", warning_level=Decimal("0.5"))
+    scene.start()
+    scene.token("1 2 3 4 5")
+    assert scene.warnings() == [Events.BUDGET_THRESHOLD]
+
+
+def test_a_budget_of_nothing_is_exceeded_by_anything():
+    scene = Scene("0")
+    scene.start()
+    scene.complete(cost=Decimal(0))
+    assert scene.warnings() == []
+    scene.start()
+    scene.complete(cost=Decimal("0.0000001"))
+    assert scene.warnings() == [Events.BUDGET_THRESHOLD, Events.BUDGET_EXCEEDED]
+
+
+def test_without_a_limit_nothing_is_said():
+    scene = Scene()
+    scene.start()
+    scene.complete(cost=Decimal(1000))
+    assert scene.warnings() == []
+    assert not scene.tracker.exceeded
+
+
+def test_a_price_of_minus_one_makes_no_negative_estimate():
+    scene = Scene(model=UNPRICED)
+    scene.start(prompt_tokens=1000)
+    scene.token("some text")
+    assert scene.tracker.accumulated_cost == 0
+
+
+@given(st.lists(st.decimals("0.0001", 1, places=6), min_size=1, max_size=12), st.decimals("0.01", 3, places=4))
+def test_each_warning_comes_once_and_when_it_is_due(costs, limit):
+    scene = Scene(limit)
+    for cost in costs:
+        scene.start()
+        scene.complete(cost=cost)
+    spent = sum(costs)
+    assert scene.tracker.accumulated_cost == spent
+    due = [Events.BUDGET_THRESHOLD] * (spent >= limit * Decimal("0.8")) + [Events.BUDGET_EXCEEDED] * (spent > limit)
+    assert scene.warnings() == due
+
+
+@pytest.fixture
+def hasty_threads():
+    """Let threads take turns after every few instructions, so that they meet in the middle of things."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("hasty_threads")
+def test_answers_that_complete_in_many_threads_are_all_counted_and_warned_of_once():
+    scene = Scene("1.000", model=None)
+    begin = threading.Barrier(8)
+
+    def spend():
+        begin.wait()
+        for _ in range(200):
+            scene.complete(cost=Decimal("0.001"))
+
+    threads = [threading.Thread(target=spend) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert scene.tracker.accumulated_cost == Decimal("1.6")
+    assert sorted(scene.warnings()) == [Events.BUDGET_EXCEEDED, Events.BUDGET_THRESHOLD]
