@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from neuralterm.application.model_search import by_id
-from neuralterm.application.model_search import close_matches as close_matches
 from neuralterm.application.ports import ChatClient, Clock, ModelCache
 from neuralterm.domain.catalogue import OpenRouterModel, without_dynamic_suffix
 from neuralterm.domain.exceptions import (

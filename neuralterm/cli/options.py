@@ -45,13 +45,15 @@ class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic only sin
         if isinstance(value, datetime):
             return value
         text = str(value).strip()
-        if span := _SPAN.fullmatch(text):
-            return datetime.now(UTC) - timedelta(**{_SPAN_UNITS[span[2]]: int(span[1])})
         try:
+            if span := _SPAN.fullmatch(text):
+                return datetime.now(UTC) - timedelta(**{_SPAN_UNITS[span[2]]: int(span[1])})
             moment = datetime.fromisoformat(text)
+            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        except OverflowError:
+            self.fail(f"{text!r} is beyond the calendar.", param, ctx)
         except ValueError:
             self.fail(f"{text!r} is neither a date (2026-11-23), a time, nor a span (24h, 7d).", param, ctx)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 class DecimalType(click.ParamType):  # type: ignore[type-arg]  # generic only since Click 8.5

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,34 @@ _COMMANDS = {
 _MACHINE_FLAGS = frozenset({"--json", "--ndjson"})
 
 
+class _CarriedError(Exception):
+    """Carries past Click what it would end in its own way: a newline on stderr for Ctrl-C, exit 1 for a closed pipe."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+@contextmanager
+def _past_click() -> Iterator[None]:
+    try:
+        yield
+    except (KeyboardInterrupt, OSError) as error:
+        raise _CarriedError(error) from error
+
+
 class Root(click.Group):
     """Knows the commands by name and imports only the one that is asked for."""
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Parse the command line."""
+        with _past_click():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with _past_click():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of the help page."""
@@ -54,7 +82,10 @@ class Root(click.Group):
         container.machine_errors = not _MACHINE_FLAGS.isdisjoint(words)
         outcome = Outcome(container)
         with outcome:
-            outcome.returned(super().main(*args, **{**extra, "standalone_mode": False}))
+            try:
+                outcome.returned(super().main(*args, **{**extra, "standalone_mode": False}))
+            except _CarriedError as carrier:
+                raise carrier.error from None
         if standalone:
             sys.exit(outcome.exit_code)
         return outcome.exit_code

@@ -59,7 +59,7 @@ def report_document(report: CostReport, budgets: Sequence[Mapping[str, Any]]) ->
         "tokens": _tokens_document(total),
         "total_usd": money(known_usd(total)),
         "by_source": {source.value: money(usd_from(total, source)) for source in KNOWN_SOURCES},
-        "unsettled": {"calls": total.unsettled_calls, "at_most_usd": money(total.unsettled_at_most_usd)},
+        "unsettled": _unsettled_document(total),
         "upstream_usd": money(total.upstream_usd),
         "groups": [
             {
@@ -67,11 +67,16 @@ def report_document(report: CostReport, budgets: Sequence[Mapping[str, Any]]) ->
                 "calls": group.calls,
                 "total_usd": money(known_usd(group)),
                 "tokens": _tokens_document(group),
+                "unsettled": _unsettled_document(group),
             }
             for group in report.groups
         ],
         "budgets": [dict(budget) for budget in budgets],
     }
+
+
+def _unsettled_document(totals: CallTotals) -> dict[str, Any]:
+    return {"calls": totals.unsettled_calls, "at_most_usd": money(totals.unsettled_at_most_usd)}
 
 
 def report_csv(report: CostReport) -> str:

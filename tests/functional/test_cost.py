@@ -102,6 +102,8 @@ def test_a_date_is_the_zones_midnight(report, zone_first):
 
 def test_a_time_with_its_own_zone_keeps_it(report):
     assert report("-z", "Asia/Tokyo", "--until", "2026-11-23T10:00+01:00")["until"] == "2026-11-23T09:00:00.000Z"
+    assert report("--until", "2026-11-23")["until"] == "2026-11-24T00:00:00.000Z"
+    assert report("-z", "Asia/Tokyo", "--until", "2026-11-23")["until"] == "2026-11-23T15:00:00.000Z"
 
 
 def test_budgets_are_told(service, run, report, monkeypatch):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +17,13 @@ GROUPINGS = ("day", "week", "month", "model", "provider", "conversation", "tag",
 
 
 class LocalMoment(MomentType):
-    """A moment; dates and times without a zone are those of `--timezone`, which must be read before."""
+    """A moment; dates and times without a zone are those of `--timezone`, which must be read before.
+
+    With `whole_day` a date stands for the end of that day, so that `--until` takes the day in.
+    """
+
+    def __init__(self, *, whole_day: bool = False) -> None:
+        self._whole_day = whole_day
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """Return the moment in UTC."""
@@ -28,6 +34,8 @@ class LocalMoment(MomentType):
             moment = _written_in_full(text)
             if moment is None or moment.tzinfo is not None or ctx is None:
                 return super().convert(value, param, ctx)
+            if self._whole_day and len(text) == len("2026-11-23"):
+                moment += timedelta(days=1)
             return moment.replace(tzinfo=time_zone(ctx.params["timezone"])).astimezone(UTC)
         except OverflowError:
             self.fail(f"{text!r} is beyond the calendar.", param, ctx)
@@ -47,7 +55,7 @@ def command() -> None:
 
 @command.command("report")
 @click.option("--since", type=LocalMoment(), metavar="WHEN", help="From then on: 2026-11-23, 24h, 7d, ...")
-@click.option("--until", type=LocalMoment(), metavar="WHEN", help="Before then; a date is its midnight.")
+@click.option("--until", type=LocalMoment(whole_day=True), metavar="WHEN", help="Before then; a date is taken in.")
 @click.option(
     "-z", "--timezone", default="UTC", show_default=True, is_eager=True, metavar="ZONE", help="Where days begin."
 )
@@ -72,7 +80,6 @@ def report(container: Container, /, **given: Any) -> None:
 
     if given["as_json"] and given["as_csv"]:
         raise click.UsageError("--json and --csv exclude each other.")
-    container.machine_errors = given["as_json"]
     wanted = CallFilter(since=given["since"], until=given["until"], tag=given["tag"])
     found = cost_report(container.ledger, wanted, by=given["by"], timezone=given["timezone"])
     _show(container, found, given)

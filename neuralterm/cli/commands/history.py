@@ -39,7 +39,6 @@ def list_conversations(container: Container, /, limit: int, partial: bool, as_js
     from neuralterm.application.records import HistoryFilter
     from neuralterm.components import history_view, machine
 
-    container.machine_errors = as_json
     # One more than asked for tells whether there are more.
     wanted = HistoryFilter(limit=limit + 1, partial_only=partial, **given)
     found = container.repository.summaries(wanted)
@@ -64,7 +63,6 @@ def show(container: Container, /, conversation_id: str, as_json: bool) -> None:
     from neuralterm.application.history import transcripts
     from neuralterm.components import history_view, machine
 
-    container.machine_errors = as_json
     (transcript,) = transcripts(container.repository, [conversation_id])
     if as_json:
         container.console.print(machine.dumps(history_view.transcript_document(transcript)))
@@ -82,7 +80,6 @@ def search_messages(container: Container, /, words: tuple[str, ...], limit: int,
     from neuralterm.application.history import search
     from neuralterm.components import history_view, machine
 
-    container.machine_errors = as_json
     found = search(container.repository, " ".join(words), limit + 1)
     shown, console = found[:limit], container.console
     if as_json:

@@ -90,7 +90,6 @@ def show_model(container: Container, /, model_id: str, **given: Any) -> None:
 
 
 def _listing(container: Container, given: dict[str, Any]) -> Listing:
-    container.machine_errors = given["as_json"]
     if given["refresh"] and given["offline"]:
         raise click.UsageError("--refresh and --offline exclude each other.")
     return container.run(container.catalogue.listing, given["refresh"], given["offline"])

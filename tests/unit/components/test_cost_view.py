@@ -61,6 +61,7 @@ def test_document_is_as_promised():
                     "calls": 2,
                     "total_usd": "0.1",
                     "tokens": {"prompt": 1, "completion": 0, "reasoning": 0, "cached": 0},
+                    "unsettled": {"calls": 0, "at_most_usd": "0"},
                 }
             ],
             "budgets": [BUDGET],
