@@ -1,5 +1,6 @@
 """The documentation is true: its commands run and print what it shows, its tables agree with the code."""
 
+import json
 import os
 import re
 import subprocess
@@ -176,3 +177,32 @@ def test_files_named_in_the_pages_exist(page):
     names = re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.py)`", page.read_text(encoding="utf-8"))
     places = (ROOT, ROOT / "neuralterm")
     assert [name for name in names if not any((place / name).exists() for place in places)] == []
+
+
+def keys_in(document):
+    """Return the names of all keys of a JSON document, at any depth."""
+    if isinstance(document, list):
+        return {key for item in document for key in keys_in(item)}
+    if not isinstance(document, dict):
+        return set()
+    return set(document) | {key for name, value in document.items() if name != "pricing" for key in keys_in(value)}
+
+
+def test_json_page_names_every_key(run, monkeypatch):
+    page = (ROOT / "docs" / "json.md").read_text(encoding="utf-8")
+    monkeypatch.setenv("NEURALTERM_SANDBOX", "1")
+    monkeypatch.setenv("NEURALTERM_BUDGET_DAY", "1")
+    answer = json.loads(run("send", "--json", "hello").out)
+    events = [json.loads(line) for line in run("send", "--ndjson", "hello").out.splitlines()]
+    refused = json.loads(run("send", "--json", "--max-cost", "0", "hello").err.splitlines()[-1])
+    reports = (
+        ("cost", "--by", "model"),
+        ("models", "-n", "1"),
+        ("models", "show", answer["model"]),
+        ("history",),
+        ("history", "show", answer["conversation_id"]),
+        ("history", "search", "hello"),
+    )
+    documents = [answer, *events, refused, *(json.loads(run(*command, "--json").out) for command in reports)]
+    assert len(keys_in(documents)) > 80
+    assert [key for key in sorted(keys_in(documents)) if f"`{key}`" not in page] == []
