@@ -1,0 +1,146 @@
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuralterm.domain.models import TokenUsage
+from neuralterm.domain.pricing import PriceList, PriceSet, highest_of, parse_price, worst_case
+from tests.unit.domain.listings import LISTINGS, MOMENTS, USAGES
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def at(hour, minute=0):
+    return NOON.replace(hour=hour, minute=minute)
+
+
+@pytest.mark.parametrize("value", [None, "-1", -1, "", "free", "NaN", "Infinity", True, [], {}, Decimal("-0.1")])
+def test_what_is_no_price(value):
+    assert parse_price(value) is None
+
+
+@pytest.mark.parametrize("value", ["0", "0.0000000416666666666667", Decimal("0.5"), 3, "1e-7"])
+def test_what_is_a_price_keeps_its_digits(value):
+    assert parse_price(value) == Decimal(value)
+
+
+def test_of_two_cache_write_prices_the_higher_counts():
+    prices = PriceSet.from_listing({"input_cache_write": "2", "input_cache_write_1h": "3"})
+    assert prices.cache_write == 3
+
+
+class TestOverrides:
+    PRICES = PriceList.from_listing(
+        {
+            "prompt": "1",
+            "completion": "10",
+            "overrides": [
+                {"min_prompt_tokens": 200, "prompt": "2"},
+                {"min_prompt_tokens": 400, "prompt": "3", "completion": "30"},
+            ],
+        }
+    )
+
+    @pytest.mark.parametrize(
+        ("prompt_tokens", "prompt", "completion"),
+        [(200, 1, 10), (201, 2, 10), (400, 2, 10), (401, 3, 30)],
+    )
+    def test_a_minimum_of_prompt_tokens_is_strict_and_the_later_entry_wins(self, prompt_tokens, prompt, completion):
+        prices = self.PRICES.at(prompt_tokens, NOON)
+        assert (prices.prompt, prices.completion) == (prompt, completion)
+
+    def test_the_long_price_holds_for_the_whole_prompt(self):
+        assert self.PRICES.cost_of(TokenUsage(201, 1, 202), NOON) == 201 * 2 + 10
+
+    @pytest.mark.parametrize(
+        ("moment", "applies"),
+        [(at(16, 29), False), (at(16, 30), True), (at(23, 59), True), (at(0, 29), True), (at(0, 30), False)],
+    )
+    def test_a_window_may_wrap_midnight(self, moment, applies):
+        listing = {"prompt": "1", "completion": "1", "overrides": [{"utc_start": 1630, "utc_end": 30, "prompt": "2"}]}
+        assert PriceList.from_listing(listing).at(1, moment).prompt == (2 if applies else 1)
+
+    @pytest.mark.parametrize(
+        ("moment", "applies"), [(at(0, 59), False), (at(1), True), (at(1, 59), True), (at(2), False)]
+    )
+    def test_a_window_within_a_day(self, moment, applies):
+        listing = {"prompt": "1", "completion": "1", "overrides": [{"utc_start": 100, "utc_end": 200, "prompt": "2"}]}
+        assert PriceList.from_listing(listing).at(1, moment).prompt == (2 if applies else 1)
+
+    def test_all_conditions_must_hold(self):
+        entry = {"utc_start": 1100, "utc_end": 1300, "min_prompt_tokens": 5, "prompt": "2"}
+        prices = PriceList.from_listing({"prompt": "1", "completion": "1", "overrides": [entry]})
+        assert prices.at(6, NOON).prompt == 2
+        assert prices.at(5, NOON).prompt == 1
+        assert prices.at(6, at(13)).prompt == 1
+
+    @pytest.mark.parametrize("overrides", [None, "x", {}, [None, "x", 3], [{"prompt": "-1"}]])
+    def test_what_can_not_be_read_is_left_out(self, overrides):
+        prices = PriceList.from_listing({"prompt": "1", "completion": "1", "overrides": overrides})
+        assert prices.at(10**6, NOON).prompt == 1
+
+
+def test_a_listing_may_be_missing():
+    prices = PriceList.from_listing(None)
+    assert prices.varies
+    assert prices.cost_of(TokenUsage(1, 1, 2), NOON) is None
+    assert worst_case(prices.highest(), 1, 1) is None
+
+
+def test_every_part_has_its_price():
+    prices = PriceList.from_listing(
+        {
+            "prompt": "1",
+            "input_cache_read": "0.1",
+            "input_cache_write": "1.5",
+            "completion": "5",
+            "internal_reasoning": "7",
+            "request": "1000",
+        }
+    )
+    usage = TokenUsage(100, 50, 150, reasoning_tokens=20, cached_tokens=30, cache_write_tokens=10)
+    assert prices.cost_of(usage, NOON) == 60 * 1 + 3 + 15 + 30 * 5 + 20 * 7 + 1000
+
+
+def test_parts_without_a_price_cost_what_the_whole_costs():
+    prices = PriceList.from_listing({"prompt": "1", "completion": "5"})
+    usage = TokenUsage(100, 50, 150, reasoning_tokens=20, cached_tokens=30, cache_write_tokens=10)
+    assert prices.cost_of(usage, NOON) == 100 + 250
+
+
+def test_counts_that_contradict_each_other_are_clamped():
+    prices = PriceList.from_listing(
+        {"prompt": "1", "completion": "5", "input_cache_read": "0.1", "input_cache_write": "2"}
+    )
+    seen = TokenUsage(2168, 10, 2178, reasoning_tokens=11, cached_tokens=2161, cache_write_tokens=2161)
+    assert prices.cost_of(seen, NOON) == Decimal("216.1") + 7 * 2 + 50
+
+
+def test_free_is_free_at_every_size():
+    assert PriceList.from_listing({"prompt": "0", "completion": "0"}).is_free
+    later = {"prompt": "0", "completion": "0", "overrides": [{"min_prompt_tokens": 9, "prompt": "1"}]}
+    assert not PriceList.from_listing(later).is_free
+    assert not PriceList.from_listing({}).is_free
+
+
+def test_the_highest_of_several():
+    first = PriceSet(prompt=Decimal(1), completion=Decimal(9))
+    second = PriceSet(prompt=Decimal(2), request=Decimal(3))
+    assert highest_of([first, second]) == PriceSet(prompt=Decimal(2), completion=Decimal(9), request=Decimal(3))
+    assert highest_of([]) == PriceSet()
+
+
+@given(LISTINGS, USAGES, MOMENTS)
+def test_a_cost_is_never_negative_and_never_above_the_worst_case(listing, usage, moment):
+    prices = PriceList.from_listing(listing)
+    cost = prices.cost_of(usage, moment)
+    assert 0 <= cost <= worst_case(prices.highest(), usage.prompt_tokens, usage.completion_tokens)
+
+
+@given(LISTINGS, USAGES, st.integers(0, 1000), st.integers(0, 1000))
+def test_the_worst_case_grows_with_the_call(listing, usage, more_prompt, more_output):
+    prices = PriceList.from_listing(listing).highest()
+    smaller = worst_case(prices, usage.prompt_tokens, usage.completion_tokens)
+    assert smaller <= worst_case(prices, usage.prompt_tokens + more_prompt, usage.completion_tokens + more_output)
