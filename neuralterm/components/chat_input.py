@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 from neuralterm.domain.exceptions import ValidationError
 
 BLOCK_MARK = '"""'
+_BLOCK = 1 << 16
 
 
 class ChatInput(Protocol):
@@ -27,21 +29,44 @@ class PipeInput:
 
     interactive = False
 
+    def __init__(self) -> None:
+        self._pending = b""
+
     async def next_turn(self) -> str | None:
         """Return the next line that is not blank. Raises ValidationError for one that is not UTF-8."""
-        import anyio.to_thread
-
-        while True:
-            # A thread, so that a signal is noticed while no line comes.
-            data: bytes = await anyio.to_thread.run_sync(sys.stdin.buffer.readline, abandon_on_cancel=True)
-            if not data:
-                return None
+        while (data := await self._next_line()) is not None:
             try:
                 line = data.decode("utf-8").strip()
             except UnicodeDecodeError as error:
                 raise ValidationError("stdin is not UTF-8 text", "BINARY_INPUT") from error
             if line:
                 return line
+        return None
+
+    async def _next_line(self) -> bytes | None:
+        while b"\n" not in self._pending:
+            block = await _read_stdin()
+            if not block:
+                rest, self._pending = self._pending, b""
+                return rest or None
+            self._pending += block
+        line, _, self._pending = self._pending.partition(b"\n")
+        return line
+
+
+async def _read_stdin() -> bytes:
+    """Return what stdin has next; while it has nothing, signals are noticed. No thread: one that reads can't be ended."""
+    import anyio
+
+    if sys.stdin is None:
+        return b""
+    try:
+        descriptor = sys.stdin.fileno()
+    except OSError:
+        return sys.stdin.buffer.read()  # a stream in memory
+    with suppress(OSError):  # what can't be waited for, such as a regular file, is always ready
+        await anyio.wait_readable(descriptor)
+    return os.read(descriptor, _BLOCK)
 
 
 class TerminalInput:
