@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from neuralterm.cli.stdin import argument_text
 from neuralterm.config import Flags
 from neuralterm.domain.exceptions import ValidationError
 
@@ -51,8 +52,8 @@ def build_request(
         fallbacks=given["fallbacks"],
         stream=stream,
         model=given["model"],
-        system_prompt=given["system"],
-        tags=tuple(dict.fromkeys((*given["tags"], *settings.tags))),
+        system_prompt=_text(given["system"]),
+        tags=tuple(dict.fromkeys((*map(argument_text, given["tags"]), *settings.tags))),
         run_id=settings.run_id,
         retry_for=settings.retry_for,
     )
@@ -62,9 +63,13 @@ def build_request(
         temperature=temperature,
         continue_last=given["continue_last"],
         conversation=given["cid"],
-        title=given["title"],
+        title=_text(given["title"]),
         default_model=settings.model,
     )
+
+
+def _text(value: str | None) -> str | None:
+    return None if value is None else argument_text(value)
 
 
 def _request_fields(
@@ -75,7 +80,7 @@ def _request_fields(
     for key, value in pairs:
         if key in _OWN_FIELDS:
             raise ValidationError(f"-o {key} is not possible", hint=f"use {_OWN_FIELDS[key]}")
-        fields[key] = _json_or_text(value)
+        fields[key] = _json_or_text(argument_text(value))
     if reasoning is not None:
         fields["reasoning"] = {"effort": reasoning}
     if providers:
@@ -116,8 +121,10 @@ def _response_format(schema: str) -> dict[str, Any]:
     import json
     from pathlib import Path
 
-    text, name = schema, "answer"
-    if not schema.lstrip().startswith("{"):
+    name = "answer"
+    if schema.lstrip().startswith("{"):
+        text = argument_text(schema)
+    else:
         try:
             text = Path(schema).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import codecs
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, cast
 
 from neuralterm.domain.exceptions import ValidationError
 
 if TYPE_CHECKING:
+    from io import BufferedReader
+
     from neuralterm.components.console import Console
 
 # How long an open stdin may stay silent, when there is a prompt argument, before it is left alone.
 PATIENCE_S = 1.0
 READ_STDIN = "-"
+_BLOCK = 1 << 16
 
 
 def compose_prompt(words: Sequence[str], files: Sequence[str], console: Console) -> str:
@@ -26,7 +30,7 @@ def compose_prompt(words: Sequence[str], files: Sequence[str], console: Console)
     """
     stdin_is_file = READ_STDIN in files
     wants_stdin = READ_STDIN in words
-    spoken = " ".join(word for word in words if word != READ_STDIN)
+    spoken = " ".join(argument_text(word) for word in words if word != READ_STDIN)
     parts = [_file_text(name) for name in files]
     if not stdin_is_file:
         parts.append(_stdin_text(must_wait=wants_stdin or not (spoken or files), console=console))
@@ -39,9 +43,20 @@ def compose_prompt(words: Sequence[str], files: Sequence[str], console: Console)
     return prompt
 
 
+def argument_text(word: str) -> str:
+    """Return an argument as the UTF-8 text it is, whatever the locale made of it. Raises ValidationError if it is none."""
+    if word.isascii():
+        return word
+    try:
+        word.encode("utf-8")
+    except UnicodeEncodeError:
+        return _decode(os.fsencode(word), "an argument")
+    return word
+
+
 def _file_text(name: str) -> str:
     if name == READ_STDIN:
-        return _decode(_binary_stdin().read(), "stdin")
+        return _decode(_read_stdin(), "stdin")
     try:
         data = Path(name).read_bytes()
     except OSError as error:
@@ -57,13 +72,15 @@ def _stdin_text(*, must_wait: bool, console: Console) -> str:
     elif not must_wait and not _has_data():
         console.note("note: stdin is open but silent, so it is left out (`-` as an argument waits for it)")
         return ""
-    return _decode(_binary_stdin().read(), "stdin").rstrip("\n")
+    return _decode(_read_stdin(), "stdin").rstrip("\n")
 
 
-def _binary_stdin() -> BinaryIO:
+def _read_stdin() -> bytes:
     if sys.stdin is None or sys.stdin.closed:
         raise ValidationError("stdin is closed", hint="give the prompt as an argument, or through a pipe")
-    return sys.stdin.buffer
+    stream = cast("BufferedReader", sys.stdin.buffer)
+    # Block by block, because one read to the end does not notice a signal that comes between its system calls.
+    return b"".join(iter(lambda: stream.read1(_BLOCK), b""))
 
 
 def _has_data() -> bool:
