@@ -196,13 +196,14 @@ def held(before, gate, after, seen=None):
 
 
 def endless(*deltas, hung_up):
-    """Stream these deltas, then nothing until the client hangs up."""
+    """Stream these deltas, then nothing until the client hangs up, which it may do earlier."""
 
     def script(exchange):
-        exchange.begin_stream()
-        for delta in deltas:
-            exchange.delta(delta)
-        exchange.wait_for_hang_up()
+        with suppress(ConnectionError):
+            exchange.begin_stream()
+            for delta in deltas:
+                exchange.delta(delta)
+            exchange.wait_for_hang_up()
         hung_up.set()
 
     return script
