@@ -193,7 +193,7 @@ def test_json_page_names_every_key(run, monkeypatch):
     monkeypatch.setenv("NEURALTERM_SANDBOX", "1")
     monkeypatch.setenv("NEURALTERM_BUDGET_DAY", "1")
     answer = json.loads(run("send", "--json", "hello").out)
-    stopped = run("send", "--ndjson", "-m", "sandbox/long", "--max-cost", "0.0005", "hello").out
+    stopped = run("send", "--ndjson", "-m", "sandbox/long", "--max-cost", "0.001", "hello").out
     events = [json.loads(line) for line in stopped.splitlines()]
     assert {"budget.threshold", "budget.exceeded", "message.completed"} <= {event["type"] for event in events}
     refused = json.loads(run("send", "--json", "--max-cost", "0", "hello").err.splitlines()[-1])
