@@ -1,7 +1,7 @@
 """Settings: flags, then environment, then project file, then user file, then defaults. The only reader of `os.environ`.
 
 The project file (`.neuralterm.toml`, nearest above the working directory) comes with a cloned repository and is not
-trusted: it may choose model, tags and template folder and tighten budgets, nothing else.
+trusted: it may choose model and tags and tighten budgets, nothing else.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ USER_FILE = "config.toml"
 _WINDOWS = {window.value: window for window in Window if window is not Window.CALL}
 _USER_KEYS = frozenset(
     {"allow_insecure_http", "base_url", "budgets", "idle_timeout", "key_command", "max_cost", "model", "retry_for"}
-    | {"tags", "templates", "timeout", "warning_level"}
+    | {"tags", "timeout", "warning_level"}
 )
-_PROJECT_KEYS = frozenset({"model", "tags", "templates", "max_cost", "budgets"})
+_PROJECT_KEYS = frozenset({"model", "tags", "max_cost", "budgets"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,6 @@ class Settings:
     warning_level: Decimal = DEFAULT_WARNING_LEVEL
     tags: tuple[str, ...] = ()
     run_id: str | None = None
-    templates: Path | None = None
     timeout: float | None = None
     idle_timeout: float = 120.0
     retry_for: float = 10.0
@@ -97,7 +96,6 @@ def load_settings(
         warning_level=source.warning_level(),
         tags=source.tags(),
         run_id=env.get("NEURALTERM_RUN_ID") or None,
-        templates=source.templates(project_path, user_path),
         timeout=_seconds(user, "timeout"),
         idle_timeout=_seconds(user, "idle_timeout") or 120.0,
         retry_for=10.0 if (retry := _seconds(user, "retry_for", allow_zero=True)) is None else retry,
@@ -149,12 +147,6 @@ class _Source:
                 raise ConfigurationError('tags must be a list of texts, like ["ci", "docs"]')
             listed += tags
         return tuple(dict.fromkeys(tag for tag in listed if tag))
-
-    def templates(self, project_path: Path | None, user_path: Path | None) -> Path | None:
-        for table, path in ((self.project, project_path), (self.user, user_path)):
-            if path is not None and (folder := _text(table, "templates")):
-                return path.parent / Path(folder).expanduser()
-        return None
 
 
 def _user_file(flags: Flags, env: Mapping[str, str]) -> Path | None:

@@ -24,7 +24,7 @@ class DefaultGroup(click.Group):
         """Write the help of the default subcommand, then the names of the others."""
         command = self.commands[self.default]
         command.format_help(click.Context(command, info_name=ctx.info_name, parent=ctx.parent), formatter)
-        others = [(name, other.get_short_help_str()) for name, other in self.commands.items() if name != self.default]
+        others = [(name, other.get_short_help_str(limit=80)) for name, other in self.commands.items() if name != self.default]
         if others:
             with formatter.section("Subcommands"):
                 formatter.write_dl(others)

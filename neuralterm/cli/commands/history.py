@@ -94,7 +94,7 @@ def search_messages(container: Container, /, words: tuple[str, ...], limit: int,
 
 @command.command("export")
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
-@click.option("--format", "format_", type=click.Choice(FORMATS), default="md", show_default=True)
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="md", show_default=True, help="What to write.")
 @click.option("-O", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, not to stdout.")
 @click.option("--force", is_flag=True, help="Overwrite FILE if it is there.")
 @pass_container
