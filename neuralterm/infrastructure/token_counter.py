@@ -21,6 +21,9 @@ TOKENS_PER_PROMPT = 3
 # More than any chat template of 2026 adds: marks and role of a message, and a preamble such as that of gpt-oss or Llama 3.
 BOUND_PER_MESSAGE = 16
 BOUND_PER_PROMPT = 128
+# OpenAI's own models add 3 or 4 tokens a message and 3 a prompt; twice that and some.
+CLOSE_BOUND_PER_MESSAGE = 8
+CLOSE_BOUND_PER_PROMPT = 16
 
 # tiktoken panics on a million spaces in a row, and is slow on long runs without a break.
 LONGEST_PIECE = 200_000
@@ -85,6 +88,8 @@ class TokenCounter:
         messages = list(messages)
         allowance = BOUND_PER_PROMPT + BOUND_PER_MESSAGE * len(messages)
         if model_id is not None and _has_known_vocabulary(model_id):
+            if "gpt-oss" not in model_id:  # whose preamble is long
+                allowance = CLOSE_BOUND_PER_PROMPT + CLOSE_BOUND_PER_MESSAGE * len(messages)
             return allowance + sum(self.count_tokens(message.content, model_id) for message in messages)
         return allowance + sum(_utf8_length(message.content) for message in messages)
 
