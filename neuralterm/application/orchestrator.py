@@ -12,7 +12,7 @@ from neuralterm.application.clock import SystemClock
 from neuralterm.application.cost_tracker import CostTracker
 from neuralterm.application.events import DomainEvent, EventBus, Events
 from neuralterm.application.ports import Breaker, ChatClient, Clock, ConversationRepository, TokenCounting
-from neuralterm.application.prompts import check_input, fit_to_window, needs_window, new_messages
+from neuralterm.application.prompts import check_input, check_output_cap, fit_to_window, needs_window, new_messages
 from neuralterm.application.records import Answer, SendOptions
 from neuralterm.application.spending import SpendingGate
 from neuralterm.application.turn import Prompt
@@ -139,13 +139,14 @@ class ChatOrchestrator:
 
     async def _prepare(self, conversation_id: UUID, content: str, options: SendOptions) -> Prompt:
         check_input(content, self._max_input_chars)
+        check_output_cap(options.max_tokens)
         conversation = self._repository.get_by_id(conversation_id)
         if conversation is None:
             raise NotFoundError(f"conversation {conversation_id} not found")
         model_id = options.model or conversation.model_id
         history, new = new_messages(self._repository, conversation, content, options)
         messages = [*history, *new]
-        model = await self._describe(model_id, needed=needs_window(messages, self._counter, None))
+        model = await self._describe(model_id, needed=needs_window(messages, self._counter))
         fallbacks = [await self._describe(fallback, needed=False) for fallback in options.fallbacks]
         prompt = Prompt(conversation_id, model_id, model, messages, new, tuple(fallbacks))
         fitted = fit_to_window(prompt, self._counter, options.max_tokens)

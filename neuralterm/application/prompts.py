@@ -8,14 +8,12 @@ from neuralterm.application.context import dropped, prompt_messages
 from neuralterm.application.ports import ConversationRepository, TokenCounting
 from neuralterm.application.records import SendOptions
 from neuralterm.application.turn import Prompt
-from neuralterm.domain.catalogue import OpenRouterModel
+from neuralterm.domain.catalogue import ANSWER_RESERVE
 from neuralterm.domain.exceptions import TokenLimitError, ValidationError
 from neuralterm.domain.models import Conversation, Message, MessageRole
 
 # Every text model of the service takes a prompt of this many tokens, so that up to here no window need be known.
 SMALLEST_WINDOW = 2000
-# Kept free for the answer where the user asks for no particular size.
-DEFAULT_RESERVE = 500
 
 
 def check_input(content: str, max_chars: int | None) -> None:
@@ -27,6 +25,12 @@ def check_input(content: str, max_chars: int | None) -> None:
             f"the message exceeds maximum length: {len(content):,} characters of at most {max_chars:,}",
             "INPUT_TOO_LONG",
         )
+
+
+def check_output_cap(max_tokens: float | None) -> None:
+    """Raise `ValidationError` for a cap that would make the worst case of a call look cheaper than it is."""
+    if max_tokens is not None and not (max_tokens >= 1 and max_tokens == int(max_tokens)):
+        raise ValidationError(f"the output cap must be a whole number of tokens above 0, not {max_tokens}")
 
 
 def new_messages(
@@ -52,7 +56,7 @@ def fit_to_window(prompt: Prompt, counter: TokenCounting, wanted_output_tokens: 
     window = prompt.model.context_length if prompt.model else None
     if not window:
         return prompt
-    reserve = min(wanted_output_tokens or DEFAULT_RESERVE, window // 4)
+    reserve = min(wanted_output_tokens or ANSWER_RESERVE, window // 4)
     fitted = counter.truncate_context(prompt.messages, prompt.model_id, window, reserve)
     if not counter.fits(fitted, prompt.model_id, window):
         raise TokenLimitError(
@@ -62,9 +66,9 @@ def fit_to_window(prompt: Prompt, counter: TokenCounting, wanted_output_tokens: 
     return replace(prompt, messages=fitted, dropped=len(dropped(prompt.messages, fitted)))
 
 
-def needs_window(prompt_messages: list[Message], counter: TokenCounting, model: OpenRouterModel | None) -> bool:
+def needs_window(prompt_messages: list[Message], counter: TokenCounting) -> bool:
     """Say whether the model must be looked up before the prompt can be sent with confidence."""
-    return model is None and counter.upper_bound(prompt_messages) > SMALLEST_WINDOW
+    return counter.upper_bound(prompt_messages) > SMALLEST_WINDOW
 
 
 def _message(conversation: Conversation, role: MessageRole, content: str) -> Message:

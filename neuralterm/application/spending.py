@@ -19,15 +19,22 @@ from neuralterm.domain.models import Cost, CostSource
 from neuralterm.domain.money import EXACT, dollars, plain
 from neuralterm.domain.pricing import PriceSet, highest_of, worst_case
 
-# Request fields that add charges, or choose among prices, that the model list does not tell.
+# Request fields that add charges, or choose among prices, that the model list does not tell; and those that would take
+# the place of what the bound was computed from.
 UNBOUNDED_FIELDS = frozenset(
     {
         "audio",
         "image_config",
+        "max_completion_tokens",
+        "max_tokens",
+        "messages",
         "modalities",
+        "model",
         "models",
         "n",
         "plugins",
+        "preset",
+        "prompt",
         "route",
         "service_tier",
         "tools",
@@ -35,7 +42,10 @@ UNBOUNDED_FIELDS = frozenset(
     }
 )
 # Routing suffixes that may choose a dearer tier or add a search.
-UNBOUNDED_SUFFIXES = (":nitro", ":online")
+UNBOUNDED_SUFFIXES = frozenset({"nitro", "online"})
+
+# A prompt may have so many per cent of the tokens counted here, where the model's own vocabulary is another.
+_LONGEST_PERCENT = 160
 
 _KNOWN = (CostSource.BILLED, CostSource.RECONCILED, CostSource.COMPUTED)
 
@@ -45,7 +55,8 @@ class CallPlan:
     """What is known of a request before it is made.
 
     `models` are the catalogue entries of all models that may answer, None for an unknown one; `prompt_bound` is an upper
-    bound in tokens; `wanted_output_tokens` is the cap by the user's wish, None for none.
+    bound in tokens, `prompt_estimate` a count of them (None: not counted); `wanted_output_tokens` is the cap by the user's
+    wish, None for none.
     """
 
     model_ids: Sequence[str]
@@ -53,6 +64,22 @@ class CallPlan:
     prompt_bound: int
     wanted_output_tokens: int | None
     extra: Mapping[str, Any]
+    prompt_estimate: int | None = None
+
+    def natural_cap(self, prompt_tokens: int) -> int | None:
+        """Return the cap that holds without any budget: the user's, or else the largest of the models' own."""
+        if self.wanted_output_tokens is not None:
+            return self.wanted_output_tokens
+        limits = [model.output_limit(prompt_tokens) if model else None for model in self.models]
+        known = [limit for limit in limits if limit]
+        return max(known) if len(known) == len(limits) else None
+
+    @property
+    def likely_prompt_tokens(self) -> int:
+        """A size that the prompt hardly exceeds: not a bound, but closer."""
+        if self.prompt_estimate is None:
+            return self.prompt_bound
+        return min(self.prompt_bound, self.prompt_estimate * _LONGEST_PERCENT // 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +167,7 @@ class SpendingGate:
         fitting = fit_output_cap(
             prices,
             prompt_tokens=plan.prompt_bound,
-            wanted_output_tokens=_natural_cap(plan),
+            wanted_output_tokens=plan.natural_cap(plan.likely_prompt_tokens),
             remaining_usd=remaining,
         )
         if fitting is None:
@@ -161,8 +188,9 @@ class SpendingGate:
 
     def settle_call(self, call: Call) -> None:
         """Replace the bound of a call by what it cost; what is not known for sure goes on counting at its bound."""
-        bound = self._open.pop(call.id, Decimal(0))
-        self._spent_here = EXACT.add(self._spent_here, counted(call.cost, bound))
+        bound = self._open.pop(call.id, None)
+        if bound is not None:
+            self._spent_here = EXACT.add(self._spent_here, counted(call.cost, bound))
         if self._ledger is not None:
             self._ledger.settle_call(call)
 
@@ -174,17 +202,8 @@ def counted(cost: Cost, bound: Decimal = Decimal(0)) -> Decimal:
     return max(cost.usd or Decimal(0), cost.at_most_usd or bound)
 
 
-def _natural_cap(plan: CallPlan) -> int | None:
-    """Return the cap that holds without any budget: the user's, or else the largest of the models' own."""
-    if plan.wanted_output_tokens is not None:
-        return plan.wanted_output_tokens
-    limits = [model.max_completion_tokens if model else None for model in plan.models]
-    known = [limit for limit in limits if limit]
-    return max(known) if len(known) == len(limits) else None
-
-
 def _unlimited(plan: CallPlan) -> Permit:
-    cap = _natural_cap(plan)
+    cap = plan.natural_cap(prompt_tokens=0)
     if cap is None or any(model is None or model.prices.varies for model in plan.models):
         return Permit(plan.wanted_output_tokens, None)
     prices = highest_of([model.prices.highest() for model in plan.models if model])
@@ -209,7 +228,7 @@ def _bounded_prices(plan: CallPlan, budget: Budget) -> PriceSet:
             raise _unbounded(budget, f"the price of {model_id} is not known", "`neuralterm models` lists the models")
         if model.prices.varies:
             raise _unbounded(budget, f"the price of {model_id} depends on routing", "choose a model with a fixed price")
-        if model_id.endswith(UNBOUNDED_SUFFIXES):
+        if UNBOUNDED_SUFFIXES.intersection(model_id.split(":")[1:]):
             raise _unbounded(budget, f"{model_id} may cost more than its list price", "leave the suffix out")
         sets.append(model.prices.highest())
     for field in sorted(UNBOUNDED_FIELDS.intersection(plan.extra)):

@@ -94,7 +94,8 @@ def fit_output_cap(
         return None
     bound = worst_case(prices, prompt_tokens, cap)
     assert bound is not None
-    return Admission(cap, bound, wanted_output_tokens is None or cap < wanted_output_tokens)
+    reduced = price > 0 if wanted_output_tokens is None else cap < wanted_output_tokens
+    return Admission(cap, bound, reduced)
 
 
 # The cap for output that costs nothing; any finite number would do, this one is beyond every model of 2026.

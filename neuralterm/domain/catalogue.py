@@ -13,6 +13,9 @@ from neuralterm.domain.pricing import PriceList
 # Routing suffixes that any id may carry and that are not listed; static variants such as `:free` are ids of their own.
 DYNAMIC_SUFFIXES = (":nitro", ":floor", ":exacto", ":online")
 
+# Tokens that are kept free for the answer where the user asks for no particular size.
+ANSWER_RESERVE = 500
+
 
 @dataclass(frozen=True, slots=True)
 class OpenRouterModel:
@@ -50,6 +53,18 @@ class OpenRouterModel:
     def completion_price(self) -> Decimal | None:
         """USD per 1,000 output tokens."""
         return _per_thousand(self.prices.base.completion)
+
+    def output_limit(self, prompt_tokens: int = 0) -> int | None:
+        """Return the most tokens that an answer to so long a prompt can have; None where nothing limits it.
+
+        The service refuses a cap that is beyond the window together with the prompt. However long the prompt may be,
+        `ANSWER_RESERVE` is left, because history is cut to leave as much.
+        """
+        window, own = self.context_length, self.max_completion_tokens
+        if not window:
+            return own or None
+        room = max(window - prompt_tokens, min(ANSWER_RESERVE, window // 4))
+        return min(own or room, room)
 
     @property
     def author(self) -> str:

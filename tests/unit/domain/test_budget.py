@@ -46,6 +46,7 @@ class TestFittingTheCap:
     def test_output_that_costs_nothing_has_a_finite_cap(self):
         free = PriceSet(prompt=Decimal(0), completion=Decimal(0))
         assert fit("0", prices=free).output_cap == UNPRICED_OUTPUT_CAP
+        assert not fit("0", prices=free).cap_was_reduced
         assert fit("0", prices=free, wanted=50).output_cap == 50
 
     def test_a_fee_per_request_counts(self):

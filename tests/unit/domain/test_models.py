@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from neuralterm.domain.catalogue import OpenRouterModel, without_dynamic_suffix
 from neuralterm.domain.models import Conversation, Cost, CostSource, Message, MessageRole, TokenUsage, iso_utc
+from neuralterm.domain.money import EXACT
 
 
 def test_roles_are_texts():
@@ -40,7 +41,7 @@ def test_the_cost_of_a_usage_is_exact(prompt, completion, prompt_price, completi
     cost = TokenUsage(prompt, completion, prompt + completion).calculate_cost(
         Decimal(prompt_price).scaleb(-22 + 3), Decimal(completion_price).scaleb(-22 + 3)
     )
-    assert int(cost.scaleb(22)) == prompt * prompt_price + completion * completion_price
+    assert int(EXACT.scaleb(cost, 22)) == prompt * prompt_price + completion * completion_price
 
 
 def test_an_unsettled_cost_is_not_zero():
@@ -97,6 +98,23 @@ class TestModels:
         model = OpenRouterModel("openrouter/auto", pricing=pricing)
         assert (model.prompt_price, model.completion_price) == (None, None)
         assert model.prices.varies
+
+    @pytest.mark.parametrize(
+        ("window", "own", "prompt_tokens", "limit"),
+        [
+            (None, None, 10, None),
+            (None, 50, 10, 50),
+            (8000, 50, 10, 50),
+            (8000, None, 10, 7990),
+            (8000, 8000, 10, 7990),
+            (8000, 8000, 7990, 500),
+            (1000, None, 990, 250),
+            (8000, None, 0, 8000),
+        ],
+    )
+    def test_the_longest_answer_leaves_room_for_the_prompt(self, window, own, prompt_tokens, limit):
+        model = OpenRouterModel("a/b", context_length=window, max_completion_tokens=own)
+        assert model.output_limit(prompt_tokens) == limit
 
     def test_author(self):
         assert OpenRouterModel("openai/gpt-4o").author == "openai"

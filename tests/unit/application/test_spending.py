@@ -1,0 +1,290 @@
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuralterm.application.records import Call
+from neuralterm.application.spending import CallPlan, SpendingGate, counted
+from neuralterm.domain.budget import SMALLEST_OUTPUT_CAP, Budget, Window
+from neuralterm.domain.catalogue import OpenRouterModel
+from neuralterm.domain.exceptions import BudgetExceededError
+from neuralterm.domain.models import Cost, CostSource, MessageStatus
+from neuralterm.domain.pricing import highest_of, worst_case
+from tests.fakes.clock import FakeClock
+from tests.fakes.storage import InMemoryLedger
+from tests.fakes.world import MODEL
+from tests.unit.domain.listings import LISTINGS
+
+
+def budget(limit, window=Window.CALL, name="ceiling"):
+    return Budget(name, Decimal(limit), window)
+
+
+def plan(*models, prompt=100, wanted=None, extra=None, ids=None):
+    models = models or (MODEL,)
+    ids = ids or [model.id if model else "no/model" for model in models]
+    return CallPlan(ids, models, prompt, wanted, extra or {})
+
+
+def gate(*budgets, ledger=None):
+    return SpendingGate(FakeClock(), ledger or InMemoryLedger(), budgets)
+
+
+def spend(gate, usd, source=CostSource.BILLED, at_most=None):
+    """Open and settle a call."""
+    call = Call(MODEL.id, Cost.unsettled(Decimal("0.7")), started_at=gate._clock.now())
+    gate.open_call(call)
+    call.status = MessageStatus.COMPLETE
+    call.cost = Cost(usd and Decimal(usd), source, at_most and Decimal(at_most))
+    gate.settle_call(call)
+
+
+class TestWithoutBudgets:
+    def test_nothing_is_asked_of_the_request(self):
+        permit = gate().admit(plan(extra={"tools": []}))
+        assert (permit.output_cap, permit.max_price_per_million, permit.cap_by_budget) == (None, None, False)
+
+    def test_the_bound_is_by_the_models_own_limit(self):
+        assert gate().admit(plan()).at_most_usd == Decimal("0.0021")
+
+    def test_the_bound_is_by_the_users_cap(self):
+        permit = gate().admit(plan(wanted=10))
+        assert (permit.output_cap, permit.at_most_usd) == (10, Decimal("0.00012"))
+
+    def test_of_several_models_the_dearest_counts(self):
+        dear = OpenRouterModel("b", pricing={"prompt": "1", "completion": "1"}, max_completion_tokens=3)
+        assert gate().admit(plan(MODEL, dear)).at_most_usd == 1100
+
+    def test_a_model_without_a_limit_answers_at_most_to_its_window(self):
+        model = OpenRouterModel("a/b", pricing=MODEL.pricing, context_length=2000)
+        assert gate().admit(plan(model)).at_most_usd == Decimal("0.0041")
+
+    @pytest.mark.parametrize(
+        "model",
+        [
+            None,
+            OpenRouterModel("a", pricing={"prompt": "-1", "completion": "-1"}),
+            OpenRouterModel("a", pricing=MODEL.pricing),
+        ],
+    )
+    def test_without_a_price_or_a_limit_there_is_no_bound(self, model):
+        assert gate().admit(plan(model)).at_most_usd is None
+
+
+class TestUnderABudget:
+    def test_the_request_carries_what_makes_the_bound_hold(self):
+        permit = gate(budget("1")).admit(plan())
+        assert permit.output_cap == 1000
+        assert permit.at_most_usd == Decimal("0.0021")
+        assert permit.max_price_per_million == {"prompt": "1", "completion": "2"}
+        assert not permit.cap_by_budget
+
+    def test_max_price_is_per_million_in_plain_digits(self):
+        pricing = {"prompt": "0.00000015", "completion": "2.5E-9", "request": "0.0010"}
+        model = OpenRouterModel("a/b", pricing=pricing, max_completion_tokens=100)
+        permit = gate(budget("1")).admit(plan(model))
+        assert permit.max_price_per_million == {"prompt": "0.15", "completion": "0.0025", "request": "0.001"}
+
+    def test_max_price_leaves_room_for_the_prices_of_long_prompts(self):
+        overrides = [{"min_prompt_tokens": 10, "prompt": "0.000003", "completion": "0.000009"}]
+        model = OpenRouterModel("a/b", pricing={**MODEL.pricing, "overrides": overrides}, max_completion_tokens=100)
+        permit = gate(budget("1")).admit(plan(model, prompt=5))
+        assert permit.max_price_per_million == {"prompt": "3", "completion": "9"}
+
+    def test_the_cap_shrinks_to_fit(self):
+        permit = gate(budget("0.0011")).admit(plan())
+        assert (permit.output_cap, permit.at_most_usd, permit.cap_by_budget) == (500, Decimal("0.0011"), True)
+
+    def test_not_even_a_short_answer_fits(self):
+        with pytest.raises(BudgetExceededError) as caught:
+            gate(budget("0.00013")).admit(plan())
+        error = caught.value
+        assert (error.code, error.mid_answer, error.limit_usd) == ("BUDGET_EXCEEDED", False, Decimal("0.00013"))
+        assert "ceiling of $0.00013" in error.message
+        assert error.hint
+
+    def test_the_tightest_one_wins(self):
+        ledger = InMemoryLedger()
+        tight = gate(budget("1", Window.DAY, "day"), budget("0.5", Window.CALL, "ceiling"), ledger=ledger)
+        assert tight.tightest()[0].name == "ceiling"
+        spend(gate(ledger=ledger), "0.6")
+        assert tight.tightest() == (tight.budgets[0], Decimal("0.6"))
+
+    @pytest.mark.parametrize(
+        ("model", "model_id", "extra", "part"),
+        [
+            (None, "no/model", {}, "no/model is not known"),
+            (OpenRouterModel("openrouter/auto", pricing={"prompt": "-1", "completion": "-1"}), None, {}, "routing"),
+            (MODEL, "test/model:nitro", {}, "test/model:nitro"),
+            (MODEL, "test/model:online", {}, "test/model:online"),
+            (MODEL, "test/model:online:floor", {}, "test/model:online:floor"),
+            (MODEL, None, {"plugins": []}, "'plugins'"),
+            (MODEL, None, {"web_search_options": {}}, "'web_search_options'"),
+            (MODEL, None, {"service_tier": "priority"}, "'service_tier'"),
+            (MODEL, None, {"models": ["a"]}, "'models'"),
+            (MODEL, None, {"max_tokens": 10**6}, "'max_tokens'"),
+            (MODEL, None, {"max_completion_tokens": 10**6}, "'max_completion_tokens'"),
+            (MODEL, None, {"model": "a/dearer"}, "'model'"),
+            (MODEL, None, {"messages": []}, "'messages'"),
+            (MODEL, None, {"preset": "p"}, "'preset'"),
+        ],
+    )
+    def test_what_has_no_bound_is_refused_by_name(self, model, model_id, extra, part):
+        with pytest.raises(BudgetExceededError) as caught:
+            gate(budget("1000")).admit(plan(model, ids=[model_id] if model_id else None, extra=extra))
+        assert caught.value.code == "COST_UNBOUNDED"
+        assert part in caught.value.message
+        assert caught.value.hint
+
+    def test_a_fallback_without_a_bound_is_refused(self):
+        with pytest.raises(BudgetExceededError, match="no/model"):
+            gate(budget("1000")).admit(plan(MODEL, None))
+
+    def test_static_variants_and_cheaper_routing_are_not_refused(self):
+        for model_id in ("test/model:free", "test/model:floor", "test/model:exacto"):
+            assert gate(budget("1")).admit(plan(MODEL, ids=[model_id])).output_cap == 1000
+
+
+class TestTheCapAndTheWindow:
+    """A cap that together with the prompt is beyond the window makes the service refuse the request."""
+
+    @pytest.mark.parametrize("price", ["0", "0.0000001"])
+    @pytest.mark.parametrize("limit", [None, 8000])
+    def test_the_cap_leaves_room_for_the_prompt(self, price, limit):
+        pricing = {"prompt": price, "completion": price}
+        model = OpenRouterModel("a/b", pricing=pricing, context_length=8000, max_completion_tokens=limit)
+        permit = gate(budget("1000")).admit(plan(model, prompt=1000))
+        assert permit.output_cap <= 7500
+        assert permit.output_cap > 6000
+        assert not permit.cap_by_budget
+
+    def test_a_prompt_that_may_fill_the_window_leaves_room_for_a_short_answer(self):
+        model = OpenRouterModel("a/b", pricing=MODEL.pricing, context_length=8000, max_completion_tokens=8000)
+        permit = gate(budget("1000")).admit(plan(model, prompt=20_000))
+        assert permit.output_cap == 500
+
+    def test_the_users_own_cap_is_the_users_business(self):
+        model = OpenRouterModel("a/b", pricing=MODEL.pricing, context_length=8000)
+        assert gate(budget("1000")).admit(plan(model, wanted=8000)).output_cap == 8000
+
+
+PLANS = st.builds(
+    lambda listings, prompt, wanted, own: plan(
+        *(
+            OpenRouterModel(f"a/{index}", pricing=each, max_completion_tokens=own)
+            for index, each in enumerate(listings)
+        ),
+        prompt=prompt,
+        wanted=wanted,
+    ),
+    st.lists(LISTINGS, min_size=1, max_size=3),
+    st.integers(0, 100_000),
+    st.none() | st.integers(1, 100_000),
+    st.none() | st.integers(1, 100_000),
+)
+
+
+@given(PLANS, st.decimals(0, 1, places=12, allow_nan=False), st.decimals(0, 1, places=12, allow_nan=False))
+def test_no_permit_can_break_the_budget(plan, limit, spent):
+    spending = gate(budget(limit, Window.TOTAL))
+    spend(spending, spent)
+    permit = admitted(spending, plan)
+    prices = highest_of([model.prices.highest() for model in plan.models])
+    if permit is None:
+        shortest = min(SMALLEST_OUTPUT_CAP, plan.natural_cap(plan.prompt_bound) or SMALLEST_OUTPUT_CAP)
+        assert worst_case(prices, plan.prompt_bound, shortest) > limit - spent
+        return
+    assert worst_case(prices, plan.prompt_bound, permit.output_cap) == permit.at_most_usd <= limit - spent
+    for model in plan.models:
+        assert worst_case(model.prices.highest(), plan.prompt_bound, permit.output_cap) <= permit.at_most_usd
+
+
+def admitted(spending, plan):
+    """The permit; None where a budget refuses for lack of money."""
+    try:
+        return spending.admit(plan)
+    except BudgetExceededError as error:
+        if error.code != "BUDGET_EXCEEDED":
+            raise
+        return None
+
+
+class TestCounting:
+    @pytest.mark.parametrize("source", [CostSource.BILLED, CostSource.RECONCILED, CostSource.COMPUTED])
+    def test_what_is_known_counts_as_it_is(self, source):
+        assert counted(Cost(Decimal(1), source, Decimal(2)), Decimal(3)) == 1
+
+    def test_an_estimate_counts_at_its_bound(self):
+        assert counted(Cost(Decimal(1), CostSource.ESTIMATED, Decimal(2))) == 2
+        assert counted(Cost(Decimal(1), CostSource.ESTIMATED), Decimal(3)) == 3
+        assert counted(Cost(Decimal(5), CostSource.ESTIMATED, Decimal(2))) == 5
+
+    def test_what_is_not_known_counts_at_its_bound(self):
+        assert counted(Cost.unsettled(Decimal(2))) == 2
+        assert counted(Cost.unsettled(), Decimal(3)) == 3
+        assert counted(Cost.unsettled()) == 0
+
+    def test_a_running_call_counts_at_its_bound(self):
+        for window in Window:
+            spending = gate(budget("1", window))
+            call = Call(MODEL.id, Cost.unsettled(Decimal("0.4")), started_at=spending._clock.now())
+            spending.open_call(call)
+            assert spending.tightest()[1] == Decimal("0.4"), window
+            call.cost = Cost(Decimal("0.1"), CostSource.BILLED)
+            spending.settle_call(call)
+            assert spending.tightest()[1] == Decimal("0.1"), window
+
+    def test_a_call_settled_twice_counts_once(self):
+        spending = gate(budget("1"))
+        call = Call(MODEL.id, Cost.unsettled(Decimal("0.4")))
+        spending.open_call(call)
+        call.cost = Cost(Decimal("0.1"), CostSource.BILLED)
+        spending.settle_call(call)
+        spending.settle_call(call)
+        assert spending.committed(spending.budgets[0]) == Decimal("0.1")
+
+    def test_the_ceiling_counts_this_invocation_the_others_everyones(self):
+        ledger = InMemoryLedger()
+        spend(gate(ledger=ledger), "0.3")
+        here = gate(budget("1", Window.CALL), budget("1", Window.DAY), ledger=ledger)
+        spend(here, "0.2")
+        assert [here.committed(each) for each in here.budgets] == [Decimal("0.2"), Decimal("0.5")]
+
+    def test_without_a_ledger_the_ceiling_holds_still(self):
+        spending = SpendingGate(FakeClock(), None, [budget("1"), budget("1", Window.DAY, "day")])
+        with spending.transaction():
+            spend(spending, "0.25")
+        assert [spending.committed(each) for each in spending.budgets] == [Decimal("0.25"), 0]
+        spending.note_generation(call := Call(MODEL.id, Cost.unsettled()), "gen-1")
+        assert call.generation_id == "gen-1"
+
+
+class TestStatuses:
+    def test_what_is_spent_reserved_and_left(self):
+        spending = gate(budget("2", Window.DAY, "day"), budget("1"))
+        spend(spending, "0.5")
+        spend(spending, "0.1", CostSource.ESTIMATED, "0.3")
+        spend(spending, None, CostSource.UNSETTLED, "0.25")
+        (status,) = spending.statuses()
+        assert (status.budget.name, status.spent_usd, status.reserved_usd, status.remaining_usd) == (
+            "day",
+            Decimal("0.6"),
+            Decimal("0.45"),
+            Decimal("0.95"),
+        )
+        assert status.resets_at.isoformat() == "2026-11-24T00:00:00+00:00"
+
+    def test_what_is_left_is_never_negative(self):
+        spending = gate(budget("0.1", Window.TOTAL, "total"))
+        spend(spending, "0.5")
+        (status,) = spending.statuses()
+        assert (status.spent_usd, status.remaining_usd, status.resets_at) == (Decimal("0.5"), Decimal(0), None)
+
+    def test_a_new_day_begins_afresh(self):
+        spending = gate(budget("1", Window.DAY, "day"))
+        spend(spending, "0.5")
+        spending._clock.advance(timedelta(hours=12).total_seconds())
+        (status,) = spending.statuses()
+        assert status.spent_usd == 0
