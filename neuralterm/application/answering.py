@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from neuralterm.application.cost_tracker import CostTracker
@@ -13,7 +13,7 @@ from neuralterm.application.faults import is_service_fault
 from neuralterm.application.ports import Breaker, ChatClient, Clock, ConversationRepository, TokenCounting
 from neuralterm.application.records import Answer, Call, SendOptions
 from neuralterm.application.retry import delay_before_retry
-from neuralterm.application.settlement import cost_of, error_code, status_of
+from neuralterm.application.settlement import Ending, cost_of, error_code, status_of
 from neuralterm.application.spending import CallPlan, Permit, SpendingGate
 from neuralterm.application.turn import Prompt, Turn, pending_answer, request_arguments
 from neuralterm.domain.exceptions import (
@@ -48,6 +48,8 @@ class Answering:
 
     def begin(self, prompt: Prompt, temperature: float | None, options: SendOptions) -> Turn:
         """Pass the spending gate and store question, pending answer and call: all of it or nothing."""
+        if self.spending.budgets or self.tracker is not None:
+            prompt = replace(prompt, tokens=self.counter.count_messages(prompt.messages, prompt.model_id))
         message = pending_answer(prompt)
         with self._transaction():
             permit = self._admit(prompt, options)
@@ -59,7 +61,7 @@ class Answering:
         payload = {
             "model": prompt.model_id,
             "message_id": message.id,
-            "prompt_tokens": self._count_prompt(prompt) if self.spending.budgets else None,
+            "prompt_tokens": prompt.tokens,
             "max_tokens": permit.output_cap,
             "shortened_to": turn.shortened_to,
         }
@@ -91,8 +93,7 @@ class Answering:
     def conclude(self, turn: Turn, error: BaseException | None) -> Answer:
         """Store how the answer ended, and say so."""
         ending = turn.ending(error)
-        about_to_end = error is not None and not isinstance(error, Exception)
-        cost = cost_of(ending, lambda: self._estimate(turn, roughly=about_to_end))
+        cost = self._cost(turn, ending) if turn.call_open else turn.call.cost
         answer = turn.finish(status_of(ending), cost, error_code(error), self.clock.monotonic())
         self._keep(turn, lambda: self._store_answer(turn))
         payload = {
@@ -180,8 +181,8 @@ class Answering:
         if first:
             self._note_generation(turn, _snapshot(chunks).get("generation_id"))
         due = turn.text_to_journal(now)
-        if due:
-            self._keep(turn, lambda: self.repository.append_text(turn.message.id, due))
+        if due and not self._keep(turn, lambda: self.repository.append_text(turn.message.id, due)):
+            turn.still_to_journal(due)
         for event, delta in ((Events.REASONING_GENERATED, reasoning), (Events.TOKEN_GENERATED, text)):
             if delta:
                 self._emit(event, turn, {"delta": delta})
@@ -210,27 +211,49 @@ class Answering:
 
     def _give_up_attempt(self, turn: Turn, error: NeuralTermError) -> None:
         """Close the ledger row of a request that is going to be made again."""
-        cost = cost_of(turn.ending(error), lambda: self._estimate(turn, roughly=True))
+        cost = self._cost(turn, turn.ending(error))
         turn.finish_call(MessageStatus.FAILED, cost, error_code(error), self.clock.monotonic())
         self._keep(turn, lambda: self.spending.settle_call(turn.call))
+        turn.call_open = False
 
     def _admit_again(self, turn: Turn) -> None:
         with self._transaction():
             turn.permit = self._admit(turn.prompt, turn.options)
             turn.call = self._open_call(turn.prompt, turn.message, turn.permit, turn.options)
+        turn.call_open = True
         turn.final = {}
 
     def _store_answer(self, turn: Turn) -> None:
-        with self._transaction():
-            self.repository.finish_message(turn.message)
+        try:
+            with self._transaction():
+                self.repository.finish_message(turn.message)
+                self._settle(turn)
+        except StorageError:
+            # The conversation may have been deleted meanwhile; what the answer cost must not go with it.
+            self._settle(turn)
+            raise
+
+    def _settle(self, turn: Turn) -> None:
+        if turn.call_open:
             self.spending.settle_call(turn.call)
 
-    def _keep(self, turn: Turn, write: Callable[[], None]) -> None:
-        """Write; a storage that fails now must not take away what was delivered, nor make anyone buy it again."""
+    def _keep(self, turn: Turn, write: Callable[[], None]) -> bool:
+        """Write, and tell whether it worked; a failure is said once for each answer.
+
+        A storage that fails now must not take away what was delivered, nor make anyone buy it again.
+        """
         try:
             write()
         except StorageError as error:
-            self._emit(Events.STORAGE_FAILED, turn, {"error": error})
+            if not turn.storage_failed:
+                self._emit(Events.STORAGE_FAILED, turn, {"error": error})
+            turn.storage_failed = True
+            return False
+        return True
+
+    def _cost(self, turn: Turn, ending: Ending) -> Cost:
+        about_to_end = ending.error is not None and not isinstance(ending.error, Exception)
+        return cost_of(ending, lambda: self._estimate(turn, roughly=about_to_end))
 
     def _estimate(self, turn: Turn, *, roughly: bool) -> TokenUsage:
         """Count locally what the service did not report; `roughly` where the process is about to end."""
@@ -239,12 +262,9 @@ class Answering:
             prompt = self.counter.upper_bound(turn.prompt.messages) // _BYTES_PER_TOKEN
             output = len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN
         else:
-            prompt = self._count_prompt(turn.prompt)
+            prompt = turn.prompt.tokens or self.counter.count_messages(turn.prompt.messages, turn.prompt.model_id)
             output = self.counter.count_tokens(text, turn.prompt.model_id)
         return TokenUsage(prompt, output, prompt + output)
-
-    def _count_prompt(self, prompt: Prompt) -> int:
-        return self.counter.count_messages(prompt.messages, prompt.model_id)
 
     def _emit(self, event_type: str, turn: Turn, payload: dict[str, Any]) -> None:
         self.bus.emit(DomainEvent(event_type, turn.prompt.conversation_id, payload))
@@ -257,6 +277,7 @@ def _plan(prompt: Prompt, options: SendOptions, prompt_bound: int) -> CallPlan:
         prompt_bound=prompt_bound,
         wanted_output_tokens=options.max_tokens,
         extra=options.extra,
+        prompt_estimate=prompt.tokens,
     )
 
 

@@ -11,9 +11,11 @@ from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import (
     BudgetExceededError,
     CircuitOpenError,
+    ConfigurationError,
     NeuralTermError,
     OpenRouterAPIError,
     ServiceUnreachableError,
+    ValidationError,
 )
 from neuralterm.domain.models import Cost, CostSource, MessageStatus, TokenUsage
 
@@ -46,7 +48,7 @@ def status_of(ending: Ending) -> MessageStatus:
             return MessageStatus.STOPPED
         return MessageStatus.TRUNCATED if ending.finish_reason in TRUNCATING else MessageStatus.COMPLETE
     if isinstance(error, BudgetExceededError):
-        return MessageStatus.STOPPED
+        return MessageStatus.STOPPED if error.mid_answer else MessageStatus.FAILED
     if not isinstance(error, Exception):
         return MessageStatus.INTERRUPTED
     return MessageStatus.CUT if ending.has_text else MessageStatus.FAILED
@@ -79,7 +81,7 @@ def is_free_failure(error: BaseException | None) -> bool:
     """Say whether a request that ended so, before any text, certainly cost nothing."""
     if isinstance(error, ServiceUnreachableError):
         return not error.request_sent
-    if isinstance(error, CircuitOpenError):
+    if isinstance(error, CircuitOpenError | ConfigurationError | ValidationError):
         return True
     return isinstance(error, OpenRouterAPIError) and error.status_code is not None
 

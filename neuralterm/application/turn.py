@@ -12,6 +12,7 @@ from neuralterm.application.records import Answer, Call, SendOptions
 from neuralterm.application.settlement import Ending
 from neuralterm.application.spending import Permit
 from neuralterm.domain.catalogue import OpenRouterModel
+from neuralterm.domain.exceptions import ValidationError
 from neuralterm.domain.models import Cost, Message, MessageRole, MessageStatus
 from neuralterm.domain.pricing import parse_price
 
@@ -21,7 +22,10 @@ JOURNAL_INTERVAL_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What is about to be sent: `messages` is what the model sees, `new` is what the conversation gains."""
+    """What is about to be sent: `messages` is what the model sees, `new` is what the conversation gains.
+
+    `tokens` is a count of `messages`, None where nobody needs it.
+    """
 
     conversation_id: UUID
     model_id: str
@@ -30,6 +34,7 @@ class Prompt:
     new: list[Message]
     fallbacks: tuple[OpenRouterModel | None, ...] = ()
     dropped: int = 0
+    tokens: int | None = None
 
     def wire_messages(self) -> list[dict[str, Any]]:
         """Return the messages as the service takes them."""
@@ -38,7 +43,11 @@ class Prompt:
 
 @dataclass(slots=True)
 class Turn:
-    """The answer to a prompt, from the moment it is asked for."""
+    """The answer to a prompt, from the moment it is asked for.
+
+    `call` is the request that was made last; `call_open` is false while it is settled and the next one not yet made.
+    `storage_failed` is true once a write about this answer has failed.
+    """
 
     prompt: Prompt
     message: Message
@@ -51,6 +60,8 @@ class Turn:
     reasonings: list[str] = field(default_factory=list)
     final: Mapping[str, Any] = field(default_factory=dict)
     first_token_ms: int | None = None
+    call_open: bool = True
+    storage_failed: bool = False
     _unwritten: list[str] = field(default_factory=list)
     _written_at: float | None = None
 
@@ -96,6 +107,10 @@ class Turn:
         self._written_at = now
         return text
 
+    def still_to_journal(self, text: str) -> None:
+        """Put back text that could not be written down, before what came since."""
+        self._unwritten.insert(0, text)
+
     def ending(self, error: BaseException | None) -> Ending:
         """Return what is known of the end."""
         return Ending(
@@ -124,7 +139,8 @@ class Turn:
 
     def finish(self, status: MessageStatus, cost: Cost, error_code: str | None, now: float) -> Answer:
         """Bring message and call into their final state and return the record of the answer."""
-        self.finish_call(status, cost, error_code, now)
+        if self.call_open:
+            self.finish_call(status, cost, error_code, now)
         self.message.content = self.content
         self.message.reasoning = self.reasoning
         self.message.status = status
@@ -193,9 +209,12 @@ def request_arguments(turn: Turn) -> dict[str, Any]:
     return arguments
 
 
-def _with_price_ceiling(provider: Mapping[str, Any], ceiling: Mapping[str, str]) -> dict[str, Any]:
+def _with_price_ceiling(provider: object, ceiling: Mapping[str, str]) -> dict[str, Any]:
     """Return the routing wishes with the budget's price ceiling; a lower one of the user's own stays."""
-    own = provider.get("max_price") or {}
+    if not isinstance(provider, Mapping):
+        raise ValidationError("the request field 'provider' must be an object")
+    own = provider.get("max_price")
+    own = own if isinstance(own, Mapping) else {}
     lower = {name: own[name] for name, limit in ceiling.items() if name in own and _is_lower(own[name], limit)}
     return {**provider, "max_price": {**own, **ceiling, **lower}}
 

@@ -1,0 +1,474 @@
+"""What becomes of an answer when things go wrong: retries, journal, storage, budgets."""
+
+from contextlib import suppress
+from decimal import Decimal
+
+import anyio
+import pytest
+
+from neuralterm.application.answering import Answering
+from neuralterm.application.context import prompt_messages
+from neuralterm.application.cost_tracker import CostTracker
+from neuralterm.application.events import Events
+from neuralterm.application.records import SendOptions
+from neuralterm.domain import exceptions as exc
+from neuralterm.domain.budget import Budget, Window
+from neuralterm.domain.catalogue import OpenRouterModel
+from neuralterm.domain.models import Cost, CostSource, MessageStatus, TokenUsage
+from neuralterm.infrastructure.circuit_breaker import CircuitBreaker
+from tests.fakes.client import FOREVER, USAGE, FakeChatClient, final, known, reasoning
+from tests.fakes.storage import InMemoryConversationRepository, InMemoryLedger
+from tests.fakes.world import MODEL, Breaker, Lookup, collect, make_world
+
+pytestmark = pytest.mark.anyio
+
+PATIENT = SendOptions(retry_for=60.0)
+OK = ["ok", final()]
+
+
+def ceiling(limit):
+    return Budget("ceiling", Decimal(limit), Window.CALL)
+
+
+class TestRetries:
+    async def test_each_try_has_its_own_row(self):
+        world = make_world([exc.RateLimitError()], [exc.ModelUnavailableError()], OK)
+        deltas, metadata = await world.ask(options=PATIENT)
+        assert deltas == ["ok"]
+        assert metadata["cost"] == Decimal("0.00005")
+        assert [(call.status, call.error_code, call.cost.usd) for call in world.ledger.calls] == [
+            (MessageStatus.FAILED, "RATE_LIMITED", Decimal(0)),
+            (MessageStatus.FAILED, "MODEL_UNAVAILABLE", Decimal(0)),
+            (MessageStatus.COMPLETE, None, Decimal("0.00005")),
+        ]
+        assert len({call.id for call in world.ledger.calls}) == 3
+        assert {call.message_id for call in world.ledger.calls} == {metadata["message_id"]}
+        assert world.answer().status is MessageStatus.COMPLETE
+
+    async def test_the_wait_that_the_service_asks_for_is_kept(self):
+        world = make_world([exc.RateLimitError(retry_after=7.5)], OK)
+        await world.ask(options=PATIENT)
+        assert world.clock.slept == [7.5]
+        (retried,) = world.events.of(Events.REQUEST_RETRIED)
+        assert (retried["attempt"], retried["delay"], type(retried["error"])) == (1, 7.5, exc.RateLimitError)
+
+    async def test_there_is_an_end_to_patience(self):
+        world = make_world(*([exc.RateLimitError(retry_after=25.0)] for _ in range(5)))
+        with pytest.raises(exc.RateLimitError):
+            await world.ask(options=PATIENT)
+        assert world.clock.slept == [25.0, 25.0]
+        assert len(world.client.requests) == 3
+
+    async def test_a_wait_that_is_too_long_is_not_begun(self):
+        world = make_world([exc.RateLimitError(retry_after=61.0)])
+        with pytest.raises(exc.RateLimitError):
+            await world.ask(options=PATIENT)
+        assert world.clock.slept == []
+
+    async def test_none_unless_it_is_asked_for(self):
+        world = make_world([exc.RateLimitError(retry_after=0.0)])
+        with pytest.raises(exc.RateLimitError):
+            await world.ask()
+        assert len(world.client.requests) == 1
+
+    @pytest.mark.parametrize("first", ["text", reasoning("hm")], ids=["text", "reasoning"])
+    async def test_none_after_the_first_delta(self, first):
+        world = make_world([first, exc.RateLimitError()])
+        with pytest.raises(exc.RateLimitError):
+            await world.ask(options=PATIENT)
+        assert len(world.client.requests) == 1
+        assert world.answer().status is MessageStatus.CUT
+
+    @pytest.mark.parametrize("error", [exc.OpenRouterAPIError("no", 400), exc.AuthenticationError("no", 401)])
+    async def test_none_for_a_refusal(self, error):
+        world = make_world([error])
+        with pytest.raises(type(error)):
+            await world.ask(options=PATIENT)
+        assert len(world.client.requests) == 1
+
+    async def test_none_while_the_circuit_is_open(self):
+        breaker = Breaker(exc.CircuitOpenError("left alone", retry_after=1.0))
+        world = make_world(circuit_breaker=breaker)
+        with pytest.raises(exc.CircuitOpenError):
+            await world.ask(options=PATIENT)
+        assert world.client.requests == []
+        assert world.ledger.calls[0].cost.usd == 0
+
+    async def test_one_that_no_longer_fits_the_budget_is_refused(self):
+        """The first try was charged although it failed."""
+        charged = TokenUsage(10, 0, 10, cost=Decimal("0.0495"))
+        world = make_world([known(usage=charged), exc.RateLimitError(retry_after=1.0)], OK, budgets=[ceiling("0.05")])
+        conversation = await world.converse()
+        with pytest.raises(exc.BudgetExceededError) as caught:
+            await world.ask("hello " * 500, conversation, options=PATIENT)
+        assert not caught.value.mid_answer
+        assert len(world.client.requests) == 1
+        (call,) = world.ledger.calls
+        assert (call.status, call.error_code) == (MessageStatus.FAILED, "RATE_LIMITED")
+        assert call.cost == Cost(Decimal("0.0495"), CostSource.BILLED, Decimal("0.0495"))
+        assert world.spending.committed(world.spending.budgets[0]) == Decimal("0.0495")
+        answer = world.answer()
+        assert (answer.status, answer.cost) == (MessageStatus.FAILED, Decimal("0.0495"))
+        assert world.repository.get_by_id(conversation.id).total_cost == Decimal("0.0495")
+
+    async def test_leaving_during_the_wait_costs_nothing(self):
+        world = make_world([exc.RateLimitError()], budgets=[ceiling("1")])
+        with anyio.CancelScope() as scope:
+            world.clock.advance = lambda seconds: scope.cancel()
+            await world.ask(options=PATIENT)
+        assert scope.cancelled_caught
+        (call,) = world.ledger.calls
+        assert (call.status, call.cost.usd, call.cost.source) == (MessageStatus.FAILED, Decimal(0), CostSource.COMPUTED)
+        assert (world.answer().status, world.answer().cost) == (MessageStatus.INTERRUPTED, Decimal(0))
+        assert world.spending.committed(world.spending.budgets[0]) == 0
+
+    async def test_a_budget_refusal_is_final(self):
+        world = make_world(budgets=[ceiling("0.0000001")])
+        with pytest.raises(exc.BudgetExceededError):
+            await world.ask(options=PATIENT)
+        assert world.client.requests == []
+        assert world.clock.slept == []
+
+
+class TestGenerations:
+    async def test_the_id_is_noted_at_the_first_delta(self):
+        world, seen = make_world(), []
+        world.client.scripts.append(
+            [known(generation_id="gen-1"), "a", lambda: seen.append(world.ledger.calls[0].generation_id), "b", final()]
+        )
+        _, metadata = await world.ask()
+        assert seen == ["gen-1"]
+        assert metadata["answer"].generation_id == "gen-1"
+        assert world.ledger.calls[0].generation_id == "gen-1"
+
+    async def test_the_id_of_an_answer_that_broke_is_kept(self):
+        world = make_world([known(generation_id="gen-2"), "a", exc.StreamInterruptedError("cut")])
+        with pytest.raises(exc.StreamInterruptedError):
+            await world.ask()
+        assert world.ledger.calls[0].generation_id == "gen-2"
+
+    async def test_a_stream_that_tells_nothing_will_do(self):
+        world = make_world(client=FakeChatClient(["a", exc.StreamInterruptedError("cut")]))
+        with pytest.raises(exc.StreamInterruptedError):
+            await world.ask()
+        assert world.ledger.calls[0].generation_id is None
+
+
+class TestCosts:
+    async def test_billed(self):
+        usage = TokenUsage(10, 20, 30, cost=Decimal("0.0007"), upstream_cost=Decimal("0.01"), is_byok=True)
+        world = make_world(["ok", final(usage)])
+        _, metadata = await world.ask()
+        (call,) = world.ledger.calls
+        assert call.cost == Cost(Decimal("0.0007"), CostSource.BILLED, Decimal("0.0007"), Decimal("0.01"))
+        assert metadata["cost"] == world.answer().cost == Decimal("0.0007")
+
+    async def test_without_usage_it_is_estimated_and_the_usage_stays_unknown(self):
+        world = make_world(["one two three", final(usage=None)])
+        _, metadata = await world.ask("hello there")
+        (call,) = world.ledger.calls
+        # Three words and a message for the prompt, three words for the answer.
+        assert (call.cost.usd, call.cost.source) == (Decimal("0.000009"), CostSource.ESTIMATED)
+        assert call.cost.at_most_usd > call.cost.usd
+        assert metadata["usage"] is call.usage is None
+
+    @pytest.mark.parametrize("models", [(), (OpenRouterModel(MODEL.id, pricing={"prompt": "-1", "completion": "-1"}),)])
+    async def test_without_prices_it_is_not_known_and_never_nothing(self, models):
+        world = make_world(["ok", final()], lookup=Lookup(*models))
+        conversation = await world.converse()
+        _, metadata = await world.ask("hi", conversation)
+        (call,) = world.ledger.calls
+        assert metadata["cost"] is call.cost.usd is world.answer().cost is None
+        assert call.cost.source is world.answer().cost_source is CostSource.UNSETTLED
+        assert call.usage == USAGE
+        assert world.repository.get_by_id(conversation.id).total_cost == 0
+
+    async def test_reasoning_is_estimated_as_output(self):
+        world = make_world([reasoning("well well"), "ok ", final(usage=None)])
+        await world.ask("hello there")
+        assert world.ledger.calls[0].cost.usd == Decimal("0.000009")
+        assert (world.answer().content, world.answer().reasoning) == ("ok ", "well well")
+
+    async def test_a_request_that_could_not_be_written_costs_nothing(self):
+        class Picky(FakeChatClient):
+            def chat_completion_stream(self, *args, **kwargs):
+                raise exc.ValidationError("this can't be written as JSON")
+
+        world = make_world(client=Picky(), budgets=[ceiling("1")])
+        with pytest.raises(exc.ValidationError):
+            await world.ask()
+        assert world.spending.committed(world.spending.budgets[0]) == 0
+
+
+class TestBudgets:
+    async def test_the_request_carries_the_cap_and_the_prices(self):
+        world = make_world(OK, budgets=[ceiling("0.0005")])
+        options = SendOptions(extra={"provider": {"sort": "price", "max_price": {"prompt": "0.5", "completion": "99"}}})
+        await world.ask("hello there", options=options)
+        (request,) = world.client.requests
+        # The closer bound of the prompt is 3 tokens of $1 a million; output is $2 a million.
+        assert request["max_tokens"] == 248
+        assert request["extra"] == {
+            "provider": {"sort": "price", "max_price": {"prompt": "0.5", "completion": "2"}},
+        }
+        assert world.events.of(Events.MESSAGE_STARTED)[0]["max_tokens"] == 248
+
+    async def test_a_provider_field_that_is_no_object_is_refused(self):
+        world = make_world(OK, budgets=[ceiling("1")])
+        with pytest.raises(exc.ValidationError, match="provider"):
+            await world.ask(options=SendOptions(extra={"provider": "openai"}))
+        assert world.client.requests == []
+        assert world.ledger.calls[0].cost.usd == 0
+
+    async def test_the_bound_is_reserved_while_the_answer_runs(self):
+        world, seen = make_world(budgets=[ceiling("1")]), []
+        world.client.scripts.append([lambda: seen.append(world.spending.tightest()[1]), "ok", final()])
+        await world.ask("hello there")
+        assert seen == [Decimal("0.002006")]
+        assert world.spending.tightest()[1] == Decimal("0.00005")
+
+    async def test_a_refusal_stores_nothing(self):
+        world = make_world(budgets=[ceiling("0.00001")])
+        conversation = await world.converse()
+        with pytest.raises(exc.BudgetExceededError):
+            await world.ask("hi", conversation)
+        assert world.repository.get_messages(conversation.id) == []
+        assert world.ledger.calls == []
+        assert world.events.types == []
+
+    async def test_the_closer_bound_decides_before_anything_is_refused(self):
+        """Twice the count would not fit, the count does."""
+        world = make_world(OK, budgets=[ceiling("0.00024")])
+        await world.ask("word " * 199)
+        assert world.client.requests[0]["max_tokens"] == 20
+
+    async def test_an_answer_cut_by_a_smaller_cap_was_stopped_by_the_budget(self):
+        world = make_world(["ok", final(finish_reason="length")], budgets=[ceiling("0.0005")])
+        _, metadata = await world.ask()
+        assert metadata["answer"].status is MessageStatus.STOPPED
+
+    async def test_an_answer_cut_by_the_users_own_cap_was_not(self):
+        world = make_world(["ok", final(finish_reason="length")], budgets=[ceiling("1")])
+        _, metadata = await world.ask(options=SendOptions(max_tokens=20))
+        assert metadata["answer"].status is MessageStatus.TRUNCATED
+
+    async def test_an_answer_that_crosses_the_limit_is_stopped(self):
+        """The provider does not keep the cap. By four bytes a token, a delta is $0.00025."""
+        world = make_world(["word " * 100] * 10, tracker_limit=Decimal("0.0005"))
+        stream = world.orchestrator.send_message((await world.converse()).id, "hello there")
+        deltas = []
+        with pytest.raises(exc.BudgetExceededError) as caught:
+            await collect(stream, deltas)
+        assert caught.value.mid_answer
+        assert len(deltas) == 2
+        answer = world.answer()
+        assert (answer.status, answer.content) == (MessageStatus.STOPPED, "word " * 200)
+        assert answer.cost == Decimal("0.000403")
+        assert world.client.closed == 1
+        assert world.events.types.count(Events.BUDGET_EXCEEDED) == 1
+
+    @pytest.mark.parametrize("cap", [0, -5, 10.5])
+    async def test_a_cap_that_makes_no_sense_is_refused(self, cap):
+        world = make_world(budgets=[ceiling("1")])
+        with pytest.raises(exc.ValidationError):
+            await world.ask(options=SendOptions(max_tokens=cap))
+        assert world.ledger.calls == []
+
+    async def test_two_answers_at_once_share_the_budget(self):
+        """The second is admitted to what the first leaves, not to the whole."""
+        world = make_world(budgets=[ceiling("0.0005")])
+        first, second = await world.converse(), await world.converse()
+        world.client.scripts.append(["a", FOREVER])
+        running = world.orchestrator.send_message(first.id, "hello there", options=SendOptions(max_tokens=200))
+        await anext(running)
+        world.client.scripts.append(OK)
+        await world.ask("hello there", second)
+        assert world.client.requests[1]["max_tokens"] == 45
+        await running.aclose()
+
+
+class TestJournal:
+    async def test_text_is_written_down_at_once_and_then_five_times_a_second(self):
+        writes = []
+
+        class Noting(InMemoryConversationRepository):
+            def append_text(self, message_id, text):
+                writes.append(text)
+                super().append_text(message_id, text)
+
+        world = make_world(repository=Noting())
+        wait = lambda: world.clock.advance(0.09)  # noqa: E731 - an entry of a script
+        world.client.scripts.append(["a", wait, "b", wait, "c", wait, "d", wait, "e", final()])
+        await world.ask()
+        assert writes == ["a", "bcd"]
+        assert world.answer().content == "abcde"
+
+    async def test_reasoning_alone_is_no_text(self):
+        world = make_world([reasoning("hm"), "ok", final()])
+        deltas, metadata = await world.ask()
+        assert deltas == ["ok"]
+        assert metadata["answer"].reasoning == "hm"
+        assert world.events.types[1] == Events.REASONING_GENERATED
+
+    async def test_latencies(self):
+        world = make_world()
+        second = lambda: world.clock.advance(1.0)  # noqa: E731 - an entry of a script
+        world.client.scripts.append([second, "a", second, final()])
+        _, metadata = await world.ask()
+        assert (metadata["latency"], metadata["answer"].first_token_ms) == (2000, 1000)
+
+
+class BreakingRepository(InMemoryConversationRepository):
+    """Fails in the methods of `broken`."""
+
+    def __init__(self, *broken):
+        super().__init__()
+        self.broken = set(broken)
+
+    def append_text(self, message_id, text):
+        self._perhaps_fail("append_text")
+        super().append_text(message_id, text)
+
+    def finish_message(self, message):
+        self._perhaps_fail("finish_message")
+        super().finish_message(message)
+
+    def _perhaps_fail(self, name):
+        if name in self.broken:
+            raise exc.StorageError("the disk is full")
+
+
+class BreakingLedger(InMemoryLedger):
+    def settle_call(self, call):
+        raise exc.StorageError("the database is locked")
+
+
+class TestStorageFailures:
+    async def test_after_delivery_nothing_is_raised(self):
+        world = make_world(["Hel", "lo", final()], repository=BreakingRepository("append_text", "finish_message"))
+        deltas, metadata = await world.ask()
+        assert "".join(deltas) == metadata["answer"].content == "Hello"
+        (failed,) = world.events.of(Events.STORAGE_FAILED)
+        assert "disk is full" in failed["error"].message
+        assert world.events.types[-1] == Events.MESSAGE_COMPLETED
+
+    async def test_what_it_cost_is_kept_all_the_same(self):
+        """The conversation may have been deleted while its answer came in."""
+        world = make_world(OK, repository=BreakingRepository("finish_message"), budgets=[ceiling("1")])
+        await world.ask()
+        (call,) = world.ledger.calls
+        assert (call.status, call.cost.usd) == (MessageStatus.COMPLETE, Decimal("0.00005"))
+        assert world.spending.committed(world.spending.budgets[0]) == Decimal("0.00005")
+
+    async def test_a_ledger_that_fails_raises_nothing_either(self):
+        repository = InMemoryConversationRepository()
+        world = make_world(OK, repository=repository, ledger=BreakingLedger(repository.store), budgets=[ceiling("1")])
+        _, metadata = await world.ask()
+        assert metadata["cost"] == Decimal("0.00005")
+        assert world.events.types.count(Events.STORAGE_FAILED) == 1
+        assert world.spending.committed(world.spending.budgets[0]) == Decimal("0.00005")
+
+    async def test_text_that_could_not_be_written_is_written_later(self):
+        repository = BreakingRepository("append_text")
+        world = make_world(repository=repository)
+        conversation, seen = await world.converse(), []
+
+        def repair():
+            repository.broken.clear()
+            world.clock.advance(1.0)
+
+        world.client.scripts.append(
+            ["a", "b", repair, "c", lambda: seen.append(repository.get_messages(conversation.id)[-1].content), final()]
+        )
+        await world.ask("hi", conversation)
+        assert seen == ["abc"]
+
+    async def test_before_the_request_it_is_raised_and_nothing_is_sent(self):
+        class Full(InMemoryConversationRepository):
+            def add_message(self, message):
+                raise exc.StorageError("the disk is full")
+
+        world = make_world(OK, repository=Full())
+        with pytest.raises(exc.StorageError):
+            await world.ask()
+        assert world.client.requests == []
+        assert world.ledger.calls == []
+
+
+class TestBreaker:
+    @pytest.mark.parametrize(
+        ("script", "told"),
+        [
+            (["a", final()], ["check", "success"]),
+            ([exc.ServiceUnreachableError("x")], ["check", "failure"]),
+            ([exc.ModelUnavailableError("x", 503)], ["check", "failure"]),
+            ([exc.OpenRouterAPIError("x", 500)], ["check", "failure"]),
+            (["a", exc.StreamInterruptedError("x")], ["check", "failure"]),
+            ([exc.StreamStalledError("x")], ["check", "failure"]),
+            ([exc.OpenRouterAPIError("x", 400)], ["check"]),
+            ([exc.RateLimitError("x")], ["check"]),
+            ([exc.ModelUnavailableError("x", 404)], ["check"]),
+            ([RuntimeError("a bug of ours")], ["check"]),
+        ],
+        ids=lambda value: type(value[-1]).__name__ if isinstance(value, list) else None,
+    )
+    async def test_only_faults_of_the_service_count(self, script, told):
+        breaker = Breaker()
+        world = make_world(script, circuit_breaker=breaker)
+        with suppress(exc.NeuralTermError, RuntimeError):
+            await world.ask()
+        assert breaker.log == told
+
+    @pytest.mark.parametrize("error", [exc.AuthenticationError("x", 401), exc.TokenLimitError("x", 400)])
+    async def test_a_clear_refusal_shows_that_the_service_is_there(self, error):
+        breaker = Breaker()
+        world = make_world([error], circuit_breaker=breaker)
+        with pytest.raises(type(error)):
+            await world.ask()
+        assert breaker.log == ["check", "success"]
+
+    async def test_a_reader_who_leaves_is_no_failure(self):
+        breaker = Breaker()
+        world = make_world(["a", "b"], circuit_breaker=breaker)
+        stream = world.orchestrator.send_message((await world.converse()).id, "hi")
+        await anext(stream)
+        await stream.aclose()
+        assert breaker.log == ["check"]
+
+    async def test_an_open_circuit_is_not_asked(self):
+        breaker = CircuitBreaker(failure_threshold=1, clock=lambda: 0.0)
+        breaker.record_failure()
+        world = make_world(OK, circuit_breaker=breaker)
+        with pytest.raises(exc.CircuitOpenError):
+            await world.ask()
+        assert world.client.requests == []
+        assert world.answer().status is MessageStatus.FAILED
+
+
+async def test_a_bug_in_the_client_is_stored_as_what_it_was():
+    world = make_world(["a", RuntimeError("a bug")])
+    with pytest.raises(RuntimeError):
+        await world.ask()
+    assert (world.answer().content, world.answer().status) == ("a", MessageStatus.CUT)
+    assert world.ledger.calls[0].error_code == "RuntimeError"
+    assert "a bug" not in world.answer().content
+
+
+async def test_an_answer_of_nothing_is_complete():
+    world = make_world([final(TokenUsage(5, 0, 5))])
+    deltas, metadata = await world.ask()
+    assert deltas == []
+    assert metadata["answer"].status is MessageStatus.COMPLETE
+    assert prompt_messages([world.answer()]) == []
+
+
+async def test_a_tracker_gets_prices_and_prompt_of_the_model_that_answers():
+    world = make_world(["one two three four", final(usage=None)], tracker_limit=Decimal(1))
+    await world.ask("hello there")
+    assert isinstance(world.tracker, CostTracker)
+    assert world.events.of(Events.MESSAGE_STARTED)[0]["prompt_tokens"] == 3
+    assert world.tracker.accumulated_cost == world.ledger.calls[0].cost.usd == Decimal("0.000011")
+
+
+def test_the_steps_are_not_open_to_change():
+    assert Answering.__dataclass_params__.frozen
