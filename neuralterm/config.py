@@ -218,9 +218,11 @@ def _seconds(table: Mapping[str, Any], key: str, *, allow_zero: bool = False) ->
     value = table.get(key)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, Decimal)) or value < 0 or (value == 0 and not allow_zero):
-        raise ConfigurationError(f"{key} must be a number of seconds above 0")
-    return float(value)
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        seconds = float(value)
+        if 0 < seconds < float("inf") or (seconds == 0 and allow_zero):
+            return seconds
+    raise ConfigurationError(f"{key} must be a number of seconds above 0")
 
 
 def _amount_in(table: Mapping[str, Any], key: str) -> Decimal | None:
@@ -248,6 +250,7 @@ def _base_url(env: Mapping[str, str], user: Mapping[str, Any]) -> str:
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
+        _ = parts.port  # raises for one that is no number
     except ValueError:
         parts, host = urlsplit(""), ""
     if parts.scheme not in ("http", "https") or not host:

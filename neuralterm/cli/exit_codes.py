@@ -48,6 +48,15 @@ _BY_CLASS: tuple[tuple[type[exc.NeuralTermError], ExitCode], ...] = (
 )
 
 
+# By value, so that nothing need be imported for them. Any status that is not here tells of an answer without its end.
+_BY_STATUS = {
+    "complete": ExitCode.OK,
+    "interrupted": ExitCode.SIGINT,
+    "stopped": ExitCode.BUDGET_STOPPED,
+    "truncated": ExitCode.TRUNCATED,
+}
+
+
 def exit_code_of(error: exc.NeuralTermError) -> ExitCode:
     """Return the code for an error."""
     if isinstance(error, exc.BudgetExceededError):
@@ -61,9 +70,7 @@ def exit_code_of(error: exc.NeuralTermError) -> ExitCode:
 
 
 def exit_code_of_answer(status: MessageStatus, *, allow_truncated: bool = False) -> ExitCode:
-    """Return the code for an answer whose stream came to its end."""
-    if status.value == "stopped":
-        return ExitCode.BUDGET_STOPPED
-    if status.value == "truncated" and not allow_truncated:
-        return ExitCode.TRUNCATED
-    return ExitCode.OK
+    """Return the code for an answer by how far it got."""
+    if allow_truncated and status.value == "truncated":
+        return ExitCode.OK
+    return _BY_STATUS.get(status.value, ExitCode.INCOMPLETE)
