@@ -29,7 +29,7 @@ def check_input(content: str, max_chars: int | None) -> None:
 
 def check_output_cap(max_tokens: float | None) -> None:
     """Raise `ValidationError` for a cap that would make the worst case of a call look cheaper than it is."""
-    if max_tokens is not None and not (max_tokens >= 1 and max_tokens == int(max_tokens)):
+    if max_tokens is not None and not (max_tokens >= 1 and max_tokens % 1 == 0):
         raise ValidationError(f"the output cap must be a whole number of tokens above 0, not {max_tokens}")
 
 

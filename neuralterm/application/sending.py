@@ -10,7 +10,7 @@ from neuralterm.application.history import resolve_conversation
 from neuralterm.application.orchestrator import ChatOrchestrator
 from neuralterm.application.ports import ConversationRepository
 from neuralterm.application.records import Answer, SendOptions
-from neuralterm.domain.exceptions import NotFoundError
+from neuralterm.domain.exceptions import NotFoundError, StorageError
 from neuralterm.domain.models import DEFAULT_MODEL, Conversation
 
 TITLE_LENGTH = 60
@@ -52,8 +52,16 @@ async def send(
         repository.save(conversation)
     try:
         return await stream_answer(orchestrator, conversation, request, show)
-    finally:
-        if fresh and not repository.get_messages(conversation.id):
+    except BaseException:
+        if fresh:
+            _delete_if_empty(repository, conversation)
+        raise
+
+
+def _delete_if_empty(repository: ConversationRepository, conversation: Conversation) -> None:
+    # Whatever is in the way of this is no reason to hide what went wrong before.
+    with contextlib.suppress(StorageError):
+        if not repository.get_messages(conversation.id):
             repository.delete(conversation.id)
 
 
