@@ -46,12 +46,17 @@ def run():
 
 @pytest.fixture
 def start():
-    """Start a process of its own and hand it over; what still runs at the end of the test is killed."""
+    """Start a process of its own and hand it over; what still runs at the end of the test is killed.
+
+    `shell` is a line of shell that ends in `exec "$@"`, which becomes the command.
+    """
     started = []
 
-    def start(*args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options):
+    def start(*args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, shell=None):
         command = [sys.executable, "-m", "neuralterm", *args]
-        process = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, **options)
+        if shell is not None:
+            command = ["sh", "-c", shell, "sh", *command]
+        process = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr)
         started.append(process)
         return process
 

@@ -1,6 +1,5 @@
 """Ctrl-C, SIGTERM and streams that fail, in real processes: the exit code tells, what came is kept, nothing is shown."""
 
-import os
 import re
 import signal
 import subprocess
@@ -77,7 +76,7 @@ def test_json_of_an_interrupted_answer_tells_what_came(service, start, hung_up):
 
 
 def test_sigterm_ends_a_background_job_whose_sigint_is_ignored(service, start, stored, hung_up):
-    process = start("send", "hi", preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    process = start("send", "hi", shell="trap '' INT; exec \"$@\"")
     assert process.stdout.read(13) == b"The answer is"
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGTERM)
@@ -143,7 +142,7 @@ def test_a_full_disk_under_stdout_is_told_and_the_answer_is_kept(service, start,
 
 @pytest.mark.parametrize("descriptor", [1, 2])
 def test_a_stream_that_is_closed_from_the_start_is_no_fault(service, start, stored, descriptor):
-    process = start("send", "-u", "hi", preexec_fn=lambda: os.close(descriptor))
+    process = start("send", "-u", "hi", shell=f'exec "$@" {descriptor}>&-')
     out, err = process.communicate()
     assert process.returncode == 0
     assert out == (b"" if descriptor == 1 else b"Hello there.\n")

@@ -1,0 +1,67 @@
+"""A terminal for a test: starts `neuralterm` at the far end of a pseudo-terminal, types, and reads the screen's text."""
+
+import fcntl
+import os
+import re
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+
+PATIENCE_S = 10
+# Makes the pseudo-terminal the controlling one, so that Ctrl-C becomes a signal.
+START = "import os; os.login_tty(0); from neuralterm.__main__ import main; main()"
+CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[()][0-9A-B]|\x1b[=>78]|\x07|\x08|\r")
+
+
+class Terminal:
+    """One session. Everything that `expect` has passed is behind it: it looks only at what came since."""
+
+    def __init__(self, *args):
+        self.ours, theirs = os.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
+        environment = {**os.environ, "TERM": "xterm"}
+        command = [sys.executable, "-c", START, *args]
+        self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+        os.close(theirs)
+        self._raw, self.seen, self._passed = b"", "", 0
+
+    def type(self, text):
+        os.write(self.ours, text.encode())
+
+    def expect(self, words):
+        """Wait until the words are on the screen; return what came before them."""
+        deadline = time.monotonic() + PATIENCE_S
+        while (found := self.seen.find(words, self._passed)) < 0:
+            left = deadline - time.monotonic()
+            assert left > 0, f"{words!r} did not come; there was {self.seen[self._passed :]!r}"
+            if select.select([self.ours], [], [], left)[0]:
+                assert self._read(), f"it ended without {words!r}; there was {self.seen[self._passed :]!r}"
+        before = self.seen[self._passed : found]
+        self._passed = found + len(words)
+        return before
+
+    def end(self):
+        """Wait for the end; return the exit code and the rest of the text."""
+        while self._read():
+            pass
+        return self.process.wait(PATIENCE_S), self.seen[self._passed :]
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self.ours)
+
+    def _read(self):
+        try:
+            block = os.read(self.ours, 65536)
+        except OSError:  # how Linux tells the end of a pseudo-terminal
+            return False
+        # Where is the cursor? Without an answer the status line is not shown.
+        os.write(self.ours, b"\x1b[1;1R" * block.count(b"\x1b[6n"))
+        self._raw += block
+        self.seen = CONTROL.sub("", self._raw.decode("utf-8", "ignore"))
+        return bool(block)

@@ -1,0 +1,260 @@
+"""`chat`: through a pipe, and at a real terminal."""
+
+import os
+import signal
+import stat
+import threading
+
+import pytest
+
+from .stand_in import MODEL, chunk, endless, error, events, held, text
+from .terminal import Terminal
+
+# What stands in the status line whenever a prompt is shown.
+READY = "in this chat"
+
+
+class TestPipe:
+    def test_each_line_is_a_turn_and_the_history_goes_along(self, service, run, stored):
+        service.scripts = [text("one"), text("two")]
+        result = run("chat", stdin="first\n\n  \nsecond")
+        assert (result.code, result.out, result.err) == (0, "one\ntwo\n", "")
+        assert [message["content"] for message in service.chats[1].body["messages"]] == ["first", "one", "second"]
+        assert len(stored("SELECT * FROM conversations")) == 1
+
+    def test_lines_are_answered_as_they_come(self, service, start):
+        process = start("chat", stdin=-1)
+        for _ in range(2):
+            process.stdin.write(b"hi\n")
+            process.stdin.flush()
+            assert process.stdout.read(13) == b"Hello there.\n"
+        process.stdin.close()
+        assert (process.stdout.read(), process.wait(), process.stderr.read()) == (b"", 0, b"")
+
+    def test_a_regular_file_and_no_input_at_all(self, service, start, tmp_path):
+        path = tmp_path / "turns"
+        path.write_text("one\ntwo\n")
+        with path.open("rb") as turns:
+            out, err = start("chat", stdin=turns).communicate()
+        assert (out, err) == (b"Hello there.\n" * 2, b"")
+        assert start("chat").wait() == 0
+        assert start("chat", shell='exec "$@" <&-').wait() == 0
+        assert len(service.chats) == 2
+
+    def test_an_error_stops_it_with_its_exit_code(self, service, run):
+        service.scripts = [text("one"), error(400, "no more"), text("never")]
+        result = run("chat", stdin="a\nb\nc\n")
+        assert (result.code, result.out, result.err) == (6, "one\n", "error: no more\n")
+        assert len(service.chats) == 2
+
+    def test_a_cut_answer_stops_it(self, service, run):
+        service.scripts = [events(chunk({"content": "half"})), text("never")]
+        result = run("chat", "--retry-for", "0", stdin="a\nb\n")
+        assert (result.code, result.out, len(service.chats)) == (9, "half\n", 1)
+
+    def test_a_truncated_answer_shows_in_the_exit_code(self, service, run):
+        service.scripts = [text("sho", reason="length"), text("fine")]
+        result = run("chat", stdin="a\nb\n")
+        assert (result.code, result.out) == (10, "sho\nfine\n")
+
+    def test_a_budget_refusal_stops_it_unsent(self, service, run):
+        result = run("chat", "--max-cost", "0.000001", stdin="a\nb\n")
+        assert (result.code, result.out, service.chats) == (4, "", [])
+
+    def test_commands_and_lines_that_begin_with_a_slash(self, service, run):
+        result = run("chat", stdin="/system be brief\n//etc/hosts\n/nonsense\nnever\n")
+        assert (result.code, result.out) == (2, "Hello there.\n")
+        contents = [message["content"] for message in service.chats[0].body["messages"]]
+        assert contents == ["be brief", "/etc/hosts"]
+        assert "error: there is no command /nonsense\n" in result.err
+
+    def test_it_goes_on_with_the_last_conversation(self, service, run):
+        run("send", "-m", "a/b", "before")
+        run("chat", "-c", stdin="after\n")
+        assert service.chats[1].body["model"] == "a/b"
+        assert len(service.chats[1].body["messages"]) == 3
+
+    def test_what_is_no_text_is_refused(self, service, run):
+        result = run("chat", stdin=b"fine\ncaf\xe9\n")
+        assert (result.code, result.out, len(service.chats)) == (2, "Hello there.\n", 1)
+        assert result.err == "error: stdin is not UTF-8 text\n"
+
+    def test_without_a_key_nothing_is_asked(self, service, run, monkeypatch):
+        monkeypatch.delenv("OPENROUTER_API_KEY")
+        result = run("chat", stdin="hi\n")
+        assert (result.code, result.out, service.requests) == (3, "", [])
+
+
+@pytest.fixture
+def chat():
+    """Start a chat at a terminal and wait for its prompt."""
+    opened = []
+
+    def chat(*options):
+        terminal = Terminal("chat", *options)
+        opened.append(terminal)
+        terminal.expect(READY)
+        return terminal
+
+    yield chat
+    for terminal in opened:
+        terminal.close()
+
+
+class TestTerminal:
+    def test_an_answer_streams_and_control_d_leaves(self, service, chat, stored):
+        gate = threading.Event()
+        service.scripts = [held(["first"], gate, [" and last"])]
+        terminal = chat()
+        terminal.type("hi\r")
+        terminal.expect("first")
+        gate.set()
+        terminal.expect(" and last")
+        terminal.expect(f"{MODEL} · $0.0000045 {READY}")
+        terminal.type("\x04")
+        assert terminal.end()[0] == 0
+        assert stored("SELECT role, content FROM messages ORDER BY position") == [
+            ("user", "hi"),
+            ("assistant", "first and last"),
+        ]
+
+    @pytest.mark.parametrize("deltas", [["begun"], []], ids=["in mid-answer", "before the first word"])
+    def test_control_c_stops_the_answer_and_keeps_the_chat(self, service, chat, stored, deltas):
+        asked, hung_up = threading.Event(), threading.Event()
+
+        def script(exchange):
+            asked.set()
+            endless(*deltas, hung_up=hung_up)(exchange)
+
+        service.scripts = [script, text("still here")]
+        terminal = chat()
+        terminal.type("go\r")
+        assert asked.wait(10)
+        if deltas:
+            terminal.expect("begun")
+        terminal.type("\x03")
+        terminal.expect("stopped; what came is kept")
+        assert hung_up.wait(10)
+        terminal.expect(READY)
+        terminal.type("again\r")
+        terminal.expect("still here")
+        terminal.expect(READY)
+        terminal.type("/exit\r")
+        assert terminal.end()[0] == 0
+        statuses = stored("SELECT content, status FROM messages WHERE role = 'assistant' ORDER BY position")
+        assert statuses == [("".join(deltas), "interrupted"), ("still here", "complete")]
+
+    def test_control_c_at_the_prompt_drops_the_line_and_stays(self, service, chat):
+        terminal = chat()
+        terminal.type("half a line\x03")
+        terminal.expect("Ctrl-D or /exit leaves")
+        terminal.expect(READY)
+        terminal.type("whole\r")
+        terminal.expect("Hello there.")
+        terminal.expect(READY)
+        terminal.type("\x04")
+        assert terminal.end()[0] == 0
+        assert [request.body["messages"][0]["content"] for request in service.chats] == ["whole"]
+
+    @pytest.mark.parametrize("place", ["prompt", "answer"])
+    def test_sigterm_ends_it_wherever_it_is(self, service, chat, stored, place):
+        hung_up = threading.Event()
+        service.scripts = [endless("begun", hung_up=hung_up)]
+        terminal = chat()
+        if place == "answer":
+            terminal.type("go\r")
+            terminal.expect("begun")
+        terminal.process.send_signal(signal.SIGTERM)
+        code, rest = terminal.end()
+        assert code == 143
+        assert "Traceback" not in rest
+        if place == "answer":
+            assert stored("SELECT content, status FROM messages WHERE role = 'assistant'") == [("begun", "interrupted")]
+
+    @pytest.mark.parametrize(
+        ("typed", "sent"),
+        [
+            (["one\\", "two"], "one\ntwo"),
+            (['"""', "one", "", "two", '"""'], "one\n\ntwo"),
+            (['"""one', 'two"""'], "one\ntwo"),
+            (["one\x1b", "two"], "one\ntwo"),
+        ],
+        ids=["backslash", "quotes", "quotes in line", "alt-enter"],
+    )
+    def test_several_lines_are_one_turn(self, service, chat, typed, sent):
+        terminal = chat()
+        terminal.type("\r".join(typed) + "\r")
+        terminal.expect("Hello there.")
+        assert service.chats[0].body["messages"][0]["content"] == sent
+
+    def test_commands(self, service, chat, stored):
+        terminal = chat()
+        terminal.type("/help\r")
+        for command in ("/help", "/model", "/system", "/cost", "/new", "/exit"):
+            terminal.expect(f"\n{command} ")
+        terminal.expect(READY)
+        terminal.type("/model no/such\r")
+        terminal.expect("error: there is no model ")
+        terminal.expect(READY)
+        terminal.type("/model small/window\r")
+        terminal.expect("\nmodel: small/window")
+        terminal.type("/system be kind\r")
+        terminal.expect("system: be kind")
+        terminal.type("hi\r")
+        terminal.expect("Hello there.")
+        terminal.expect(READY)
+        terminal.type("/cost\r")
+        terminal.expect("cost: $0.0000045 in this chat, 15 tokens")
+        terminal.type("/new Another\r")
+        terminal.expect("a fresh conversation begins")
+        terminal.type("hello\r")
+        terminal.expect("Hello there.")
+        terminal.expect(READY)
+        terminal.type("/nonsense\r")
+        terminal.expect("error: there is no command /nonsense")
+        terminal.type("/exit\r")
+        assert terminal.end()[0] == 0
+        first, second = (request.body for request in service.chats)
+        assert first["model"] == second["model"] == "small/window"
+        assert [message["content"] for message in second["messages"]] == ["be kind", "hello"]
+        assert stored("SELECT title FROM conversations ORDER BY number") == [("hi",), ("Another",)]
+
+    def test_an_error_ends_the_turn_and_not_the_chat(self, service, chat):
+        service.scripts = [error(400, "not so"), text("better")]
+        terminal = chat()
+        terminal.type("a\r")
+        terminal.expect("error: not so")
+        terminal.expect(READY)
+        terminal.type("b\r")
+        terminal.expect("better")
+        contents = [message["content"] for message in service.chats[1].body["messages"]]
+        assert contents == ["b"]
+
+    def test_a_budget_refusal_keeps_the_chat_usable(self, service, chat):
+        usage = {"prompt_tokens": 10, "completion_tokens": 100, "total_tokens": 110, "cost": 0.000099}
+        service.scripts = [text("dear", usage=usage)]
+        terminal = chat("--max-cost", "0.0001")
+        terminal.type("a\r")
+        terminal.expect("dear")
+        terminal.expect("budget: 99% of $0.0001 used ($0.000099)")
+        terminal.expect("$0.000001 left of the ceiling")
+        terminal.type("b\r")
+        terminal.expect("error: refused by the ceiling of $0.0001: $0.000001 is left")
+        terminal.expect(READY)
+        terminal.type("/cost\r")
+        terminal.expect("cost: $0.000099 in this chat")
+        terminal.type("/exit\r")
+        assert terminal.end()[0] == 0
+        assert len(service.chats) == 1
+
+    def test_the_line_history_is_private(self, service, chat, data_dir):
+        terminal = chat()
+        terminal.type("remember me\r")
+        terminal.expect("Hello there.")
+        terminal.expect(READY)
+        terminal.type("\x04")
+        assert terminal.end()[0] == 0
+        path = os.path.join(data_dir, "chat_history")
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+        with open(path, encoding="utf-8") as file:
+            assert "remember me" in file.read()
