@@ -81,10 +81,12 @@ def close_matches(model_id: str, models: Iterable[OpenRouterModel]) -> list[str]
 
     ids = [model.id for model in models]
     wanted = model_id.casefold()
+    bare = {each.casefold().rpartition("/")[2]: each for each in reversed(ids)}
     same_name = [each for each in ids if wanted in (each.casefold(), each.casefold().partition("/")[2])]
     similar = get_close_matches(wanted, ids, n=5, cutoff=0.6)
     holding = sorted((each for each in ids if wanted and wanted in each.casefold()), key=len)
-    return list(dict.fromkeys([*same_name, *similar, *holding]))[:5]
+    named_alike = [bare[name] for name in get_close_matches(wanted.rpartition("/")[2], bare, n=5, cutoff=0.6)]
+    return list(dict.fromkeys([*same_name, *similar, *holding, *named_alike]))[:5]
 
 
 def is_batch(model: OpenRouterModel) -> bool:

@@ -98,7 +98,13 @@ def test_an_alias_is_sorted_under_its_author():
 
 @pytest.mark.parametrize(
     ("written", "first"),
-    [("gpt-4o-mini", MINI.id), ("openai/gpt-4o-mni", MINI.id), ("claude", BIG.id), ("LLAMA", FREE.id)],
+    [
+        ("gpt-4o-mini", MINI.id),
+        ("openai/gpt-4o-mni", MINI.id),
+        ("gpt4omini", MINI.id),
+        ("claude", BIG.id),
+        ("LLAMA", FREE.id),
+    ],
 )
 def test_close_matches(written, first):
     assert close_matches(written, ALL)[0] == first
