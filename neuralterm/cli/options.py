@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,9 @@ class DefaultGroup(click.Group):
         """Write the help of the default subcommand, then the names of the others."""
         command = self.commands[self.default]
         command.format_help(click.Context(command, info_name=ctx.info_name, parent=ctx.parent), formatter)
-        others = [(name, other.get_short_help_str(limit=80)) for name, other in self.commands.items() if name != self.default]
+        others = [
+            (name, other.get_short_help_str(limit=80)) for name, other in self.commands.items() if name != self.default
+        ]
         if others:
             with formatter.section("Subcommands"):
                 formatter.write_dl(others)
@@ -76,6 +79,17 @@ class DecimalType(click.ParamType):  # type: ignore[type-arg]  # generic only si
         return amount
 
 
+class FiniteRange(click.FloatRange):
+    """A number in a range; neither `nan`, which passes every comparison, nor infinity."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number as a float."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
+
+
 # The first argument of a command is the container of this invocation.
 pass_container = click.pass_obj
 
@@ -92,8 +106,8 @@ _REQUEST_OPTIONS = (
     click.option("--cid", metavar="ID", help="Go on with this conversation (id or unique beginning of it)."),
     click.option("--title", metavar="TEXT", help="The conversation's title."),
     click.option("--tag", "tags", multiple=True, metavar="TAG", help="Attach a tag to calls and conversation."),
-    click.option("--temperature", type=click.FloatRange(0, 2), help="Sampling temperature."),
-    click.option("--max-tokens", type=click.IntRange(1), help="Longest answer in tokens."),
+    click.option("--temperature", type=FiniteRange(0, 2), help="Sampling temperature."),
+    click.option("--max-tokens", type=click.IntRange(1, 10**9), help="Longest answer in tokens."),
     click.option("--max-cost", type=DecimalType(), metavar="USD", help="Ceiling: this invocation can't cost more."),
     click.option(
         "--fallback", "fallbacks", multiple=True, metavar="ID", help="A model to use if the first can't answer."
@@ -104,13 +118,11 @@ _REQUEST_OPTIONS = (
     click.option(
         "-o", "--option", "pairs", type=(str, str), multiple=True, metavar="KEY VALUE", help="A request field."
     ),
-    click.option("--retry-for", type=click.FloatRange(0), metavar="SECONDS", help="How long to retry; 0 tries once."),
-    click.option(
-        "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Limit for a whole answer."
-    ),
+    click.option("--retry-for", type=FiniteRange(0), metavar="SECONDS", help="How long to retry; 0 tries once."),
+    click.option("--timeout", type=FiniteRange(0, min_open=True), metavar="SECONDS", help="Limit for a whole answer."),
     click.option(
         "--idle-timeout",
-        type=click.FloatRange(0, min_open=True),
+        type=FiniteRange(0, min_open=True),
         metavar="SECONDS",
         help="Longest silence in an answer.",
     ),

@@ -42,6 +42,8 @@ def build_request(
     from neuralterm.application.records import SendOptions
     from neuralterm.application.sending import SendRequest
 
+    if given["cid"] == "":
+        raise ValidationError("--cid is empty", hint="leave it out to begin a conversation")
     settings = container.settings
     fields = _request_fields(given["pairs"], schema, given["reasoning"], given["providers"])
     max_tokens = _take_number(fields, "max_tokens", given["max_tokens"])
@@ -128,7 +130,9 @@ def _response_format(schema: str) -> dict[str, Any]:
         try:
             text = Path(schema).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise ValidationError(f"the schema {schema} can't be read: {error}") from error
+            raise ValidationError(
+                f"the schema {schema} can't be read: {getattr(error, 'strerror', None) or error}"
+            ) from error
     try:
         parsed = json.loads(text)
     except ValueError as error:

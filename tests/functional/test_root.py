@@ -74,6 +74,11 @@ class TestUsage:
             (["send", "--max-cost", "-1", "hi"], "Invalid value for '--max-cost'"),
             (["send", "--max-cost", "nan", "hi"], "Invalid value for '--max-cost'"),
             (["send", "--temperature", "3", "hi"], "Invalid value for '--temperature'"),
+            (["send", "--temperature", "nan", "hi"], "Invalid value for '--temperature'"),
+            (["send", "--timeout", "nan", "hi"], "Invalid value for '--timeout'"),
+            (["send", "--idle-timeout", "inf", "hi"], "Invalid value for '--idle-timeout'"),
+            (["send", "--retry-for", "nan", "hi"], "Invalid value for '--retry-for'"),
+            (["send", "--max-tokens", "99999999999999999999", "hi"], "Invalid value for '--max-tokens'"),
         ],
         ids=lambda value: " ".join(value) if isinstance(value, list) else None,
     )

@@ -326,7 +326,7 @@ class TestConversations:
         assert again == first
         assert service.chats[2].body["messages"][0]["content"] == "first"
 
-    @pytest.mark.parametrize("options", [["-c"], ["--cid", "abcdef"]])
+    @pytest.mark.parametrize("options", [["-c"], ["--cid", "abcdef"], ["--cid", "nonsense"], ["--cid", ""]])
     def test_a_conversation_that_is_not_there_is_a_usage_error(self, service, run, options):
         result = run("send", *options, "hi")
         assert (result.code, result.out, service.chats) == (2, "", [])
