@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from neuralterm.application.admission import admit
 from neuralterm.application.cost_tracker import CostTracker
 from neuralterm.application.events import DomainEvent, EventBus, Events
 from neuralterm.application.faults import is_service_fault
@@ -14,7 +15,7 @@ from neuralterm.application.ports import Breaker, ChatClient, Clock, Conversatio
 from neuralterm.application.records import Answer, Call, SendOptions
 from neuralterm.application.retry import delay_before_retry
 from neuralterm.application.settlement import Ending, cost_of, error_code, status_of
-from neuralterm.application.spending import CallPlan, Permit, SpendingGate
+from neuralterm.application.spending import Permit, SpendingGate
 from neuralterm.application.turn import Prompt, Turn, pending_answer, request_arguments
 from neuralterm.domain.exceptions import (
     AuthenticationError,
@@ -52,7 +53,7 @@ class Answering:
             prompt = replace(prompt, tokens=self.counter.count_messages(prompt.messages, prompt.model_id))
         message = pending_answer(prompt)
         with self._transaction():
-            permit = self._admit(prompt, options)
+            permit = admit(prompt, options, self.counter, self.spending)
             self._store_question(prompt, message, options)
             call = self._open_call(prompt, message, permit, options)
         turn = Turn(prompt, message, call, permit, options, temperature, started=self.clock.monotonic())
@@ -110,21 +111,6 @@ class Answering:
     def _transaction(self) -> Any:
         with self.repository.transaction(), self.spending.transaction():
             yield
-
-    def _admit(self, prompt: Prompt, options: SendOptions) -> Permit:
-        """Admit by the quick bound of the prompt; only where that costs the user something, by the closest one."""
-        quick = self.counter.upper_bound(prompt.messages)
-        try:
-            permit = self.spending.admit(_plan(prompt, options, quick))
-        except BudgetExceededError:
-            close = self.counter.upper_bound(prompt.messages, prompt.model_id)
-            if close >= quick:
-                raise
-            return self.spending.admit(_plan(prompt, options, close))
-        if not permit.cap_by_budget:
-            return permit
-        close = self.counter.upper_bound(prompt.messages, prompt.model_id)
-        return permit if close >= quick else self.spending.admit(_plan(prompt, options, close))
 
     def _store_question(self, prompt: Prompt, pending: Message, options: SendOptions) -> None:
         conversation = self.repository.get_by_id(prompt.conversation_id)
@@ -218,7 +204,7 @@ class Answering:
 
     def _admit_again(self, turn: Turn) -> None:
         with self._transaction():
-            turn.permit = self._admit(turn.prompt, turn.options)
+            turn.permit = admit(turn.prompt, turn.options, self.counter, self.spending)
             turn.call = self._open_call(turn.prompt, turn.message, turn.permit, turn.options)
         turn.call_open = True
         turn.final = {}
@@ -268,17 +254,6 @@ class Answering:
 
     def _emit(self, event_type: str, turn: Turn, payload: dict[str, Any]) -> None:
         self.bus.emit(DomainEvent(event_type, turn.prompt.conversation_id, payload))
-
-
-def _plan(prompt: Prompt, options: SendOptions, prompt_bound: int) -> CallPlan:
-    return CallPlan(
-        model_ids=(prompt.model_id, *options.fallbacks),
-        models=(prompt.model, *prompt.fallbacks),
-        prompt_bound=prompt_bound,
-        wanted_output_tokens=options.max_tokens,
-        extra=options.extra,
-        prompt_estimate=prompt.tokens,
-    )
 
 
 def _snapshot(chunks: AsyncIterator[dict[str, Any]]) -> Mapping[str, Any]:

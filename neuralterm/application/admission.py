@@ -1,0 +1,40 @@
+"""A prompt before the spending gate."""
+
+from __future__ import annotations
+
+from neuralterm.application.ports import TokenCounting
+from neuralterm.application.records import SendOptions
+from neuralterm.application.spending import CallPlan, Permit, SpendingGate
+from neuralterm.application.turn import Prompt
+from neuralterm.domain.exceptions import BudgetExceededError
+
+
+def admit(prompt: Prompt, options: SendOptions, counter: TokenCounting, gate: SpendingGate) -> Permit:
+    """Admit by the quick bound of the prompt; only where that costs the user something, by the closest one.
+
+    Raises:
+        BudgetExceededError: as `SpendingGate.admit`.
+    """
+    quick = counter.upper_bound(prompt.messages)
+    try:
+        permit = gate.admit(_plan(prompt, options, quick))
+    except BudgetExceededError:
+        close = counter.upper_bound(prompt.messages, prompt.model_id)
+        if close >= quick:
+            raise
+        return gate.admit(_plan(prompt, options, close))
+    if not permit.cap_by_budget:
+        return permit
+    close = counter.upper_bound(prompt.messages, prompt.model_id)
+    return permit if close >= quick else gate.admit(_plan(prompt, options, close))
+
+
+def _plan(prompt: Prompt, options: SendOptions, prompt_bound: int) -> CallPlan:
+    return CallPlan(
+        model_ids=(prompt.model_id, *options.fallbacks),
+        models=(prompt.model, *prompt.fallbacks),
+        prompt_bound=prompt_bound,
+        wanted_output_tokens=options.max_tokens,
+        extra=options.extra,
+        prompt_estimate=prompt.tokens,
+    )
