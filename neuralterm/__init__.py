@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from neuralterm.version import __version__
+
 if TYPE_CHECKING:
     from neuralterm.application.cost_tracker import CostTracker
     from neuralterm.application.events import DomainEvent, EventBus, EventObserver, Events
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from neuralterm.infrastructure.openrouter import OpenRouterClient, OpenRouterModel
     from neuralterm.infrastructure.repositories import ConversationRepository, SQLiteConversationRepository
     from neuralterm.infrastructure.token_counter import TokenCounter
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "Answer": "application.records",

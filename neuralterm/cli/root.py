@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from neuralterm import __version__
+from neuralterm.version import __version__
 from neuralterm.container import Container
 
 _COMMANDS = {

@@ -56,7 +56,7 @@ def test_importing_the_package_loads_nothing_else():
     code = "import sys; before = set(sys.modules); import neuralterm; print(sorted(set(sys.modules) - before))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "neuralterm" in loaded
-    assert "neuralterm." not in loaded
+    assert loaded.count("neuralterm.") == loaded.count("neuralterm.version")
 
 
 @pytest.mark.parametrize(

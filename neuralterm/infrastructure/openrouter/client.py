@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from neuralterm import __version__
+from neuralterm.version import __version__
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import (
     ConfigurationError,
