@@ -45,11 +45,13 @@ def run():
 
 
 @pytest.fixture
-def start():
+def start(monkeypatch):
     """Start a process of its own and hand it over; what still runs at the end of the test is killed.
 
     `shell` is a line of shell that ends in `exec "$@"`, which becomes the command.
     """
+    # With it, output that nobody flushes would come all the same.
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     started = []
 
     def start(*args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, shell=None):

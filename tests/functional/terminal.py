@@ -35,19 +35,17 @@ class Terminal:
         """Wait until the words are on the screen; return what came before them."""
         deadline = time.monotonic() + PATIENCE_S
         while (found := self.seen.find(words, self._passed)) < 0:
-            left = deadline - time.monotonic()
-            assert left > 0, f"{words!r} did not come; there was {self.seen[self._passed :]!r}"
-            if select.select([self.ours], [], [], left)[0]:
-                assert self._read(), f"it ended without {words!r}; there was {self.seen[self._passed :]!r}"
+            assert self._read(deadline), f"{words!r} did not come; there was {self.seen[self._passed :]!r}"
         before = self.seen[self._passed : found]
         self._passed = found + len(words)
         return before
 
     def end(self):
         """Wait for the end; return the exit code and the rest of the text."""
-        while self._read():
+        deadline = time.monotonic() + PATIENCE_S
+        while self._read(deadline):
             pass
-        return self.process.wait(PATIENCE_S), self.seen[self._passed :]
+        return self.process.wait(1), self.seen[self._passed :]
 
     def close(self):
         if self.process.poll() is None:
@@ -55,7 +53,10 @@ class Terminal:
             self.process.wait()
         os.close(self.ours)
 
-    def _read(self):
+    def _read(self, deadline):
+        """Read what comes next; False at the end, and when nothing comes until the deadline."""
+        if not select.select([self.ours], [], [], max(deadline - time.monotonic(), 0))[0]:
+            return False
         try:
             block = os.read(self.ours, 65536)
         except OSError:  # how Linux tells the end of a pseudo-terminal
