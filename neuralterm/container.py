@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from neuralterm.application.catalogue import Catalogue
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from neuralterm.infrastructure.openrouter import OpenRouterClient
     from neuralterm.infrastructure.repositories import SQLiteConversationRepository
     from neuralterm.infrastructure.token_counter import TokenCounter
-
-_Result = TypeVar("_Result")
 
 _SANDBOX_KEY = "sandbox"
 
@@ -56,19 +53,10 @@ class Container:
         set_here = {name: value for name, value in changes.items() if value is not None}
         self.__dict__["settings"] = replace(self.settings, **set_here)
 
-    def run(self, function: Callable[..., Awaitable[_Result]], *args: Any) -> _Result:
-        """Run a coroutine function to its end; the client's connections are closed with it."""
-        import anyio
-
-        async def whole() -> _Result:
-            try:
-                return await function(*args)
-            finally:
-                if "client" in self.__dict__:
-                    with anyio.CancelScope(shield=True):
-                        await self.client.close()
-
-        return anyio.run(whole)
+    async def disconnect(self) -> None:
+        """Close the client's connections, if there are any."""
+        if "client" in self.__dict__:
+            await self.client.close()
 
     def close(self) -> None:
         """Close database and sandbox, whatever was opened."""
@@ -269,7 +257,6 @@ class Container:
             session=self.session,
             console=self.console,
             check_model=check_model,
-            is_terminated=lambda: self.terminated,
         )
 
     def budget_status(self) -> list[dict[str, Any]]:

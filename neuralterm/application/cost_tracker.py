@@ -24,7 +24,8 @@ class CostTracker(EventObserver):
     """Adds up what answers cost, estimates the running one, and says when a budget is nearly or wholly used.
 
     `budget_limit` is in USD, None for no limit. `budget.threshold` is emitted once when `warning_level` of it is used,
-    `budget.exceeded` once when more than all of it is; after `reset()` each may come again. `already_spent` (USD) counts
+    `budget.exceeded` once when more than all of it is, or when the running answer has no room for one more token; after
+    `reset()` each may come again. `already_spent` (USD) counts
     against the limit but not in `accumulated_cost`. `count_tokens(text, model_id)` makes the estimate as good as a
     count; without it a token is taken for four bytes.
 
@@ -60,8 +61,9 @@ class CostTracker(EventObserver):
 
     @property
     def exceeded(self) -> bool:
-        """True while more than the limit is used, by what is known now."""
-        return self._limit is not None and self._used() > self._limit
+        """True while more than the limit is used, or would be by one more token of the running answer."""
+        with self._lock:
+            return self._limit is not None and self._used() + self._next_token() > self._limit
 
     def set_model(self, model: OpenRouterModel) -> None:
         """Take the prices for estimates from this model."""
@@ -89,13 +91,14 @@ class CostTracker(EventObserver):
 
     def _follow(self, event_type: str, payload: dict[str, Any]) -> None:
         if event_type == Events.MESSAGE_STARTED:
-            self._begin(prompt_tokens=payload.get("prompt_tokens") or 0)
+            self._begin(prompt_tokens=payload.get("prompt_tokens") or 0, running=True)
         elif event_type in (Events.TOKEN_GENERATED, Events.REASONING_GENERATED):
             self._read(payload.get("delta") or "")
         elif event_type == Events.MESSAGE_COMPLETED:
             self._settle(payload)
 
-    def _begin(self, prompt_tokens: int) -> None:
+    def _begin(self, prompt_tokens: int, *, running: bool = False) -> None:
+        self._running = running
         self._prompt_tokens = prompt_tokens
         self._counted_tokens = 0
         self._uncounted: list[str] = []
@@ -129,6 +132,15 @@ class CostTracker(EventObserver):
         tokens = self._counted_tokens + self._count("".join(self._uncounted))
         return TokenUsage(self._prompt_tokens, tokens, self._prompt_tokens + tokens).calculate_cost(*self._prices)
 
+    def _next_token(self) -> Decimal:
+        """What one more token of the running answer would cost, in USD."""
+        if not self._running or self._prices is None or not self._has_text():
+            return Decimal(0)
+        return EXACT.divide(self._prices[1], Decimal(1000))
+
+    def _has_text(self) -> bool:
+        return bool(self._counted_tokens or self._uncounted)
+
     def _used(self) -> Decimal:
         return EXACT.add(self._already_spent, self.accumulated_cost)
 
@@ -147,7 +159,7 @@ class CostTracker(EventObserver):
         if not self._warned and spent >= EXACT.multiply(self._limit, self._warning_level) and spent > 0:
             self._warned = True
             due.append((Events.BUDGET_THRESHOLD, spent))
-        if spent > self._limit:
+        if spent + self._next_token() > self._limit:
             self._told_exceeded = True
             due.append((Events.BUDGET_EXCEEDED, spent))
         return due

@@ -53,10 +53,7 @@ class Outcome:
 
     def _terminate(self, signum: int, frame: FrameType | None) -> None:
         self._container.terminated = True
-        # Shells start background jobs with SIGINT ignored; SIGTERM must end those too.
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-            raise KeyboardInterrupt
-        signal.raise_signal(signal.SIGINT)
+        raise KeyboardInterrupt
 
     def _explain(self, error: BaseException) -> int:
         if isinstance(error, click.exceptions.Exit):

@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from neuralterm.version import __version__
 from neuralterm.container import Container
+from neuralterm.version import __version__
 
 _COMMANDS = {
     "send": "One prompt in, one answer out.",

@@ -22,10 +22,7 @@ from neuralterm.domain.money import dollars
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatParts:
-    """What a chat works with.
-
-    `check_model` raises for a model id that does not exist; `is_terminated` says whether SIGTERM has come.
-    """
+    """What a chat works with; `check_model` raises for a model id that does not exist."""
 
     orchestrator: ChatOrchestrator
     repository: ConversationRepository
@@ -33,7 +30,6 @@ class ChatParts:
     session: SessionState
     console: Console
     check_model: Callable[[str], Awaitable[None]]
-    is_terminated: Callable[[], bool] = lambda: False
 
 
 class Chat:
@@ -73,7 +69,6 @@ class Chat:
             try:
                 turn = await turns.next_turn()
             except KeyboardInterrupt:
-                self._end_if_terminated()
                 self._console.note("Ctrl-D or /exit leaves", dim=True)
                 continue
             if turn is None:
@@ -106,7 +101,6 @@ class Chat:
         finally:
             self._console.end_answer()
         if answer is None:
-            self._end_if_terminated()
             self._console.note("stopped; what came is kept", dim=True)
             return
         self._statuses.append(answer.status)
@@ -128,11 +122,6 @@ class Chat:
             finally:
                 signal.signal(signal.SIGINT, previous)
         return None
-
-    def _end_if_terminated(self) -> None:
-        """Raise KeyboardInterrupt when it was SIGTERM, which comes as Ctrl-C does, that stopped the turn."""
-        if self._parts.is_terminated():
-            raise KeyboardInterrupt
 
     async def _stream(self, conversation: Conversation, request: SendRequest) -> Answer:
         return await stream_answer(self._parts.orchestrator, conversation, request, self._console.write_answer)

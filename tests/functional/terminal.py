@@ -54,8 +54,9 @@ class Terminal:
         os.close(self.ours)
 
     def _read(self, deadline):
-        """Read what comes next; False at the end, and when nothing comes until the deadline."""
-        if not select.select([self.ours], [], [], max(deadline - time.monotonic(), 0))[0]:
+        """Read what comes next; False at the end, and at the deadline, even if the status line is still redrawn."""
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([self.ours], [], [], left)[0]:
             return False
         try:
             block = os.read(self.ours, 65536)

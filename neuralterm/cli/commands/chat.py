@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from neuralterm.cli.loop import run
 from neuralterm.cli.options import pass_container, request_options
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def command(container: Container, /, **given: Any) -> int:
     apply_to_container(container, given)
     chat = Chat(container.chat_parts, build_request(container, given, prompt=""))
     turns = _input(container, chat)
-    statuses = container.run(chat.run, turns)
+    statuses = run(container, chat.run, turns)
     if turns.interactive:
         return ExitCode.OK
     return next((code for status in statuses if (code := exit_code_of_answer(status))), ExitCode.OK)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from neuralterm.cli.loop import run
 from neuralterm.cli.options import json_option, pass_container, request_options
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def command(container: Container, /, **given: Any) -> int:
     request = build_request(container, given, prompt, schema=given["schema"], stream=not given["no_stream"])
     view = _view(container, given)
     try:
-        answer = container.run(send, request, container.orchestrator, container.repository, view.delta)
+        answer = run(container, send, request, container.orchestrator, container.repository, view.delta)
     finally:
         view.close(container.last_answer)
     _say_the_rest(container, answer, given)

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from neuralterm.version import __version__
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import (
     ConfigurationError,
@@ -21,6 +20,7 @@ from neuralterm.infrastructure.openrouter.decoding import without_surrogates
 from neuralterm.infrastructure.openrouter.error_report import one_line
 from neuralterm.infrastructure.openrouter.errors import error_from_response
 from neuralterm.infrastructure.openrouter.stream import CompletionStream
+from neuralterm.version import __version__
 
 if TYPE_CHECKING:
     from neuralterm.infrastructure.openrouter.transport import Reply, Transport

@@ -131,7 +131,7 @@ def test_budget_threshold_emits_event_at_80_percent():
         {"name": "budget", "limit_usd": Decimal("0.010"), "spent_usd": Decimal("0.008"), "percent": 80}
     ]
     scene.token(" 9")
-    scene.complete(cost=Decimal("0.009"))
+    scene.complete(cost=Decimal("0.008"))
     scene.start()
     scene.token("1")
     assert scene.warnings() == [Events.BUDGET_THRESHOLD]
@@ -140,15 +140,27 @@ def test_budget_threshold_emits_event_at_80_percent():
 def test_budget_exceeded_emits_event():
     scene = Scene("0.010")
     scene.start()
-    scene.token("1 2 3 4 5 6 7 8 9 10 ")
-    assert not scene.tracker.exceeded, "all of it is not more than all of it"
-    scene.token("11")
+    scene.token("1 2 3 4 5 6 7 8 9 ")
+    assert not scene.tracker.exceeded, "there is room for one more token"
+    scene.token("10 11")
     assert scene.tracker.exceeded
     scene.token(" 12")
     scene.complete(cost=Decimal("0.012"))
     assert scene.warnings() == [Events.BUDGET_THRESHOLD, Events.BUDGET_EXCEEDED]
     (payload,) = scene.events.of(Events.BUDGET_EXCEEDED)
     assert (payload["spent_usd"], payload["percent"]) == (Decimal("0.011"), 110)
+
+
+def test_an_answer_is_to_stop_before_its_next_token_crosses_the_limit():
+    scene = Scene("0.010")
+    scene.start()
+    scene.token("1 2 3 4 5 6 7 8 9 10")
+    assert scene.tracker.exceeded
+    (payload,) = scene.events.of(Events.BUDGET_EXCEEDED)
+    assert (payload["spent_usd"], payload["percent"]) == (Decimal("0.010"), 100)
+    scene.complete(cost=Decimal("0.010"))
+    assert not scene.tracker.exceeded, "all of it is not more than all of it"
+    assert scene.warnings() == [Events.BUDGET_THRESHOLD, Events.BUDGET_EXCEEDED]
 
 
 @pytest.mark.parametrize(
