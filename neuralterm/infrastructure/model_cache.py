@@ -36,7 +36,9 @@ class SQLiteModelCache:
                     "INSERT OR IGNORE INTO models (service, id, canonical_slug, position, entry) VALUES (?, ?, ?, ?, ?)",
                     (self._service, model.id, model.canonical_slug, position, _entry(model)),
                 )
-            self.database.change("INSERT OR REPLACE INTO meta VALUES (?, ?)", (self._fetched_at, str(to_ms(fetched_at))))
+            self.database.change(
+                "INSERT OR REPLACE INTO meta VALUES (?, ?)", (self._fetched_at, str(to_ms(fetched_at)))
+            )
 
     def load(self) -> tuple[list[OpenRouterModel], datetime] | None:
         """Return the list in its order and when it was fetched; None when there is none."""

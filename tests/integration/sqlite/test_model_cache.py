@@ -103,7 +103,10 @@ def test_an_unreadable_entry_is_a_storage_error(database):
 
 
 def test_lists_of_two_services_stay_apart(database):
-    near, far = SQLiteModelCache(database, "http://localhost:1/v1"), SQLiteModelCache(database, "https://far.example/v1")
+    near, far = (
+        SQLiteModelCache(database, "http://localhost:1/v1"),
+        SQLiteModelCache(database, "https://far.example/v1"),
+    )
     at = NOON
     near.store([OpenRouterModel(id="a/one", pricing={"prompt": "0.1"})], at)
     far.store([OpenRouterModel(id="a/one", pricing={"prompt": "0.2"}), OpenRouterModel(id="a/two")], at)
