@@ -6,6 +6,7 @@ import os
 import random
 import sqlite3
 import time
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -116,6 +117,8 @@ class Database:
             connection.close()
             raise
         self._connection = connection
+        # For whoever forgets `close`; closing twice does no harm.
+        weakref.finalize(self, connection.close)
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:

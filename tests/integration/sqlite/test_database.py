@@ -1,5 +1,6 @@
 """The file: who may read it, how it is opened, and what is said when it can't be."""
 
+import gc
 import os
 import sqlite3
 import stat
@@ -418,3 +419,12 @@ def test_a_migration_that_fails_leaves_nothing_behind(tmp_path):
 
     assert "models" in str(error)
     assert schema(path) == before
+
+
+def test_a_forgotten_database_closes_its_file(tmp_path):
+    database = Database(tmp_path / "forgotten.db")
+    database.change("INSERT INTO meta VALUES ('a', 'b')")
+    assert (tmp_path / "forgotten.db-wal").exists()
+    del database
+    gc.collect()
+    assert not (tmp_path / "forgotten.db-wal").exists(), "the last connection that closes takes the log with it"
