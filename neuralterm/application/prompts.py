@@ -12,8 +12,9 @@ from neuralterm.domain.catalogue import ANSWER_RESERVE
 from neuralterm.domain.exceptions import TokenLimitError, ValidationError
 from neuralterm.domain.models import Conversation, Message, MessageRole
 
-# Every text model of the service takes a prompt of this many tokens, so that up to here no window need be known.
-SMALLEST_WINDOW = 2000
+# The smallest window in the service's list of May 2026 is 4,095 tokens; up to here, with room for an answer, no window need
+# be known.
+SMALLEST_WINDOW = 3500
 
 
 def check_input(content: str, max_chars: int | None) -> None:
