@@ -86,12 +86,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ConversationSummary:
-    """A line of the history list. `status` is that of the last message."""
+    """A line of the history list. `status` is that of the last message; `unsettled` counts answers of unknown cost."""
 
     conversation: Conversation
     message_count: int
     preview: str
     status: MessageStatus
+    unsettled: int = 0
 
 
 @dataclass(frozen=True, slots=True)

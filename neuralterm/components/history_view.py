@@ -11,7 +11,7 @@ from neuralterm.application.records import ConversationSummary, SearchHit
 from neuralterm.components import machine
 from neuralterm.components.console import one_line
 from neuralterm.components.tables import grouped, shortened, table
-from neuralterm.domain.models import Conversation, CostSource, Message, MessageStatus
+from neuralterm.domain.models import Conversation, Message, MessageStatus, is_unsettled
 from neuralterm.domain.money import dollars
 from neuralterm.domain.spans import in_words
 
@@ -25,7 +25,7 @@ def list_document(summaries: Sequence[ConversationSummary]) -> dict[str, Any]:
     return {
         "schema_version": machine.SCHEMA_VERSION,
         "conversations": [
-            _conversation_document(summary.conversation, summary.message_count)
+            _conversation_document(summary.conversation, summary.message_count, summary.unsettled)
             | {"status": summary.status.value, "preview": summary.preview}
             for summary in summaries
         ],
@@ -54,7 +54,9 @@ def transcript_document(transcript: Transcript) -> dict[str, Any]:
     """Return a whole conversation: what `history show --json` prints, and a line of a JSONL export."""
     return {
         "schema_version": machine.SCHEMA_VERSION,
-        "conversation": _conversation_document(transcript.conversation, len(transcript.messages)),
+        "conversation": _conversation_document(
+            transcript.conversation, len(transcript.messages), sum(map(is_unsettled, transcript.messages))
+        ),
         "messages": [message_document(message) for message in transcript.messages],
     }
 
@@ -89,7 +91,7 @@ def list_table(summaries: Sequence[ConversationSummary], *, width: int | None, n
             _ago(summary.conversation.updated_at, now) if width else _minute(summary.conversation.updated_at),
             summary.conversation.model_id,
             grouped(summary.message_count),
-            dollars(summary.conversation.total_cost),
+            dollars(summary.conversation.total_cost) + (" + ?" if summary.unsettled else ""),
             _unless_complete(summary.status),
             one_line(summary.conversation.title or summary.preview),
         ]
@@ -148,7 +150,7 @@ def _markdown_of(transcript: Transcript) -> str:
     return "\n\n".join([*head, *(f"## {_heading(each)}\n\n{each.content.rstrip()}" for each in transcript.messages)])
 
 
-def _conversation_document(conversation: Conversation, message_count: int) -> dict[str, Any]:
+def _conversation_document(conversation: Conversation, message_count: int, unsettled: int) -> dict[str, Any]:
     return {
         "id": str(conversation.id),
         "title": conversation.title,
@@ -157,6 +159,7 @@ def _conversation_document(conversation: Conversation, message_count: int) -> di
         "updated_at": machine.moment(conversation.updated_at),
         "messages": message_count,
         "total_usd": machine.money(conversation.total_cost),
+        "unsettled": unsettled,
         "total_tokens": conversation.total_tokens,
         "tags": list(conversation.tags),
     }
@@ -186,7 +189,7 @@ def _unless_complete(status: MessageStatus) -> str:
 
 
 def _total(transcript: Transcript) -> str:
-    unsettled = sum(message.cost_source is CostSource.UNSETTLED for message in transcript.messages)
+    unsettled = sum(map(is_unsettled, transcript.messages))
     open_answers = f" and {unsettled} not settled yet" if unsettled else ""
     return dollars(transcript.conversation.total_cost) + open_answers
 

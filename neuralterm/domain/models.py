@@ -117,6 +117,11 @@ class Message:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
+def is_unsettled(message: Message) -> bool:
+    """Say whether a message costs something that is not known yet."""
+    return message.cost_source is CostSource.UNSETTLED or message.status is MessageStatus.PENDING
+
+
 @dataclass(slots=True)
 class Conversation:
     """A thread of messages. `total_cost` is in USD and counts known amounts only."""

@@ -48,7 +48,9 @@ _WITH_SUMMARY = """,
            (SELECT count(*) FROM messages WHERE conversation_id = c.id),
            (SELECT substr(content, 1, 1000) FROM messages
             WHERE conversation_id = c.id AND role = 'user' ORDER BY position LIMIT 1) AS first_question,
-           (SELECT status FROM messages WHERE conversation_id = c.id ORDER BY position DESC LIMIT 1)
+           (SELECT status FROM messages WHERE conversation_id = c.id ORDER BY position DESC LIMIT 1),
+           (SELECT count(*) FROM messages
+            WHERE conversation_id = c.id AND (cost_source = 'unsettled' OR status = 'pending'))
     FROM conversations AS c
     WHERE c.updated_at >= :since
       AND first_question IS NOT NULL
@@ -210,6 +212,7 @@ class SQLiteConversationRepository:
                 message_count=row[8],
                 preview=" ".join(row[9].split())[:PREVIEW_LENGTH],
                 status=MessageStatus(row[10]),
+                unsettled=row[11],
             )
             for row in self.database.query(_SUMMARIES, parameters)
         ]

@@ -20,7 +20,7 @@ from neuralterm.application.records import (
 )
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import StorageError, ValidationError
-from neuralterm.domain.models import Conversation, CostSource, Message, MessageRole, MessageStatus
+from neuralterm.domain.models import Conversation, CostSource, Message, MessageRole, MessageStatus, is_unsettled
 
 _UNFINISHED = {
     MessageStatus.PENDING,
@@ -148,7 +148,8 @@ class InMemoryConversationRepository:
                 and (unfinished or not filter.partial_only)
             ):
                 preview = " ".join(questions[0].split())[:100]
-                found.append(ConversationSummary(conversation, len(messages), preview, messages[-1].status))
+                unsettled = sum(is_unsettled(each) for each in messages)
+                found.append(ConversationSummary(conversation, len(messages), preview, messages[-1].status, unsettled))
         return found if filter.limit is None else found[: filter.limit]
 
     def search(self, query: str, limit: int) -> list[SearchHit]:

@@ -59,6 +59,7 @@ def test_json_of_the_list(service, talk, listed):
         "updated_at",
         "messages",
         "total_usd",
+        "unsettled",
         "total_tokens",
         "tags",
         "status",

@@ -282,3 +282,15 @@ def test_partial_conversations_have_an_answer_that_was_not_all_delivered(reposit
         repository.add_message(message)
 
     assert len(repository.summaries(HistoryFilter(partial_only=True))) == is_partial
+
+
+def test_the_summary_counts_answers_of_unknown_cost(repository, thread):
+    for message in (
+        question(thread),
+        Message(conversation_id=thread.id, role=MessageRole.ASSISTANT, cost_source=CostSource.UNSETTLED),
+        Message(conversation_id=thread.id, role=MessageRole.ASSISTANT, cost=Decimal(1), cost_source=CostSource.BILLED),
+        pending(thread),
+    ):
+        repository.add_message(message)
+    (summary,) = repository.summaries(HistoryFilter())
+    assert summary.unsettled == 2

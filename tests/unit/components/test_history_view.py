@@ -67,6 +67,7 @@ def test_list_document_is_as_promised():
                 "updated_at": "2026-11-23T12:00:00.000Z",
                 "messages": 2,
                 "total_usd": "0.000000041",
+                "unsettled": 0,
                 "total_tokens": 15,
                 "tags": ["sky"],
                 "status": "cut",
@@ -187,3 +188,8 @@ def test_hits():
             "created_at": "2026-11-23T12:00:00.000Z",
         }
     ]
+
+
+def test_an_unknown_cost_is_never_shown_as_nothing():
+    summary = ConversationSummary(Conversation(id=ID, updated_at=NOON), 2, "why?", MessageStatus.PENDING, unsettled=1)
+    assert "$0.00 + ?" in history_view.list_table([summary], width=None, now=NOON)
