@@ -259,23 +259,6 @@ class Container:
             check_model=check_model,
         )
 
-    def budget_status(self) -> list[dict[str, Any]]:
-        """Return each lasting budget with what is spent, reserved and left, as `cost --json` shows it."""
-        from neuralterm.components.machine import moment, money
-
-        return [
-            {
-                "name": status.budget.name,
-                "window": status.budget.window.value,
-                "limit_usd": money(status.budget.limit_usd),
-                "spent_usd": money(status.spent_usd),
-                "reserved_usd": money(status.reserved_usd),
-                "remaining_usd": money(status.remaining_usd),
-                "resets_at": moment(status.resets_at),
-            }
-            for status in self.spending.statuses()
-        ]
-
     def _subscribe(self) -> None:
         from neuralterm.application.events import Events
 

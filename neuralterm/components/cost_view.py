@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Sequence
 from io import StringIO
 from typing import Any
 
 from neuralterm.application.records import CallTotals
 from neuralterm.application.reports import KNOWN_SOURCES, CostReport, known_usd, usd_from
+from neuralterm.application.spending import BudgetStatus
 from neuralterm.components.machine import SCHEMA_VERSION, moment, money
-from neuralterm.components.tables import grouped, table
+from neuralterm.components.tables import grouped, minute, table
 from neuralterm.domain.models import CostSource
 from neuralterm.domain.money import dollars
 
@@ -46,8 +46,8 @@ _NO_KEY = {
 }
 
 
-def report_document(report: CostReport, budgets: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the object that `cost --json` prints; `budgets` are in its shape already."""
+def report_document(report: CostReport, budgets: Sequence[BudgetStatus]) -> dict[str, Any]:
+    """Return the object that `cost --json` prints."""
     total = report.total
     return {
         "schema_version": SCHEMA_VERSION,
@@ -71,12 +71,24 @@ def report_document(report: CostReport, budgets: Sequence[Mapping[str, Any]]) ->
             }
             for group in report.groups
         ],
-        "budgets": [dict(budget) for budget in budgets],
+        "budgets": [_budget_document(status) for status in budgets],
     }
 
 
 def _unsettled_document(totals: CallTotals) -> dict[str, Any]:
     return {"calls": totals.unsettled_calls, "at_most_usd": money(totals.unsettled_at_most_usd)}
+
+
+def _budget_document(status: BudgetStatus) -> dict[str, Any]:
+    return {
+        "name": status.budget.name,
+        "window": status.budget.window.value,
+        "limit_usd": money(status.budget.limit_usd),
+        "spent_usd": money(status.spent_usd),
+        "reserved_usd": money(status.reserved_usd),
+        "remaining_usd": money(status.remaining_usd),
+        "resets_at": moment(status.resets_at),
+    }
 
 
 def report_csv(report: CostReport) -> str:
@@ -91,7 +103,7 @@ def report_csv(report: CostReport) -> str:
     return text.getvalue().rstrip("\n")
 
 
-def report_text(report: CostReport, budgets: Sequence[Mapping[str, Any]]) -> str:
+def report_text(report: CostReport, budgets: Sequence[BudgetStatus]) -> str:
     """Return the report for people."""
     total = report.total
     parts = ["\n".join(_summary(total))]
@@ -162,28 +174,20 @@ def _group_unsettled(group: CallTotals) -> str:
     return f"{_calls(group.unsettled_calls)}, " + ("no bound" if bound is None else f"at most {dollars(bound)}")
 
 
-def _budget_table(budgets: Sequence[Mapping[str, Any]]) -> str:
+def _budget_table(budgets: Sequence[BudgetStatus]) -> str:
     headers = ("budget", "limit", "spent", "reserved", "left", "starts afresh")
     rows = [
         (
-            str(budget["name"]),
-            _amount(budget["limit_usd"]),
-            _amount(budget["spent_usd"]),
-            _amount(budget["reserved_usd"]),
-            _amount(budget["remaining_usd"]),
-            _minute(budget["resets_at"]),
+            status.budget.name,
+            dollars(status.budget.limit_usd),
+            dollars(status.spent_usd),
+            dollars(status.reserved_usd),
+            dollars(status.remaining_usd),
+            "never" if status.resets_at is None else f"{minute(status.resets_at)} UTC",
         )
-        for budget in budgets
+        for status in budgets
     ]
     return table(headers, rows, right=headers[1:5])
-
-
-def _amount(usd: str | None) -> str:
-    return "unknown" if usd is None else dollars(Decimal(usd))
-
-
-def _minute(at: str | None) -> str:
-    return "never" if at is None else at[:16].replace("T", " ") + " UTC"
 
 
 def _csv_row(totals: CallTotals) -> list[str | int]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from neuralterm.application.history import Transcript
 from neuralterm.application.records import ConversationSummary, SearchHit
 from neuralterm.components import machine
 from neuralterm.components.console import one_line
-from neuralterm.components.tables import grouped, shortened, table
+from neuralterm.components.tables import grouped, minute, shortened, table
 from neuralterm.domain.models import Conversation, Message, MessageStatus, is_unsettled
 from neuralterm.domain.money import dollars
 from neuralterm.domain.spans import in_words
@@ -88,7 +88,7 @@ def list_table(summaries: Sequence[ConversationSummary], *, width: int | None, n
     rows = [
         [
             str(summary.conversation.id)[:digits],
-            _ago(summary.conversation.updated_at, now) if width else _minute(summary.conversation.updated_at),
+            _ago(summary.conversation.updated_at, now) if width else minute(summary.conversation.updated_at),
             summary.conversation.model_id,
             grouped(summary.message_count),
             dollars(summary.conversation.total_cost) + (" + ?" if summary.unsettled else ""),
@@ -108,7 +108,7 @@ def list_table(summaries: Sequence[ConversationSummary], *, width: int | None, n
 def hits_text(hits: Sequence[SearchHit]) -> str:
     """Return what a search found: where and when, then the text around the matches."""
     return "\n\n".join(
-        f"{hit.conversation_id}  {_minute(hit.created_at)}  {hit.role}"
+        f"{hit.conversation_id}  {minute(hit.created_at)}  {hit.role}"
         + (f"  {one_line(hit.title)}" if hit.title else "")
         + f"\n  {one_line(hit.snippet)}"
         for hit in hits
@@ -120,7 +120,7 @@ def transcript_text(transcript: Transcript) -> str:
     conversation, messages = transcript.conversation, transcript.messages
     facts = [
         conversation.model_id,
-        f"{_minute(conversation.created_at)} UTC",
+        f"{minute(conversation.created_at)} UTC",
         "1 message" if len(messages) == 1 else f"{grouped(len(messages))} messages",
         _total(transcript),
         *(f"tagged {tag}" for tag in conversation.tags),
@@ -145,7 +145,7 @@ def _markdown_of(transcript: Transcript) -> str:
     conversation = transcript.conversation
     head = [
         f"# {one_line(conversation.title or 'Untitled')}",
-        f"`{conversation.id}`, {conversation.model_id}, {_minute(conversation.created_at)} UTC, {_total(transcript)}",
+        f"`{conversation.id}`, {conversation.model_id}, {minute(conversation.created_at)} UTC, {_total(transcript)}",
     ]
     return "\n\n".join([*head, *(f"## {_heading(each)}\n\n{each.content.rstrip()}" for each in transcript.messages)])
 
@@ -200,10 +200,6 @@ def _digits_needed(ids: Sequence[str]) -> int:
         if len({identity[:digits] for identity in ids}) == len(ids):
             return digits
     return max(map(len, ids), default=_SHORTEST_ID)
-
-
-def _minute(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def _ago(at: datetime, now: datetime) -> str:

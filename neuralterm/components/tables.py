@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from neuralterm.components.console import one_line
 
@@ -32,3 +33,8 @@ def shortened(text: str, width: int) -> str:
 def grouped(count: int | None) -> str:
     """Write a count with thousands separators; `?` when it is not known."""
     return "?" if count is None else f"{count:,}"
+
+
+def minute(at: datetime) -> str:
+    """Write a time to the minute, in UTC."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")

@@ -92,10 +92,10 @@ def _show(container: Container, found: CostReport, given: dict[str, Any]) -> Non
 
     console = container.console
     if given["as_json"]:
-        console.print(machine.dumps(cost_view.report_document(found, container.budget_status())))
+        console.print(machine.dumps(cost_view.report_document(found, container.spending.statuses())))
     elif given["as_csv"]:
         console.print(cost_view.report_csv(found))
     else:
-        console.print(cost_view.report_text(found, container.budget_status()))
+        console.print(cost_view.report_text(found, container.spending.statuses()))
     if found.inexact_days:
         console.note("note: days of this zone begin within an hour of UTC; each hour counts for the day it begins in")

@@ -1,13 +1,16 @@
 import csv
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from textwrap import dedent
 
 from neuralterm.application.records import CallFilter, CallTotals
 from neuralterm.application.reports import CostReport
+from neuralterm.application.spending import BudgetStatus
 from neuralterm.components.cost_view import report_csv, report_document, report_text
 from neuralterm.components.machine import dumps
+from neuralterm.domain.budget import Budget, Window
 
 TOTAL = CallTotals(
     key="",
@@ -21,15 +24,14 @@ TOTAL = CallTotals(
     unsettled_at_most_usd=Decimal("0.0123"),
     upstream_usd=Decimal("0.5"),
 )
-BUDGET = {
-    "name": "day budget",
-    "window": "day",
-    "limit_usd": "1",
-    "spent_usd": "0.04",
-    "reserved_usd": "0",
-    "remaining_usd": "0.96",
-    "resets_at": "2026-11-24T00:00:00.000Z",
-}
+BUDGET = BudgetStatus(
+    Budget("day budget", Decimal(1), Window.DAY),
+    spent_usd=Decimal("0.04"),
+    reserved_usd=Decimal(0),
+    remaining_usd=Decimal("0.96"),
+    resets_at=datetime(2026, 11, 24, tzinfo=UTC),
+)
+ALL = Budget("all", Decimal(1), Window.TOTAL)
 
 
 def a_report(total=TOTAL, groups=(), by=None, wanted=None) -> CostReport:
@@ -64,7 +66,17 @@ def test_document_is_as_promised():
                     "unsettled": {"calls": 0, "at_most_usd": "0"},
                 }
             ],
-            "budgets": [BUDGET],
+            "budgets": [
+                {
+                    "name": "day budget",
+                    "window": "day",
+                    "limit_usd": "1",
+                    "spent_usd": "0.04",
+                    "reserved_usd": "0",
+                    "remaining_usd": "0.96",
+                    "resets_at": "2026-11-24T00:00:00.000Z",
+                }
+            ],
         }
     )
 
@@ -129,7 +141,7 @@ def test_groups_without_open_calls_need_no_column_for_them():
 
 
 def test_budgets_are_listed():
-    lines = report_text(a_report(), [BUDGET, BUDGET | {"name": "all", "resets_at": None}]).splitlines()
+    lines = report_text(a_report(), [BUDGET, replace(BUDGET, budget=ALL, resets_at=None)]).splitlines()
 
     assert lines[-2].split() == ["day", "budget", "$1.00", "$0.04", "$0.00", "$0.96", "2026-11-24", "00:00", "UTC"]
     assert lines[-1].split() == ["all", "$1.00", "$0.04", "$0.00", "$0.96", "never"]
