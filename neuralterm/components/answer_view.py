@@ -11,6 +11,7 @@ from neuralterm.application.events import DomainEvent, EventObserver, Events
 from neuralterm.application.records import Answer
 from neuralterm.components import machine
 from neuralterm.components.console import Console
+from neuralterm.domain.exceptions import StreamInterruptedError
 from neuralterm.domain.models import MessageStatus
 
 
@@ -60,7 +61,7 @@ class JsonView:
 
 
 class NdjsonView(EventObserver):
-    """Prints one line per event. Events are collected by observing, and written where failing to write may stop us."""
+    """Prints one line per event as it happens. What fails in an observer stops nobody, so it is raised in `delta`."""
 
     TYPES = (
         Events.MESSAGE_STARTED,
@@ -73,30 +74,31 @@ class NdjsonView(EventObserver):
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._lines: list[str] = []
+        self._failure: Exception | None = None
 
     def on_event(self, event: DomainEvent) -> None:
-        """Collect an event."""
+        """Print the line of an event; nothing more once that has failed."""
+        if self._failure is not None:
+            return
         payload = event.payload or {}
         if event.event_type == Events.MESSAGE_COMPLETED:
             body = machine.answer_document(payload["answer"])
         else:
             body = {"conversation_id": event.conversation_id, **payload}
-        self._lines.append(machine.event_line(event.event_type, {key: _plain(value) for key, value in body.items()}))
+        line = machine.event_line(event.event_type, {key: _plain(value) for key, value in body.items()})
+        try:
+            self._console.print(line)
+        except (OSError, StreamInterruptedError) as error:
+            self._failure = error
 
     def delta(self, text: str) -> None:
-        """Write what was collected."""
-        self._flush()
+        """Raise what went wrong with printing."""
+        if self._failure is not None:
+            raise self._failure
 
     def close(self, answer: Answer | None) -> None:
-        """Write what was collected."""
-        self._flush()
-
-    def _flush(self) -> None:
-        if self._lines:
-            text = "\n".join(self._lines)
-            self._lines.clear()
-            self._console.print(text)
+        """Raise what went wrong with printing the last line."""
+        self.delta("")
 
 
 def first_code_block(text: str) -> str:

@@ -684,6 +684,16 @@ def test_deltas_are_written_as_they_come_also_into_a_pipe(service, start):
     assert (process.wait(), process.stderr.read()) == (0, b"")
 
 
+def test_an_event_is_printed_when_it_happens(service, start):
+    gate = threading.Event()
+    service.scripts = [held([], gate, ["late"])]
+    process = start("send", "--ndjson", "hi")
+    assert json.loads(process.stdout.readline())["type"] == "message.started"
+    gate.set()
+    assert [json.loads(line)["type"] for line in process.stdout] == ["token.generated", "message.completed"]
+    assert process.wait() == 0
+
+
 class TestLostHistory:
     """The history breaks while the answer comes: the answer was paid for, and must not look like a failure."""
 
