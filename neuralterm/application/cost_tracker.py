@@ -10,7 +10,7 @@ from typing import Any
 from neuralterm.application.events import DomainEvent, EventBus, EventObserver, Events
 from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL
 from neuralterm.domain.catalogue import OpenRouterModel
-from neuralterm.domain.models import TokenUsage
+from neuralterm.domain.models import MessageStatus, TokenUsage
 from neuralterm.domain.money import EXACT
 
 # Texts are counted in batches of this many characters: one count costs about as much for 200 characters as for one.
@@ -24,10 +24,10 @@ class CostTracker(EventObserver):
     """Adds up what answers cost, estimates the running one, and says when a budget is nearly or wholly used.
 
     `budget_limit` is in USD, None for no limit. `budget.threshold` is emitted once when `warning_level` of it is used,
-    `budget.exceeded` once when more than all of it is, or when the running answer has no room for one more token; after
-    `reset()` each may come again. `already_spent` (USD) counts
-    against the limit but not in `accumulated_cost`. `count_tokens(text, model_id)` makes the estimate as good as a
-    count; without it a token is taken for four bytes.
+    `budget.exceeded` once when more than all of it is, when the running answer has no room for one more token, or when an
+    answer was stopped by its budget; after `reset()` each may come again. `already_spent` (USD) counts against the limit
+    but not in `accumulated_cost`. `count_tokens(text, model_id)` makes the estimate as good as a count; without it a token
+    is taken for four bytes.
 
     Thread-safe. The estimate is of one answer at a time: an answer that starts takes the place of the running one.
     """
@@ -82,9 +82,10 @@ class CostTracker(EventObserver):
 
     def on_event(self, event: DomainEvent) -> None:
         """Follow one answer from its start over its text to its cost."""
+        payload = event.payload or {}
         with self._lock:
-            self._follow(event.event_type, event.payload or {})
-            due = self._due()
+            self._follow(event.event_type, payload)
+            due = self._due(stopped=payload.get("status") is MessageStatus.STOPPED)
         # Observers are told outside the lock: one that waits for another thread must not block it here.
         for event_type, spent in due:
             self._emit(event_type, event, spent)
@@ -151,7 +152,7 @@ class CostTracker(EventObserver):
             return self._count_tokens(text, self._model.id)
         return -(-len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
 
-    def _due(self) -> list[tuple[str, Decimal]]:
+    def _due(self, *, stopped: bool) -> list[tuple[str, Decimal]]:
         """Return the warnings that are due and have not been given, with what is used (USD)."""
         if self._limit is None or self._told_exceeded:
             return []
@@ -159,7 +160,7 @@ class CostTracker(EventObserver):
         if not self._warned and spent >= EXACT.multiply(self._limit, self._warning_level) and spent > 0:
             self._warned = True
             due.append((Events.BUDGET_THRESHOLD, spent))
-        if spent + self._next_token() > self._limit:
+        if stopped or spent + self._next_token() > self._limit:
             self._told_exceeded = True
             due.append((Events.BUDGET_EXCEEDED, spent))
         return due

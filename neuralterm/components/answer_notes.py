@@ -12,8 +12,6 @@ def notes_on(answer: Answer, *, truncation_allowed: bool = False) -> list[str]:
     notes = []
     if answer.status is MessageStatus.TRUNCATED and not truncation_allowed:
         notes.append(f"note: the answer was truncated ({answer.finish_reason}); --allow-truncated accepts that")
-    if answer.status is MessageStatus.STOPPED:
-        notes.append("budget: the answer was stopped at the length that the budget pays for")
     if answer.refusal:
         notes.append(f"note: the model refused: {answer.refusal}")
     elif not answer.content and answer.status is MessageStatus.COMPLETE:

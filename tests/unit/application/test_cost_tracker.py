@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from neuralterm.application.cost_tracker import CostTracker
 from neuralterm.application.events import DomainEvent, Events
 from neuralterm.domain.catalogue import OpenRouterModel
-from neuralterm.domain.models import TokenUsage
+from neuralterm.domain.models import MessageStatus, TokenUsage
 from tests.fakes.events import Recorder, loud_bus
 
 # $1 per thousand output tokens, a tenth of it per thousand prompt tokens.
@@ -37,8 +37,8 @@ class Scene:
     def token(self, text):
         self._emit(Events.TOKEN_GENERATED, {"delta": text})
 
-    def complete(self, cost=None, usage=None):
-        self._emit(Events.MESSAGE_COMPLETED, {"cost": cost, "usage": usage})
+    def complete(self, cost=None, usage=None, **more):
+        self._emit(Events.MESSAGE_COMPLETED, {"cost": cost, "usage": usage, **more})
 
     def warnings(self):
         return [type_ for type_ in self.events.types if type_.startswith("budget.")]
@@ -178,6 +178,17 @@ def test_answers_of_a_single_delta_are_watched_too(cost, expected):
     scene.token("ok")
     scene.complete(cost=Decimal(cost))
     assert scene.warnings() == expected
+
+
+def test_an_answer_that_its_budget_stopped_is_told_of():
+    scene = Scene("0.010")
+    scene.start()
+    scene.complete(cost=Decimal("0.005"), status=MessageStatus.TRUNCATED)
+    assert scene.warnings() == []
+    scene.start()
+    scene.complete(cost=Decimal("0.001"), status=MessageStatus.STOPPED)
+    assert scene.warnings() == [Events.BUDGET_EXCEEDED]
+    assert not scene.tracker.exceeded
 
 
 def test_exceeded_is_taken_back_when_the_estimate_was_too_high():
