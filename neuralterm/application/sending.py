@@ -12,6 +12,7 @@ from neuralterm.application.ports import ConversationRepository
 from neuralterm.application.records import Answer, SendOptions
 from neuralterm.domain.exceptions import NotFoundError, StorageError
 from neuralterm.domain.models import DEFAULT_MODEL, Conversation
+from neuralterm.domain.text import shortened
 
 TITLE_LENGTH = 60
 
@@ -99,5 +100,4 @@ def find_conversation(request: SendRequest, repository: ConversationRepository) 
 
 def title_of(prompt: str) -> str:
     """Return the first line of a prompt, shortened: the title a conversation has until it is given one."""
-    line = next((line.strip() for line in prompt.splitlines() if line.strip()), "")
-    return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rstrip() + "…"
+    return shortened(next((line for line in prompt.splitlines() if line.strip()), ""), TITLE_LENGTH)

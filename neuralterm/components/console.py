@@ -8,6 +8,7 @@ import sys
 from typing import Any, TextIO
 
 from neuralterm.domain.exceptions import StreamInterruptedError
+from neuralterm.domain.text import one_line
 
 OUTPUT_FAILED = "OUTPUT_FAILED"
 
@@ -139,11 +140,6 @@ class Console:
         import click
 
         return click.style(text, **style)
-
-
-def one_line(text: str) -> str:
-    """Return the text with every run of white space, newlines included, as one space."""
-    return " ".join(text.split())
 
 
 def _utf8(stream: TextIO, *, errors: str) -> TextIO:

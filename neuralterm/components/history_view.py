@@ -9,11 +9,11 @@ from typing import Any
 from neuralterm.application.history import Transcript
 from neuralterm.application.records import ConversationSummary, SearchHit
 from neuralterm.components import machine
-from neuralterm.components.console import one_line
-from neuralterm.components.tables import grouped, minute, shortened, table
+from neuralterm.components.tables import grouped, minute, table
 from neuralterm.domain.models import Conversation, Message, MessageStatus, is_unsettled
 from neuralterm.domain.money import dollars
 from neuralterm.domain.spans import in_words
+from neuralterm.domain.text import one_line, shortened
 
 _SHORTEST_ID = 8
 _SHORTEST_TITLE = 20

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
 
 from neuralterm.application.events import DomainEvent, EventObserver, Events
-from neuralterm.components.console import Console, one_line
+from neuralterm.components.console import Console
 from neuralterm.domain.money import dollars
+from neuralterm.domain.text import one_line
 
 
 class Notices(EventObserver):
@@ -38,16 +38,11 @@ def _shortened(payload: dict[str, Any]) -> str | None:
 
 
 def _threshold(payload: dict[str, Any]) -> str:
-    return f"budget: {payload['percent']}% of {_limit(payload)} used ({dollars(payload['spent_usd'])})"
+    return f"budget: {payload['percent']}% of {dollars(payload['limit_usd'])} used ({dollars(payload['spent_usd'])})"
 
 
 def _exceeded(payload: dict[str, Any]) -> str:
-    return f"budget: the answer was stopped at {dollars(payload['spent_usd'])} of {_limit(payload)}"
-
-
-def _limit(payload: dict[str, Any]) -> str:
-    limit: Decimal = payload["limit_usd"]
-    return dollars(limit)
+    return f"budget: the answer was stopped at {dollars(payload['spent_usd'])} of {dollars(payload['limit_usd'])}"
 
 
 def _truncated(payload: dict[str, Any]) -> str:
@@ -59,8 +54,7 @@ def _retried(payload: dict[str, Any]) -> str:
 
 
 def _storage(payload: dict[str, Any]) -> str:
-    error = payload["error"]
-    return f"warning: the local history could not be written: {one_line(error.message)}"
+    return f"warning: the local history could not be written: {one_line(payload['error'].message)}"
 
 
 _LINES: dict[str, Callable[[dict[str, Any]], str | None]] = {

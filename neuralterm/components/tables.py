@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from neuralterm.components.console import one_line
+from neuralterm.domain.text import one_line
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> str:
@@ -22,12 +22,6 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Seque
         colalign=["right" if header in right else "left" for header in headers] if rows else None,
         disable_numparse=True,
     )
-
-
-def shortened(text: str, width: int) -> str:
-    """Return the text on one line of at most `width` characters; `…` stands for what is left out."""
-    line = one_line(text)
-    return line if len(line) <= width else line[: max(width - 1, 0)].rstrip() + "…"
 
 
 def grouped(count: int | None) -> str:

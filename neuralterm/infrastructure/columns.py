@@ -63,11 +63,6 @@ def from_json(text: str) -> Any:
         raise StorageError("a record of the database is damaged: it holds unreadable JSON") from exc
 
 
-def encodable(text: str) -> str:
-    """Return the text with surrogate pairs joined and lone surrogates replaced, so that UTF-8 can hold it."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
 def _storable_amount(usd: Decimal) -> Decimal:
     if not usd.is_finite():
         raise StorageError(f"the amount {usd} can't be stored: it is not a number")

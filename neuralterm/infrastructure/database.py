@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from neuralterm.infrastructure.columns import encodable
+from neuralterm.domain.text import join_surrogates
 from neuralterm.infrastructure.migrations import SCHEMA_VERSION, migrate, schema_version
 from neuralterm.infrastructure.storage_errors import directory_error, file_error, newer_schema_error, sqlite_error
 
@@ -172,7 +172,7 @@ def _close_to_others(path: Path) -> None:
 
 def _encodable(parameters: Parameters) -> Parameters:
     def clean(value: Any) -> Any:
-        return encodable(value) if isinstance(value, str) else value
+        return join_surrogates(value) if isinstance(value, str) else value
 
     if isinstance(parameters, Mapping):
         return {name: clean(value) for name, value in parameters.items()}

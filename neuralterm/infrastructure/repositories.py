@@ -10,6 +10,7 @@ from neuralterm.application.ports import ConversationRepository
 from neuralterm.application.records import ConversationSummary, HistoryFilter, SearchHit
 from neuralterm.domain.exceptions import StorageError
 from neuralterm.domain.models import Conversation, Message, MessageStatus
+from neuralterm.domain.text import one_line
 from neuralterm.infrastructure.columns import SMALLEST_INTEGER, to_ms
 from neuralterm.infrastructure.database import Database, default_database_path
 from neuralterm.infrastructure.rows import (
@@ -210,7 +211,7 @@ class SQLiteConversationRepository:
             ConversationSummary(
                 conversation=conversation_from(row[:8]),
                 message_count=row[8],
-                preview=" ".join(row[9].split())[:PREVIEW_LENGTH],
+                preview=one_line(row[9])[:PREVIEW_LENGTH],
                 status=MessageStatus(row[10]),
                 unsettled=row[11],
             )

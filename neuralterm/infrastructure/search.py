@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from neuralterm.application.records import SearchHit
-from neuralterm.infrastructure.columns import encodable, from_ms, to_json
+from neuralterm.domain.text import join_surrogates
+from neuralterm.infrastructure.columns import from_ms, to_json
 
 if TYPE_CHECKING:
     from neuralterm.infrastructure.database import Database
@@ -46,7 +47,7 @@ def search_messages(database: Database, query: str, limit: int) -> list[SearchHi
     Any text is a valid query: quotes and operators of the query language are taken as text. Words that the index does
     not know as such (signs only, Chinese, Japanese, Thai, ...) make all messages be read.
     """
-    words = list(dict.fromkeys(encodable(query).replace("\0", " ").split()))
+    words = list(dict.fromkeys(join_surrogates(query).replace("\0", " ").split()))
     if not words:
         return []
     if all(_is_indexed(word) for word in words):

@@ -135,8 +135,9 @@ def path(container: Container, /) -> None:
 
 
 def _confirmed(conversations: Sequence[Conversation]) -> bool:
-    from neuralterm.components.console import one_line, visible
+    from neuralterm.components.console import visible
     from neuralterm.domain.exceptions import ValidationError
+    from neuralterm.domain.text import one_line
 
     if not sys.stdin.isatty():
         raise ValidationError("there is nobody to ask: stdin is not a terminal", hint="--yes deletes without asking")

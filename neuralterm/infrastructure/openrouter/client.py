@@ -17,7 +17,7 @@ from neuralterm.domain.exceptions import (
     ValidationError,
 )
 from neuralterm.infrastructure.openrouter.decoding import without_surrogates
-from neuralterm.infrastructure.openrouter.error_report import one_line
+from neuralterm.infrastructure.openrouter.error_report import excerpt
 from neuralterm.infrastructure.openrouter.errors import error_from_response
 from neuralterm.infrastructure.openrouter.stream import CompletionStream
 from neuralterm.version import __version__
@@ -151,7 +151,7 @@ class OpenRouterClient:
 
     async def _refusal(self, reply: Reply, model: str | None) -> OpenRouterAPIError:
         if 300 <= reply.status < 400:
-            target = one_line(self._without_key(reply.headers.get("location", "").encode()).decode(), 200)
+            target = excerpt(self._without_key(reply.headers.get("location", "").encode()).decode(), 200)
             return OpenRouterAPIError(
                 f"the service redirects (HTTP {reply.status}) to {target or 'nowhere'}, which is not followed",
                 reply.status,

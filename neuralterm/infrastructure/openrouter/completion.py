@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from neuralterm.domain.models import TokenUsage
-from neuralterm.infrastructure.openrouter.decoding import TextJoiner, join_surrogates, without_surrogates
+from neuralterm.domain.text import join_surrogates
+from neuralterm.infrastructure.openrouter.decoding import TextJoiner, without_surrogates
 from neuralterm.infrastructure.openrouter.tool_calls import ToolCalls
 from neuralterm.infrastructure.openrouter.usage import parse_usage
 

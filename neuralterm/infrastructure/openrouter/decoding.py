@@ -7,7 +7,8 @@ import re
 from decimal import Decimal
 from typing import Any
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+from neuralterm.domain.text import join_surrogates
+
 _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -29,13 +30,6 @@ def parse_clean_json(body: bytes) -> Any:
     """Like `parse_json`, with lone surrogates in strings replaced by U+FFFD."""
     value = parse_json(body)
     return without_surrogates(value) if _ESCAPED_SURROGATE.search(body) else value
-
-
-def join_surrogates(text: str) -> str:
-    """Join surrogate pairs to the characters they stand for; lone surrogates become U+FFFD."""
-    if text.isascii() or _SURROGATE.search(text) is None:
-        return text
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def without_surrogates(value: Any) -> Any:

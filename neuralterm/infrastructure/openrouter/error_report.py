@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+from neuralterm.domain.text import one_line, shortened
 from neuralterm.infrastructure.openrouter.decoding import parse_clean_json
 
 _LONGEST_MESSAGE = 500
@@ -83,10 +84,9 @@ def report_from_object(error: object, headers: Mapping[str, str]) -> ErrorReport
     return _report(error, None, headers, None)
 
 
-def one_line(text: str, longest: int = _LONGEST_MESSAGE) -> str:
+def excerpt(text: str, longest: int = _LONGEST_MESSAGE) -> str:
     """Return the text on one line, without control characters, at most `longest` characters of it."""
-    line = "".join(character for character in " ".join(text.split()) if character.isprintable())
-    return line if len(line) <= longest else line[: longest - 1] + "…"
+    return shortened("".join(character for character in one_line(text) if character.isprintable()), longest)
 
 
 def _report(error: Mapping[str, Any], status: int | None, headers: Mapping[str, str], body: str | None) -> ErrorReport:
@@ -97,7 +97,7 @@ def _report(error: Mapping[str, Any], status: int | None, headers: Mapping[str, 
         status = _status_inside(error, names)
     return ErrorReport(
         status=status,
-        message=one_line(_message(error, metadata)) or _phrase(status),
+        message=excerpt(_message(error, metadata)) or _phrase(status),
         names=frozenset(names),
         metadata=metadata,
         availability=availability,
@@ -166,9 +166,9 @@ def _words(value: object, depth: int = 4) -> str:
 def _message_without_error(status: int, body: bytes) -> str:
     text = body[:_LARGEST_BODY].decode("utf-8", "replace").strip()
     if not text.startswith("<"):
-        return one_line(text) or f"{_phrase(status)}, without a word of explanation"
+        return excerpt(text) or f"{_phrase(status)}, without a word of explanation"
     title = _TITLE.search(text)
-    heading = one_line(title.group(1), 100) if title else ""
+    heading = excerpt(title.group(1), 100) if title else ""
     return f"{_phrase(status)}: a web page{f' ({heading})' if heading else ''} instead of an API answer"
 
 

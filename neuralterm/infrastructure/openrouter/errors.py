@@ -17,7 +17,7 @@ from neuralterm.domain.exceptions import (
 )
 from neuralterm.infrastructure.openrouter.error_report import (
     ErrorReport,
-    one_line,
+    excerpt,
     report_from_body,
     report_from_object,
 )
@@ -60,7 +60,7 @@ def _exception(report: ErrorReport, model: str | None, now: float) -> OpenRouter
         error.retryable = retryable
     instead = report.availability.get("fallback_models")
     if isinstance(instead, list) and instead:
-        error.hint = "Models that may serve instead: " + one_line(", ".join(map(str, instead[:5]))) + "."
+        error.hint = "Models that may serve instead: " + excerpt(", ".join(map(str, instead[:5]))) + "."
     return error
 
 
@@ -135,7 +135,7 @@ def _forbidden(report: ErrorReport) -> OpenRouterAPIError:
 def _rate_limit(report: ErrorReport) -> RateLimitError:
     daily = report.metadata.get("limit_source") == "openrouter_free_tier_daily" or report.says("per-day")
     remedy = report.metadata.get("remedy_hint")
-    hint = one_line(remedy) if isinstance(remedy, str) and remedy else "Wait a little and try again."
+    hint = excerpt(remedy) if isinstance(remedy, str) and remedy else "Wait a little and try again."
     return RateLimitError(report.message, report.status, report.body, hint=hint, retryable=False if daily else None)
 
 
@@ -146,12 +146,12 @@ def _is_moderation(report: ErrorReport) -> bool:
 def _moderation(report: ErrorReport) -> ModerationError:
     """Leave out the body and the flagged input, which repeats what the user wrote."""
     flagged, message = report.metadata.get("flagged_input"), report.message
-    if isinstance(flagged, str) and one_line(flagged):
-        message = message.replace(one_line(flagged), "…")
+    if isinstance(flagged, str) and excerpt(flagged):
+        message = message.replace(excerpt(flagged), "…")
     reasons = report.metadata.get("reasons")
     return ModerationError(
         message,
         report.status,
-        reasons=tuple(one_line(str(reason), 100) for reason in reasons) if isinstance(reasons, list) else (),
+        reasons=tuple(excerpt(str(reason), 100) for reason in reasons) if isinstance(reasons, list) else (),
         hint="Rephrase the input, or choose a model without this moderation.",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from neuralterm.infrastructure.openrouter.decoding import join_surrogates
+from neuralterm.domain.text import join_surrogates
 
 
 class ToolCalls:

@@ -1,0 +1,32 @@
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from neuralterm.domain.text import join_surrogates, one_line, shortened
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()))
+
+
+@given(st.text(), st.integers(1, 50))
+def test_shortened_text_fits_and_shows_the_cut(text, width):
+    shown = shortened(text, width)
+
+    assert len(shown) <= width
+    assert shown == one_line(text) or shown.endswith("…")
+
+
+def test_one_line_has_single_spaces_only():
+    assert one_line("\n a\r\n\tb \u2028 c ") == "a b c"
+
+
+@given(ANY_TEXT)
+@example("\ud83d\ude42")
+@example("\ude42\ud83d")
+def test_joined_text_can_be_encoded(text):
+    joined = join_surrogates(text)
+
+    assert joined.encode("utf-16-le") == joined.encode("utf-16-le", "surrogatepass")
+    assert joined == text or any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def test_pairs_are_joined_and_lone_surrogates_replaced():
+    assert join_surrogates("pair \ud83d\ude42, lone \ud83d") == "pair 🙂, lone \ufffd"
