@@ -1,8 +1,15 @@
 """No test sees the settings of whoever runs it."""
 
 import os
+import signal
 
 import pytest
+
+
+def pytest_configure():
+    # A shell ignores SIGINT for what it runs in the background, and the processes that tests start would inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
