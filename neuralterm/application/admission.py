@@ -37,4 +37,14 @@ def _plan(prompt: Prompt, options: SendOptions, prompt_bound: int) -> CallPlan:
         wanted_output_tokens=options.max_tokens,
         extra=options.extra,
         prompt_estimate=prompt.tokens,
+        unbounded_part=_unbounded_part(prompt),
     )
+
+
+def _unbounded_part(prompt: Prompt) -> str | None:
+    """Name what is attached: neither an image's tokens nor the fee for reading a PDF are known before they are charged."""
+    if not prompt.has_attachments:
+        return None
+    from neuralterm.application.attachments import in_words
+
+    return f"the price of what is attached ({in_words(prompt.messages)}) is not known"

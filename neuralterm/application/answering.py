@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from neuralterm.application.admission import admit
 from neuralterm.application.cost_tracker import CostTracker
@@ -29,6 +29,9 @@ from neuralterm.domain.exceptions import (
 from neuralterm.domain.models import Cost, Message, MessageStatus, TokenUsage
 from neuralterm.domain.money import dollars
 
+if TYPE_CHECKING:
+    from neuralterm.application.attachments import Attachments
+
 _BYTES_PER_TOKEN = 4
 # With these the service said no, and so showed that it is there.
 _ANSWERED = (AuthenticationError, InsufficientCreditsError, PermissionDeniedError, TokenLimitError)
@@ -46,6 +49,7 @@ class Answering:
     spending: SpendingGate
     breaker: Breaker | None
     tracker: CostTracker | None
+    attachments: Callable[[], Attachments] | None = None
 
     def begin(self, prompt: Prompt, temperature: float | None, options: SendOptions) -> Turn:
         """Pass the spending gate and store question, pending answer and call: all of it or nothing."""
@@ -119,6 +123,8 @@ class Answering:
         conversation.tags = tuple(dict.fromkeys((*conversation.tags, *options.tags)))
         conversation.updated_at = self.clock.now()
         self.repository.save(conversation)
+        if prompt.contents and self.attachments is not None:
+            self.attachments().keep(prompt)
         for message in (*prompt.new, pending):
             self.repository.add_message(message)
 

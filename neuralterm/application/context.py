@@ -12,6 +12,8 @@ UNFINISHED_NOTE = "[The previous answer is incomplete: it ended before it was fi
 
 # In the metadata of messages that are made here for the model and belong to no stored history.
 _INSERTED = "inserted"
+# In the metadata of messages that have attachments: their records (see `domain.attachments`).
+ATTACHMENTS = "attachments"
 
 CountMessage = Callable[[Message], int]
 
@@ -19,6 +21,11 @@ CountMessage = Callable[[Message], int]
 def is_inserted(message: Message) -> bool:
     """Tell whether a message is a marker or a note made here, which must not be stored."""
     return bool(message.metadata.get(_INSERTED))
+
+
+def has_attachments(message: Message) -> bool:
+    """Tell whether anything is attached to a message; costs nothing where nothing is."""
+    return ATTACHMENTS in message.metadata
 
 
 def prompt_messages(history: Iterable[Message]) -> list[Message]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator
-from typing import Any, Protocol
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from neuralterm.application.answering import Answering
 from neuralterm.application.clock import SystemClock
+from neuralterm.application.context import has_attachments
 from neuralterm.application.cost_tracker import CostTracker
 from neuralterm.application.events import DomainEvent, EventBus, Events
 from neuralterm.application.ports import Breaker, ChatClient, Clock, ConversationRepository, TokenCounting
@@ -17,8 +18,11 @@ from neuralterm.application.records import Answer, SendOptions
 from neuralterm.application.spending import SpendingGate
 from neuralterm.application.turn import Prompt
 from neuralterm.domain.catalogue import OpenRouterModel
-from neuralterm.domain.exceptions import NeuralTermError, NotFoundError
+from neuralterm.domain.exceptions import NeuralTermError, NotFoundError, ValidationError
 from neuralterm.domain.models import DEFAULT_MODEL, Conversation, Message, MessageRole
+
+if TYPE_CHECKING:
+    from neuralterm.application.attachments import AttachmentFile, Attachments
 
 DEFAULT_MAX_INPUT_CHARS = 32_000
 
@@ -38,7 +42,7 @@ class ChatOrchestrator:
 
     Only the first four arguments are needed. `spending` keeps budgets and the ledger, `cost_tracker` stops an answer that
     crosses its limit, `models` finds prices and windows of models that `load_models` has not loaded, `max_input_chars`
-    None leaves the limit to the model's window.
+    None leaves the limit to the model's window. `attachments` is called when a message has any, and keeps them.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class ChatOrchestrator:
         cost_tracker: CostTracker | None = None,
         models: ModelLookup | None = None,
         max_input_chars: int | None = DEFAULT_MAX_INPUT_CHARS,
+        attachments: Callable[[], Attachments] | None = None,
     ) -> None:
         clock = clock or SystemClock()
         self._repository = repository
@@ -70,7 +75,9 @@ class ChatOrchestrator:
             spending=self._spending,
             breaker=circuit_breaker,
             tracker=cost_tracker,
+            attachments=attachments,
         )
+        self._attachments = attachments
         self._lookup = models
         self._max_input_chars = max_input_chars
         self._models: dict[str, OpenRouterModel] = {}
@@ -109,6 +116,7 @@ class ChatOrchestrator:
         content: str,
         temperature: float | None = 0.7,
         options: SendOptions | None = None,
+        attachments: Sequence[AttachmentFile] = (),
     ) -> AsyncGenerator[tuple[str, dict[str, Any] | None], None]:
         """Send a message and stream its answer: `(delta, None)` for each piece of text, last `("", metadata)`.
 
@@ -117,14 +125,14 @@ class ChatOrchestrator:
         status and cost, and `message.completed` is emitted.
 
         Raises:
-            ValidationError: empty or too long input, or no such conversation.
+            ValidationError: empty or too long input, no such conversation, or a model that can't take an attachment.
             TokenLimitError: the input is longer than the model's window.
             BudgetExceededError: refused before the request, or stopped in mid-answer (`mid_answer`).
             OpenRouterAPIError, CircuitOpenError: the service could not be asked, or said no.
             StreamInterruptedError: the answer began and did not end.
         """
         options = options or SendOptions()
-        prompt = await self._prepare(conversation_id, content, options)
+        prompt = await self._prepare(conversation_id, content, options, attachments)
         turn = self._answering.begin(prompt, temperature, options)
         try:
             attempts = self._answering.attempts(turn)
@@ -137,7 +145,9 @@ class ChatOrchestrator:
         answer = self._answering.conclude(turn, None)
         yield "", _metadata(answer)
 
-    async def _prepare(self, conversation_id: UUID, content: str, options: SendOptions) -> Prompt:
+    async def _prepare(
+        self, conversation_id: UUID, content: str, options: SendOptions, files: Sequence[AttachmentFile]
+    ) -> Prompt:
         check_input(content, self._max_input_chars)
         check_output_cap(options.max_tokens)
         conversation = self._repository.get_by_id(conversation_id)
@@ -145,15 +155,25 @@ class ChatOrchestrator:
             raise NotFoundError(f"conversation {conversation_id} not found")
         model_id = options.model or conversation.model_id
         history, new = new_messages(self._repository, conversation, content, options)
+        if files:
+            self._use_attachments().attach(new[-1], files)
         messages = [*history, *new]
-        model = await self._describe(model_id, needed=needs_window(messages, self._counter))
+        needed = any(map(has_attachments, messages)) or needs_window(messages, self._counter)
+        model = await self._describe(model_id, needed=needed)
         fallbacks = [await self._describe(fallback, needed=False) for fallback in options.fallbacks]
         prompt = Prompt(conversation_id, model_id, model, messages, new, tuple(fallbacks))
         fitted = fit_to_window(prompt, self._counter, options.max_tokens)
+        if fitted.has_attachments:
+            fitted = self._use_attachments().prepare(fitted, files, options.fallbacks)
         if fitted.dropped:
             counts = {"original_count": len(messages), "new_count": len(fitted.messages), "dropped": fitted.dropped}
             self._bus.emit(DomainEvent(Events.CONTEXT_TRUNCATED, conversation_id, counts))
         return fitted
+
+    def _use_attachments(self) -> Attachments:
+        if self._attachments is None:
+            raise ValidationError("there is nowhere to keep attachments")
+        return self._attachments()
 
     async def _describe(self, model_id: str, *, needed: bool) -> OpenRouterModel | None:
         """Return the model's entry; the service is asked for it only under a budget or where the window matters."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from neuralterm.application.history import resolve_conversation
 from neuralterm.application.orchestrator import ChatOrchestrator
@@ -13,6 +14,9 @@ from neuralterm.application.records import Answer, SendOptions
 from neuralterm.domain.exceptions import NotFoundError, StorageError
 from neuralterm.domain.models import DEFAULT_MODEL, Conversation
 from neuralterm.domain.text import shortened
+
+if TYPE_CHECKING:
+    from neuralterm.application.attachments import AttachmentFile
 
 TITLE_LENGTH = 60
 
@@ -28,6 +32,7 @@ class SendRequest:
     conversation: str | None = None
     title: str | None = None
     default_model: str = DEFAULT_MODEL
+    attachments: tuple[AttachmentFile, ...] = ()
 
 
 async def send(
@@ -70,7 +75,9 @@ async def stream_answer(
     orchestrator: ChatOrchestrator, conversation: Conversation, request: SendRequest, show: Callable[[str], None]
 ) -> Answer:
     """Send one prompt into an existing conversation."""
-    stream = orchestrator.send_message(conversation.id, request.prompt, request.temperature, request.options)
+    stream = orchestrator.send_message(
+        conversation.id, request.prompt, request.temperature, request.options, request.attachments
+    )
     answer: Answer | None = None
     async with contextlib.aclosing(stream):
         async for delta, metadata in stream:

@@ -56,7 +56,7 @@ class CallPlan:
 
     `models` are the catalogue entries of all models that may answer, None for an unknown one; `prompt_bound` is an upper
     bound in tokens, `prompt_estimate` a count of them (None: not counted); `wanted_output_tokens` is the cap by the user's
-    wish, None for none.
+    wish, None for none. `unbounded_part` says what of the prompt has a price that can't be told.
     """
 
     model_ids: Sequence[str]
@@ -65,6 +65,7 @@ class CallPlan:
     wanted_output_tokens: int | None
     extra: Mapping[str, Any]
     prompt_estimate: int | None = None
+    unbounded_part: str | None = None
 
     def natural_cap(self, prompt_tokens: int) -> int | None:
         """Return the cap that holds without any budget: the user's, or else the largest of the models' own."""
@@ -204,7 +205,7 @@ def counted(cost: Cost, bound: Decimal = Decimal(0)) -> Decimal:
 
 def _unlimited(plan: CallPlan) -> Permit:
     cap = plan.natural_cap(prompt_tokens=0)
-    if cap is None or any(model is None or model.prices.varies for model in plan.models):
+    if cap is None or plan.unbounded_part or any(model is None or model.prices.varies for model in plan.models):
         return Permit(plan.wanted_output_tokens, None)
     prices = highest_of([model.prices.highest() for model in plan.models if model])
     return Permit(plan.wanted_output_tokens, worst_case(prices, plan.prompt_bound, cap))
@@ -231,6 +232,8 @@ def _bounded_prices(plan: CallPlan, budget: Budget) -> PriceSet:
         if UNBOUNDED_SUFFIXES.intersection(model_id.split(":")[1:]):
             raise _unbounded(budget, f"{model_id} may cost more than its list price", "leave the suffix out")
         sets.append(model.prices.highest())
+    if plan.unbounded_part:
+        raise _unbounded(budget, plan.unbounded_part, "send it without a budget, or leave it out")
     for field in sorted(UNBOUNDED_FIELDS.intersection(plan.extra)):
         raise _unbounded(budget, f"the request field {field!r} may add charges", "leave it out")
     return highest_of(sets)

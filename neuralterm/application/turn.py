@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from neuralterm.application.context import has_attachments
 from neuralterm.application.records import Answer, Call, SendOptions
 from neuralterm.application.settlement import Ending
 from neuralterm.application.spending import Permit
@@ -24,7 +25,7 @@ JOURNAL_INTERVAL_S = 0.2
 class Prompt:
     """What is about to be sent: `messages` is what the model sees, `new` is what the conversation gains.
 
-    `tokens` is a count of `messages`, None where nobody needs it.
+    `tokens` is a count of `messages`, None where nobody needs it. `contents` are those of their attachments, by SHA-256.
     """
 
     conversation_id: UUID
@@ -35,10 +36,23 @@ class Prompt:
     fallbacks: tuple[OpenRouterModel | None, ...] = ()
     dropped: int = 0
     tokens: int | None = None
+    contents: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+    @property
+    def has_attachments(self) -> bool:
+        """True when anything is attached to a message that the model sees."""
+        return any(map(has_attachments, self.messages))
 
     def wire_messages(self) -> list[dict[str, Any]]:
         """Return the messages as the service takes them."""
-        return [{"role": message.role.value, "content": message.content} for message in self.messages]
+        return [{"role": message.role.value, "content": self._content(message)} for message in self.messages]
+
+    def _content(self, message: Message) -> str | list[dict[str, Any]]:
+        if not has_attachments(message):
+            return message.content
+        from neuralterm.application.attachments import content_parts
+
+        return content_parts(message, self.contents)
 
 
 @dataclass(slots=True)

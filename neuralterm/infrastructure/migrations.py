@@ -163,7 +163,40 @@ def create_schema(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (create_schema,)
+_ATTACHMENTS = (
+    # Row numbers apart from the digest keep large contents out of the index.
+    """
+    CREATE TABLE attachments (
+        number INTEGER PRIMARY KEY,
+        sha256 TEXT NOT NULL UNIQUE,
+        content BLOB NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE message_attachments (
+        message_id TEXT NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        sha256 TEXT NOT NULL REFERENCES attachments (sha256),
+        PRIMARY KEY (message_id, position)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX message_attachments_by_content ON message_attachments (sha256)",
+    """
+    CREATE TRIGGER attachment_forgotten AFTER DELETE ON message_attachments
+    WHEN NOT EXISTS (SELECT 1 FROM message_attachments WHERE sha256 = old.sha256) BEGIN
+        DELETE FROM attachments WHERE sha256 = old.sha256;
+    END
+    """,
+)
+
+
+def add_attachments(connection: sqlite3.Connection) -> None:
+    """Add the contents of attachments, and which message has which of them; their names are in the message's metadata."""
+    for statement in _ATTACHMENTS:
+        connection.execute(statement)
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (create_schema, add_attachments)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

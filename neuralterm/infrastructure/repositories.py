@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from uuid import UUID
 
+from neuralterm.application.context import has_attachments
 from neuralterm.application.ports import ConversationRepository
 from neuralterm.application.records import ConversationSummary, HistoryFilter, SearchHit
 from neuralterm.domain.exceptions import StorageError
@@ -139,12 +140,19 @@ class SQLiteConversationRepository:
         return [message_from(row) for row in self.database.query(_MESSAGES, (str(conversation_id),))]
 
     def add_message(self, message: Message) -> None:
-        """Append a message to its conversation, which must exist; its cost is not added to the total."""
+        """Append a message to its conversation, which must exist; its cost is not added to the total.
+
+        The contents of its attachments must be stored.
+        """
         if message.conversation_id is None:
             raise StorageError("a message without a conversation can't be stored")
         parameters = message_parameters(message)
         with self.database.transaction():
             self.database.change(_ADD_MESSAGE, parameters)
+            if has_attachments(message):
+                from neuralterm.infrastructure.attachment_store import link_attachments
+
+                link_attachments(self.database, message)
             self.database.change(_TOUCH, (parameters["created_at"], parameters["conversation_id"]))
 
     def append_text(self, message_id: UUID, text: str) -> None:

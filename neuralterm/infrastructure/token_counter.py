@@ -8,7 +8,7 @@ from functools import cache
 from threading import Lock
 from typing import Protocol
 
-from neuralterm.application.context import truncate
+from neuralterm.application.context import has_attachments, truncate
 from neuralterm.domain.models import Message
 
 CL100K = "cl100k_base"
@@ -52,8 +52,8 @@ class TokenCounter:
 
     Exact for OpenAI's text models apart from what the service adds to a prompt; for other families it is an estimate with
     OpenAI's o200k_base vocabulary (0.8 to 1.6 times the true number, by family and language). Only the content of a
-    message is counted, as text. Vocabularies are loaded when a count first needs them, one of each per process.
-    Thread-safe. `load` builds an encoder from its name.
+    message is counted, as text, and each attachment as a fixed number for its kind. Vocabularies are loaded when a count
+    first needs them, one of each per process. Thread-safe. `load` builds an encoder from its name.
     """
 
     def __init__(self, load: Callable[[str], Encoder] | None = None) -> None:
@@ -69,7 +69,7 @@ class TokenCounter:
     def count_message(self, message: Message, model_id: str) -> int:
         """Return the tokens of a message in a prompt: its content, its role, and 3 that frame it."""
         role = self.count_tokens(message.role.value, model_id)
-        return TOKENS_PER_MESSAGE + role + self.count_tokens(message.content, model_id)
+        return TOKENS_PER_MESSAGE + role + self.count_tokens(message.content, model_id) + _attached(message)
 
     def count_messages(self, messages: Iterable[Message], model_id: str) -> int:
         """Return the tokens of a prompt made of these messages: their sum, and 3 that begin the answer."""
@@ -83,13 +83,14 @@ class TokenCounter:
         framing is generous. With a model whose vocabulary is known the text is counted, which gives a closer bound.
 
         It is no bound where a tokenizer rewrites text into longer text first (NFKC turns some single characters into a
-        dozen), and where a provider adds a hidden prompt of its own that is longer than the allowance.
+        dozen), where a provider adds a hidden prompt of its own that is longer than the allowance, and for attachments.
         """
         messages = list(messages)
-        allowance = BOUND_PER_PROMPT + BOUND_PER_MESSAGE * len(messages)
+        attached = sum(map(_attached, messages))
+        allowance = attached + BOUND_PER_PROMPT + BOUND_PER_MESSAGE * len(messages)
         if model_id is not None and _has_known_vocabulary(model_id):
             if "gpt-oss" not in model_id:  # whose preamble is long
-                allowance = CLOSE_BOUND_PER_PROMPT + CLOSE_BOUND_PER_MESSAGE * len(messages)
+                allowance = attached + CLOSE_BOUND_PER_PROMPT + CLOSE_BOUND_PER_MESSAGE * len(messages)
             return allowance + sum(self.count_tokens(message.content, model_id) for message in messages)
         return allowance + sum(_utf8_length(message.content) for message in messages)
 
@@ -153,6 +154,14 @@ def _has_known_vocabulary(model_id: str) -> bool:
 def _family_percent(model_id: str) -> int:
     name = _bare_name(model_id)
     return next((percent for pattern, percent in _FAMILY_PERCENT if pattern.match(name)), 100)
+
+
+def _attached(message: Message) -> int:
+    if not has_attachments(message):
+        return 0
+    from neuralterm.application.attachments import estimated_tokens
+
+    return estimated_tokens(message)
 
 
 def _utf8_length(text: str) -> int:
