@@ -8,32 +8,24 @@ from pathlib import Path
 
 from neuralterm.domain.exceptions import StorageError
 
-_ELSEWHERE = "Set NEURALTERM_DATA_DIR to a directory that can be written."
+_ELSEWHERE = "set NEURALTERM_DATA_DIR to a directory that can be written"
+_BEGIN_ANEW = "move it away to begin with an empty history, or put a backup in its place"
 
 _EXPLANATIONS = {
-    sqlite3.SQLITE_NOTADB: (
-        "is damaged or not a database",
-        "Move it away to begin with an empty history, or put a backup in its place.",
-    ),
-    sqlite3.SQLITE_CORRUPT: (
-        "is damaged",
-        "Move it away to begin with an empty history, or put a backup in its place.",
-    ),
-    sqlite3.SQLITE_BUSY: ("stays locked by another process", "End the program that holds it and try again."),
-    sqlite3.SQLITE_LOCKED: ("stays locked by this process", "Report this: it should not happen."),
-    sqlite3.SQLITE_READONLY: (
-        "can't be written",
-        f"Make the file and its directory writable. {_ELSEWHERE}",
-    ),
-    sqlite3.SQLITE_PERM: ("can't be opened", f"Look at the permissions of the file. {_ELSEWHERE}"),
+    sqlite3.SQLITE_NOTADB: ("is damaged or not a database", _BEGIN_ANEW),
+    sqlite3.SQLITE_CORRUPT: ("is damaged", _BEGIN_ANEW),
+    sqlite3.SQLITE_BUSY: ("stays locked by another process", "end the program that holds it and try again"),
+    sqlite3.SQLITE_LOCKED: ("stays locked by this process", "report this: it should not happen"),
+    sqlite3.SQLITE_READONLY: ("can't be written", f"make the file and its directory writable, or {_ELSEWHERE}"),
+    sqlite3.SQLITE_PERM: ("can't be opened", f"look at the permissions of the file, or {_ELSEWHERE}"),
     sqlite3.SQLITE_CANTOPEN: (
         "can't be opened",
-        f"Look at the permissions of the file and its directory. {_ELSEWHERE}",
+        f"look at the permissions of the file and its directory, or {_ELSEWHERE}",
     ),
-    sqlite3.SQLITE_FULL: ("can't grow: the disk is full", "Free some space and try again."),
+    sqlite3.SQLITE_FULL: ("can't grow: the disk is full", "free some space and try again"),
     sqlite3.SQLITE_IOERR: (
         "can't be read or written: the disk reports an error",
-        "Look at the disk and its free space.",
+        "look at the disk and its free space",
     ),
 }
 
@@ -53,7 +45,7 @@ def newer_schema_error(path: Path) -> StorageError:
     """Return the error for a file whose schema this version does not know."""
     return StorageError(
         f"the database {path} was written by a newer neuralterm",
-        hint="Update neuralterm, or set NEURALTERM_DATA_DIR to another directory.",
+        hint="update neuralterm, or set NEURALTERM_DATA_DIR to another directory",
     )
 
 

@@ -18,7 +18,7 @@ from neuralterm.domain.exceptions import (
 )
 from neuralterm.infrastructure.openrouter.decoding import without_surrogates
 from neuralterm.infrastructure.openrouter.error_report import excerpt
-from neuralterm.infrastructure.openrouter.errors import error_from_response
+from neuralterm.infrastructure.openrouter.errors import CHECK_BASE_URL, error_from_response
 from neuralterm.infrastructure.openrouter.stream import CompletionStream
 from neuralterm.version import __version__
 
@@ -86,7 +86,7 @@ class OpenRouterClient:
                 "the service sent something that is no list of models",
                 200,
                 self._without_key(body[:4096]).decode("utf-8", "replace"),
-                hint="Check OPENROUTER_BASE_URL.",
+                hint=CHECK_BASE_URL,
             ) from exc
 
     def chat_completion_stream(
@@ -155,7 +155,7 @@ class OpenRouterClient:
             return OpenRouterAPIError(
                 f"the service redirects (HTTP {reply.status}) to {target or 'nowhere'}, which is not followed",
                 reply.status,
-                hint="Set OPENROUTER_BASE_URL to the final address if you trust it.",
+                hint="set OPENROUTER_BASE_URL to the final address if you trust it",
             )
         body = self._without_key(await reply.read_error_body())
         return error_from_response(reply.status, reply.headers, body, model, now=time.time())
@@ -191,7 +191,7 @@ def _checked_key(key: str | None) -> str | None:
     key = (key or "").strip()
     if any(not "!" <= character <= "~" for character in key):
         raise ConfigurationError(
-            "the API key has characters that no key has", hint="Set OPENROUTER_API_KEY to the key alone, on one line."
+            "the API key has characters that no key has", hint="set OPENROUTER_API_KEY to the key alone, on one line"
         )
     return key or None
 

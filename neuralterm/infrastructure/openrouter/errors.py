@@ -32,7 +32,7 @@ _CONTEXT_WORDS = re.compile(
 )
 _TIMEOUTS = (408, 504, 524)
 _UNAVAILABLE = (502, 503, 529)
-_CHECK_BASE_URL = "Check OPENROUTER_BASE_URL: this does not look like the API."
+CHECK_BASE_URL = "check OPENROUTER_BASE_URL: this does not look like the API"
 
 
 def error_from_response(
@@ -60,7 +60,7 @@ def _exception(report: ErrorReport, model: str | None, now: float) -> OpenRouter
         error.retryable = retryable
     instead = report.availability.get("fallback_models")
     if isinstance(instead, list) and instead:
-        error.hint = "Models that may serve instead: " + excerpt(", ".join(map(str, instead[:5]))) + "."
+        error.hint = "models that may serve instead: " + excerpt(", ".join(map(str, instead[:5])))
     return error
 
 
@@ -71,19 +71,19 @@ def _by_status(report: ErrorReport, model: str | None) -> OpenRouterAPIError:
     if status == 400:
         return _bad_request(report)
     if status == 401:
-        hint = "Set OPENROUTER_API_KEY to a valid key; the service makes them under Settings > Keys."
+        hint = "set OPENROUTER_API_KEY to a valid key; the service makes them under Settings > Keys"
         return AuthenticationError(message, status, body, hint=hint)
     if status == 402:
         return _payment(report)
     if status == 403:
         return _forbidden(report)
     if status == 404 and model is not None and report.is_api_answer:
-        hint = "`neuralterm models` lists what is there; routing and privacy settings may exclude every provider."
+        hint = "`neuralterm models` lists what is there; routing and privacy settings may exclude every provider"
         return ModelUnavailableError(message, status, body, model_id=model, hint=hint, retryable=False)
     if status == 429:
         return _rate_limit(report)
     if status in _UNAVAILABLE and model is not None:
-        hint = "Try again later, or another model."
+        hint = "try again later, or another model"
         return ModelUnavailableError(message, status, body, model_id=model, hint=hint)
     return _other(report)
 
@@ -92,50 +92,50 @@ def _other(report: ErrorReport) -> OpenRouterAPIError:
     status, code, hint = report.status, None, None
     retryable = status is not None and (status >= 500 or status in _TIMEOUTS)
     if status in _TIMEOUTS:
-        code, hint = "TIMEOUT", "The provider was too slow; try again."
+        code, hint = "TIMEOUT", "the provider was too slow; try again"
     elif status == 500:
-        code, hint = "SERVER", "A fault at the service; try again."
+        code, hint = "SERVER", "a fault at the service; try again"
     elif status == 413:
-        hint = "Send less: shorten the prompt, or attach smaller files."
+        hint = "send less: shorten the prompt, or attach smaller files"
     elif not report.is_api_answer and not retryable:
-        hint = _CHECK_BASE_URL
+        hint = CHECK_BASE_URL
     return OpenRouterAPIError(report.message, status, report.body, code=code, hint=hint, retryable=retryable)
 
 
 def _bad_request(report: ErrorReport) -> OpenRouterAPIError:
     if report.names & _CONTEXT_NAMES or _CONTEXT_WORDS.search(report.message):
-        hint = "Shorten the input, lower --max-tokens, or choose a model with a larger context window."
+        hint = "shorten the input, lower --max-tokens, or choose a model with a larger context window"
         return TokenLimitError(report.message, report.status, report.body, hint=hint)
     unknown_model = "model_not_found" in report.names or report.says("not a valid model")
-    listing = "`neuralterm models` lists the models there are." if unknown_model else None
+    listing = "`neuralterm models` lists the models there are" if unknown_model else None
     return OpenRouterAPIError(report.message, report.status, report.body, hint=listing)
 
 
 def _payment(report: ErrorReport) -> OpenRouterAPIError:
     metadata = report.metadata
     if "in_flight_budget" in f"{metadata.get('reason')} {metadata.get('limit_source')} {report.body}":
-        hint = "Requests that are still running reserve credit; wait for them, or run fewer at once."
+        hint = "requests that are still running reserve credit; wait for them, or run fewer at once"
         return RateLimitError(report.message, report.status, report.body, hint=hint, retryable=True)
-    hint = "Add credit in the account settings of the service."
+    hint = "add credit in the account settings of the service"
     if report.says("can only afford", "fewer max_tokens"):
-        hint = "Lower --max-tokens, or add credit in the account settings of the service."
+        hint = "lower --max-tokens, or add credit in the account settings of the service"
     elif report.says("prompt tokens limit"):
-        hint = "Shorten the input, or add credit in the account settings of the service."
+        hint = "shorten the input, or add credit in the account settings of the service"
     return InsufficientCreditsError(report.message, report.status, report.body, hint=hint)
 
 
 def _forbidden(report: ErrorReport) -> OpenRouterAPIError:
     if report.says("key limit exceeded") or report.metadata.get("limit_source") == "openrouter_key_limit":
-        hint = "Raise the limit of this key in the settings of the service, or use another key."
+        hint = "raise the limit of this key in the settings of the service, or use another key"
         return InsufficientCreditsError(report.message, report.status, report.body, hint=hint)
-    hint = "The key, the account or its guardrails do not allow this; see the settings of the service."
+    hint = "the key, the account or its guardrails do not allow this; see the settings of the service"
     return PermissionDeniedError(report.message, report.status, report.body, hint=hint)
 
 
 def _rate_limit(report: ErrorReport) -> RateLimitError:
     daily = report.metadata.get("limit_source") == "openrouter_free_tier_daily" or report.says("per-day")
     remedy = report.metadata.get("remedy_hint")
-    hint = excerpt(remedy) if isinstance(remedy, str) and remedy else "Wait a little and try again."
+    hint = excerpt(remedy) if isinstance(remedy, str) and remedy else "wait a little and try again"
     return RateLimitError(report.message, report.status, report.body, hint=hint, retryable=False if daily else None)
 
 
@@ -153,5 +153,5 @@ def _moderation(report: ErrorReport) -> ModerationError:
         message,
         report.status,
         reasons=tuple(excerpt(str(reason), 100) for reason in reasons) if isinstance(reasons, list) else (),
-        hint="Rephrase the input, or choose a model without this moderation.",
+        hint="rephrase the input, or choose a model without this moderation",
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuralterm.domain.exceptions import OpenRouterAPIError, StreamInterruptedError
 from neuralterm.infrastructure.openrouter.completion import Completion
-from neuralterm.infrastructure.openrouter.errors import error_from_object
+from neuralterm.infrastructure.openrouter.errors import CHECK_BASE_URL, error_from_object
 from neuralterm.infrastructure.openrouter.readers import BodyReader, EventStreamReader, JsonBodyReader
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class CompletionStream:
             raise OpenRouterAPIError(
                 "the service answered with a web page",
                 reply.status,
-                hint="Check OPENROUTER_BASE_URL: this does not look like the API.",
+                hint=CHECK_BASE_URL,
             )
         is_json = kind.endswith("json")
         if kind == "text/event-stream" or (self._streamed and not is_json):

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 # An error body beyond this is not read.
 _LARGEST_ERROR_BODY = 64 * 1024
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_CHECK_CERTIFICATES = "Behind a proxy that opens TLS, set SSL_CERT_FILE to the certificates of its authority."
-_CHECK_NETWORK = "Check the network connection and OPENROUTER_BASE_URL."
+_CHECK_CERTIFICATES = "behind a proxy that opens TLS, set SSL_CERT_FILE to the certificates of its authority"
+_CHECK_NETWORK = "check the network connection and OPENROUTER_BASE_URL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Transport:
             context = tls_context(self._base_url.scheme)
         except OSError as exc:
             raise ConfigurationError(
-                f"the certificates to trust can't be read: {exc}", hint="Check SSL_CERT_FILE and SSL_CERT_DIR."
+                f"the certificates to trust can't be read: {exc}", hint="check SSL_CERT_FILE and SSL_CERT_DIR"
             ) from exc
         try:
             return httpx.AsyncClient(
@@ -104,7 +104,7 @@ class Transport:
             # The reason may hold the address of the proxy with its password.
             raise ConfigurationError(
                 "the proxy settings of the environment can't be used",
-                hint="Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; a SOCKS proxy needs the package socksio.",
+                hint="check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; a SOCKS proxy needs the package socksio",
             ) from exc
 
     @contextmanager

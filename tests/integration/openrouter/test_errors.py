@@ -289,7 +289,7 @@ def test_hints_for_missing_credit():
         in error_of(402, message="requires more credits, or fewer max_tokens. ... can only afford 9").hint
     )
     assert "--max-tokens" not in error_of(402, message="Insufficient credits").hint
-    assert "Shorten" in error_of(402, message="Prompt tokens limit exceeded: 9 > 8").hint
+    assert "shorten" in error_of(402, message="Prompt tokens limit exceeded: 9 > 8").hint
 
 
 def test_a_key_at_its_limit_is_out_of_credit():

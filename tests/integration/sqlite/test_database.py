@@ -214,7 +214,7 @@ def test_a_newer_database_is_not_touched(database):
     error = refusal(database.path)
 
     assert "newer" in str(error)
-    assert "Update" in error.hint
+    assert "update" in error.hint
     assert database.path.read_bytes() == before
 
 
