@@ -16,6 +16,7 @@ from neuralterm.components.console import OUTPUT_FAILED
 from neuralterm.domain.exceptions import ConfigurationError, NeuralTermError
 
 if TYPE_CHECKING:
+    from neuralterm.components.console import Console
     from neuralterm.container import Container
 
 
@@ -74,7 +75,7 @@ class Outcome:
 
     def _usage_error(self, error: click.ClickException) -> int:
         if isinstance(error, click.exceptions.NoArgsIsHelpError):
-            self._container.plain_console.machine_error(error.format_message())
+            self._container.plain_console.plain_error(error.format_message())
             return ExitCode.USAGE
         hint = None
         if isinstance(error, click.UsageError) and error.ctx is not None:
@@ -86,7 +87,7 @@ class Outcome:
             import traceback
 
             lines = "".join(traceback.format_exception(error)).rstrip()
-            self._container.plain_console.machine_error(self._container.without_key(lines))
+            self._container.plain_console.plain_error(self._container.without_key(lines))
         fault = NeuralTermError(
             f"unexpected fault: {type(error).__name__}: {error}", "FAULT", hint="`neuralterm --debug ...` shows where"
         )
@@ -105,10 +106,10 @@ class Outcome:
                 conversation_id=answer.conversation_id if answer else None,
                 cost_usd=answer.cost.usd if answer else None,
             )
-            console.machine_error(without_key(machine.dumps(document, one_line=True)))
+            console.plain_error(without_key(machine.dumps(document, one_line=True)))
         return code
 
-    def _console(self) -> Any:
+    def _console(self) -> Console:
         """Return the console, also when the settings it depends on are what went wrong."""
         try:
             return self._container.console

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from enum import Enum
-from typing import Any, Protocol
-from uuid import UUID
+from typing import Protocol
 
 from neuralterm.application.events import DomainEvent, EventObserver, Events
 from neuralterm.application.records import Answer
@@ -85,7 +82,7 @@ class NdjsonView(EventObserver):
             body = machine.answer_document(payload["answer"])
         else:
             body = {"conversation_id": event.conversation_id, **payload}
-        line = machine.event_line(event.event_type, {key: _plain(value) for key, value in body.items()})
+        line = machine.event_line(event.event_type, body)
         try:
             self._console.print(line)
         except (OSError, StreamInterruptedError) as error:
@@ -116,11 +113,3 @@ def first_code_block(text: str) -> str:
             inside.append(inner)
         return "\n".join(inside)
     return text
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return machine.money(value)
-    if isinstance(value, Enum):
-        return value.value
-    return str(value) if isinstance(value, UUID) else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from neuralterm.application.orchestrator import ChatOrchestrator
 from neuralterm.application.ports import ConversationRepository
@@ -56,9 +57,8 @@ class Chat:
         tightest = self._parts.spending.tightest()
         if tightest is not None:
             budget, committed = tightest
-            parts.append(
-                f"{dollars(max(budget.limit_usd - committed, budget.limit_usd * 0))} left of the {budget.name}"
-            )
+            left = max(budget.limit_usd - committed, Decimal(0))
+            parts.append(f"{dollars(left)} left of the {budget.name}")
         return " · ".join(parts)
 
     async def run(self, turns: ChatInput) -> list[MessageStatus]:
@@ -135,7 +135,7 @@ class Chat:
 
     def _spent(self) -> str:
         if self._conversation is None:
-            return dollars(self._parts.session.known_cost * 0)
+            return dollars(Decimal(0))
         stored = self._parts.repository.get_by_id(self._conversation.id)
         known = dollars(stored.total_cost if stored else self._parts.session.known_cost)
         unknown = self._parts.session.unknown_costs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import sys
+from collections.abc import Iterable
 from typing import Any, TextIO
 
 from neuralterm.domain.exceptions import StreamInterruptedError
@@ -52,10 +53,6 @@ class Console:
         """Columns of the terminal; 80 where there is none."""
         return shutil.get_terminal_size().columns
 
-    def style(self, text: str, **style: Any) -> str:
-        """Return the text with a style of `click.style` if stdout shows colours."""
-        return self._styled(text, self.stdout_is_terminal, style)
-
     def write_answer(self, text: str) -> None:
         """Write a piece of the answer and flush it. Newlines at its end wait: an answer ends with exactly one."""
         body = text.rstrip("\n")
@@ -76,10 +73,9 @@ class Console:
         self._line_open = False
         self._held_newlines = 0
 
-    def print(self, text: str = "", *, trusted: bool = False) -> None:
-        """Write a document and a newline to stdout. `trusted` text (our own styling) is not made visible."""
-        shown = text if trusted or not self.stdout_is_terminal else visible(text)
-        self._put(shown + "\n")
+    def print(self, text: str) -> None:
+        """Write a document and a newline to stdout."""
+        self._put((visible(text) if self.stdout_is_terminal else text) + "\n")
 
     def note(self, text: str, **style: Any) -> None:
         """Write a line about the work to stderr, unless quiet."""
@@ -92,10 +88,18 @@ class Console:
         if hint:
             self._line(f"hint: {one_line(hint)}", {})
 
-    def machine_error(self, document: str) -> None:
-        """Write a JSON document to stderr as it is."""
+    def confirm(self, question: str, about: Iterable[str]) -> bool:
+        """List on stderr what it is about, also when quiet, and ask."""
+        import click
+
+        for line in about:
+            self._line(one_line(line), {})
+        return click.confirm(question, err=True)
+
+    def plain_error(self, text: str) -> None:
+        """Write text of our own to stderr as it is: a JSON document, a traceback, a help page."""
         self._close_open_line()
-        self._stderr.write(document + "\n")
+        self._stderr.write(text + "\n")
         self._stderr.flush()
 
     def aside(self, text: str) -> None:
@@ -103,7 +107,7 @@ class Console:
         if self.quiet or not self.stderr_is_terminal:
             return
         self._close_open_line()
-        self._stderr.write(self._styled(visible(text), True, {"dim": True}))
+        self._stderr.write(self._styled(visible(text), {"dim": True}))
         self._stderr.flush()
         self._aside_open = True
 
@@ -121,7 +125,7 @@ class Console:
         self._close_open_line()
         self._close_aside()
         shown = visible(text) if self.stderr_is_terminal else text
-        self._stderr.write(self._styled(shown, self.stderr_is_terminal, style) + "\n")
+        self._stderr.write(self._styled(shown, style) + "\n")
         self._stderr.flush()
 
     def _close_open_line(self) -> None:
@@ -134,8 +138,8 @@ class Console:
             self._stderr.flush()
             self._aside_open = False
 
-    def _styled(self, text: str, on_terminal: bool, style: dict[str, Any]) -> str:
-        if not (style and on_terminal and self._color):
+    def _styled(self, text: str, style: dict[str, Any]) -> str:
+        if not (style and self.stderr_is_terminal and self._color):
             return text
         import click
 

@@ -120,7 +120,7 @@ def delete(container: Container, /, ids: tuple[str, ...], yes: bool) -> None:
     from neuralterm.application.history import delete_conversations, resolve_all
 
     found = resolve_all(container.repository, ids)
-    if not yes and not _confirmed(found):
+    if not yes and not _confirmed(container, found):
         container.console.note("nothing deleted")
         return
     count = delete_conversations(container.repository, [conversation.id for conversation in found])
@@ -134,16 +134,13 @@ def path(container: Container, /) -> None:
     container.console.print(str(container.settings.database))
 
 
-def _confirmed(conversations: Sequence[Conversation]) -> bool:
-    from neuralterm.components.console import visible
+def _confirmed(container: Container, conversations: Sequence[Conversation]) -> bool:
     from neuralterm.domain.exceptions import ValidationError
-    from neuralterm.domain.text import one_line
 
     if not sys.stdin.isatty():
         raise ValidationError("there is nobody to ask: stdin is not a terminal", hint="--yes deletes without asking")
-    for conversation in conversations:
-        click.echo(f"{conversation.id}  {visible(one_line(conversation.title or 'Untitled'))}", err=True)
-    return click.confirm("Delete for good?", err=True)
+    lines = [f"{conversation.id}  {conversation.title or 'Untitled'}" for conversation in conversations]
+    return container.console.confirm("Delete for good?", lines)
 
 
 def _write_file(path: Path, text: str, *, overwrite: bool) -> None:
