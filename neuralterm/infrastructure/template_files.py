@@ -1,0 +1,120 @@
+"""Templates as files: where they are looked for, and what of the disk they can reach."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from neuralterm.application.templates import Template, parse_template
+from neuralterm.domain.exceptions import ConfigurationError, NotFoundError, ValidationError
+
+SUFFIX = ".toml"
+_NAME = re.compile(r"[\w-][\w.-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateFolder:
+    """Where templates are. What is read for them must lie in `within`, links followed; None is anywhere."""
+
+    path: Path
+    within: Path | None = None
+
+
+class TemplateFiles:
+    """Reads templates by name from the first folder that has them, or from a file the user names."""
+
+    def __init__(self, folders: Sequence[TemplateFolder]) -> None:
+        self._folders = folders
+
+    def load(self, name: str) -> Template:
+        """Return a template: by its plain name, or by a path, which has a slash and ends in `.toml`.
+
+        Raises:
+            ValidationError: this can't be a template's name.
+            NotFoundError: there is none such; the hint names those there are.
+            ConfigurationError: the file can't be read, is no template, or reaches out of its folder.
+        """
+        if name.endswith(SUFFIX) and ("/" in name or os.sep in name):
+            path = Path(name)
+            if not path.is_file():
+                raise NotFoundError(f"there is no template file {name}")
+            return _read_template(path, path.resolve().parent)
+        if not _NAME.fullmatch(name):
+            raise ValidationError(
+                f"{name!r} is not a template's name",
+                hint=f"a name has letters, digits, - _ and .; a path has a slash and ends in {SUFFIX}",
+            )
+        for folder in self._folders:
+            _refuse_outside(folder.path, folder.within)
+        for folder in self._folders:
+            path = folder.path / f"{name}{SUFFIX}"
+            if path.is_file():
+                return _read_template(path, folder.within)
+        raise NotFoundError(f"there is no template {name!r}", hint=self._suggestion(name))
+
+    def _suggestion(self, name: str) -> str:
+        from difflib import get_close_matches
+
+        if name.endswith(SUFFIX):
+            return f"a file is named with a slash: ./{name}"
+        paths = [path for folder in self._folders for path in folder.path.glob(f"*{SUFFIX}")]
+        names = sorted({path.stem for path in paths if _NAME.fullmatch(path.stem)})
+        if not names:
+            return f"templates are looked for in {', '.join(str(folder.path) for folder in self._folders)}"
+        close = get_close_matches(name, names, n=5)
+        return f"did you mean {', '.join(close)}?" if close else f"there are: {', '.join(names)}"
+
+
+def _refuse_outside(path: Path, root: Path | None) -> None:
+    try:
+        outside = root is not None and not path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError, ValueError) as error:  # links in a circle, a name that can't be one
+        raise ConfigurationError(f"{path} can't be followed: {error}") from error
+    if outside:
+        raise ConfigurationError(f"{path} is not read for a template: it is outside of {root}")
+
+
+def _read_template(path: Path, within: Path | None) -> Template:
+    text = _read(path, within)
+    try:
+        table = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigurationError(f"the template {path} is not valid TOML: {error}") from error
+    if isinstance(schema := table.get("schema"), str):
+        table["schema"] = _read_schema(path.parent / schema, within)
+    template = parse_template(path.stem, table)
+    _refuse_beyond_json(template, path)
+    return template
+
+
+def _refuse_beyond_json(template: Template, path: Path) -> None:
+    try:
+        json.dumps(template.schema, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"the schema in {path} has what JSON does not have: {error}") from error
+
+
+def _read_schema(path: Path, within: Path | None) -> dict[str, Any]:
+    try:
+        schema = json.loads(_read(path, within))
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(f"the schema {path} is not valid JSON: {error}") from error
+    if not isinstance(schema, dict):
+        raise ConfigurationError(f"the schema {path} must be a JSON object")
+    return schema
+
+
+def _read(path: Path, within: Path | None) -> str:
+    _refuse_outside(path, within)
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not UTF-8 text") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be read: {error.strerror or error}") from error
