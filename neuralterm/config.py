@@ -1,7 +1,7 @@
 """Settings: flags, then environment, then project file, then user file, then defaults. The only reader of `os.environ`.
 
 The project file (`.neuralterm.toml`, nearest above the working directory) comes with a cloned repository and is not
-trusted: it may choose model and tags and tighten budgets, nothing else.
+trusted: it may choose model, tags and a folder of templates below its own and tighten budgets, nothing else.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from neuralterm.domain.models import DEFAULT_MODEL
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 PROJECT_FILE = ".neuralterm.toml"
 USER_FILE = "config.toml"
+TEMPLATES = "templates"
 
 _WINDOWS = {window.value: window for window in Window if window is not Window.CALL}
 _USER_KEYS = frozenset(
     {"allow_insecure_http", "base_url", "budgets", "idle_timeout", "key_command", "max_cost", "model", "retry_for"}
-    | {"tags", "timeout", "warning_level"}
+    | {"tags", "templates", "timeout", "warning_level"}
 )
-_PROJECT_KEYS = frozenset({"model", "tags", "max_cost", "budgets"})
+_PROJECT_KEYS = frozenset({"model", "tags", "max_cost", "budgets", "templates"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,10 @@ class Flags:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that can be set. Amounts in USD, times in seconds; `max_cost` is the ceiling of one invocation."""
+    """Everything that can be set. Amounts in USD, times in seconds; `max_cost` is the ceiling of one invocation.
+
+    `project_templates` is what the project file says, not looked at: whoever reads there must stay in `project_dir`.
+    """
 
     data_dir: Path
     api_key: str | None = field(default=None, repr=False)
@@ -60,6 +64,9 @@ class Settings:
     retry_for: float = 10.0
     color: bool = True
     sandbox: bool = False
+    templates: Path | None = None
+    project_templates: Path | None = None
+    project_dir: Path | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -101,6 +108,9 @@ def load_settings(
         retry_for=10.0 if (retry := _seconds(user, "retry_for", allow_zero=True)) is None else retry,
         color=not (flags.no_color or env.get("NO_COLOR") or env.get("TERM") == "dumb"),
         sandbox=flags.sandbox or env.get("NEURALTERM_SANDBOX", "") not in ("", "0"),
+        templates=_folder(user_path, _text(user, "templates") or TEMPLATES),
+        project_templates=_folder(project_path, _text(source.project, "templates")),
+        project_dir=project_path.parent if project_path else None,
         warnings=tuple(f"{project_path}: {key!r} is ignored: a project file can't set it" for key in ignored),
     )
 
@@ -212,6 +222,11 @@ def _text(table: Mapping[str, Any], key: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise ConfigurationError(f"{key} must be a text")
     return value or None
+
+
+def _folder(file: Path | None, named: str | None) -> Path | None:
+    """Return the folder that a file names; it counts from where the file is."""
+    return None if file is None or named is None else file.parent / os.path.expanduser(named)
 
 
 def _seconds(table: Mapping[str, Any], key: str, *, allow_zero: bool = False) -> float | None:

@@ -34,9 +34,9 @@ def refused(load, *args, **kwargs):
     return caught.value
 
 
-def test_defaults(load):
+def test_defaults(load, tmp_path):
     settings = load()
-    assert settings == Settings(data_dir=Path("data"))
+    assert settings == Settings(data_dir=Path("data"), templates=tmp_path / "templates")
     assert (settings.model, settings.base_url) == ("openai/gpt-4o-mini", DEFAULT_BASE_URL)
     assert (settings.max_cost, settings.budgets, settings.api_key) == (None, (), None)
 
@@ -227,6 +227,30 @@ class TestUserFile:
     @pytest.mark.parametrize("key", ["timeout", "idle_timeout"])
     def test_a_timeout_of_nothing_is_none(self, load, key):
         assert key in refused(load, f"{key} = 0").message
+
+
+class TestTemplates:
+    def test_a_folder_counts_from_the_file_that_names_it(self, load, tmp_path):
+        settings = load('templates = "prompts"', 'templates = "ci/prompts"', below="a/b")
+        assert settings.templates == tmp_path / "prompts"
+        assert settings.project_templates == tmp_path / "project/ci/prompts"
+        assert settings.project_dir == tmp_path / "project"
+
+    def test_a_folder_elsewhere(self, load, tmp_path, monkeypatch):
+        monkeypatch.setenv("HOME", str(tmp_path / "home"))
+        assert load('templates = "/prompts"').templates == Path("/prompts")
+        assert load('templates = "~/prompts"').templates == tmp_path / "home/prompts"
+
+    def test_it_is_beside_the_file_that_a_flag_names(self, load, tmp_path):
+        other = tmp_path / "other" / "mine.toml"
+        other.parent.mkdir()
+        other.write_text("")
+        assert load(flags=Flags(config=other)).templates == other.parent / "templates"
+
+    @pytest.mark.parametrize("value", ["3", "true", '["a"]'])
+    def test_what_is_no_folder(self, load, value):
+        assert "templates must be a text" in refused(load, f"templates = {value}").message
+        assert "templates must be a text" in refused(load, "", f"templates = {value}").message
 
 
 class TestTags:
