@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from neuralterm.infrastructure.model_cache import SQLiteModelCache
     from neuralterm.infrastructure.openrouter import OpenRouterClient
     from neuralterm.infrastructure.repositories import SQLiteConversationRepository
+    from neuralterm.infrastructure.template_files import TemplateFiles
     from neuralterm.infrastructure.token_counter import TokenCounter
 
 _SANDBOX_KEY = "sandbox"
@@ -149,6 +150,14 @@ class Container:
             timeout=self.settings.timeout,
             idle_timeout=self.settings.idle_timeout,
         )
+
+    @cached_property
+    def template_files(self) -> TemplateFiles:
+        from neuralterm.infrastructure.template_files import TemplateFiles, TemplateFolder
+
+        settings = self.settings
+        folders = [(settings.project_templates, settings.project_dir), (settings.templates, None)]
+        return TemplateFiles([TemplateFolder(path, within) for path, within in folders if path is not None])
 
     @cached_property
     def token_counter(self) -> TokenCounter:

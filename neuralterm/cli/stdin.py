@@ -28,19 +28,32 @@ def compose_prompt(words: Sequence[str], files: Sequence[str], console: Console)
     Raises:
         ValidationError: nothing to send, a file that can't be read, or input that is not text.
     """
-    stdin_is_file = READ_STDIN in files
-    wants_stdin = READ_STDIN in words
-    spoken = " ".join(argument_text(word) for word in words if word != READ_STDIN)
-    parts = [_file_text(name) for name in files]
-    if not stdin_is_file:
-        parts.append(_stdin_text(must_wait=wants_stdin or not (spoken or files), console=console))
-    parts.append(spoken)
-    prompt = "\n\n".join(part for part in parts if part.strip())
+    parts = read_parts(words, files, console)
+    prompt = "\n\n".join(text for _, text in parts if text.strip())
     if not prompt.strip():
         raise ValidationError(
             "the prompt is empty", "EMPTY_INPUT", hint='give it as an argument or through a pipe: neuralterm send "..."'
         )
     return prompt
+
+
+def read_parts(
+    words: Sequence[str], files: Sequence[str], console: Console, *, waits: bool | None = None
+) -> list[tuple[str, str]]:
+    """Return what the user gave, in order, each with its source: `file`, `stdin` or `words`.
+
+    `waits` says whether to wait for stdin however long; None: when there are neither words nor files.
+
+    Raises:
+        ValidationError: a file can't be read, or input is not text.
+    """
+    spoken = " ".join(argument_text(word) for word in words if word != READ_STDIN)
+    parts = [("stdin" if name == READ_STDIN else "file", _file_text(name)) for name in files]
+    if READ_STDIN not in files:
+        if waits is None:
+            waits = not (spoken or files)
+        parts.append(("stdin", _stdin_text(must_wait=waits or READ_STDIN in words, console=console)))
+    return [*parts, ("words", spoken)]
 
 
 def argument_text(word: str) -> str:

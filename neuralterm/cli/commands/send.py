@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 @click.argument("words", nargs=-1, metavar="[PROMPT]...")
 @request_options
 @click.option("-f", "--file", "files", multiple=True, metavar="PATH", help="A text file for the prompt; - is stdin.")
+@click.option("-t", "--template", metavar="NAME", help="A prompt from the template folder, or a .toml file's path.")
+@click.option(
+    "-p", "--param", "params", type=(str, str), multiple=True, metavar="KEY VALUE", help="A value for the template."
+)
 @click.option("--schema", metavar="FILE|JSON", help="Answer as JSON by this JSON Schema.")
 @click.option("-x", "--extract", is_flag=True, help="Print only the first fenced code block.")
 @click.option("-u", "--usage", is_flag=True, help="Say tokens and cost on stderr.")
@@ -37,10 +41,9 @@ def command(container: Container, /, **given: Any) -> int:
     from neuralterm.application.sending import send
     from neuralterm.cli.exit_codes import exit_code_of_answer
     from neuralterm.cli.request_options import apply_to_container, build_request
-    from neuralterm.cli.stdin import compose_prompt
 
     apply_to_container(container, given)
-    prompt = compose_prompt(given["words"], given["files"], container.console)
+    prompt, given = _prompt(container, given)
     request = build_request(container, given, prompt, schema=given["schema"], stream=not given["no_stream"])
     view = _view(container, given)
     try:
@@ -49,6 +52,18 @@ def command(container: Container, /, **given: Any) -> int:
         view.close(container.last_answer)
     _say_the_rest(container, answer, given)
     return exit_code_of_answer(answer.status, allow_truncated=given["allow_truncated"])
+
+
+def _prompt(container: Container, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    if given["template"] is not None:
+        from neuralterm.cli.template_options import apply_template
+
+        return apply_template(container, given)
+    if given["params"]:
+        raise click.UsageError("-p gives a value to a template: name one with -t.", click.get_current_context())
+    from neuralterm.cli.stdin import compose_prompt
+
+    return compose_prompt(given["words"], given["files"], container.console), given
 
 
 def _view(container: Container, given: dict[str, Any]) -> AnswerView:
