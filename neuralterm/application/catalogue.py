@@ -44,22 +44,13 @@ class Listing:
 class Catalogue:
     """Knows the models, with as few questions to the service as will do.
 
-    A copy younger than `max_age` is taken for the truth. `on_stale` is told one sentence when an older one is used.
+    A copy younger than `MAX_AGE` is taken for the truth. `on_stale` is told one sentence when an older one is used.
     """
 
-    def __init__(
-        self,
-        client: ChatClient,
-        cache: ModelCache,
-        clock: Clock,
-        *,
-        max_age: timedelta = MAX_AGE,
-        on_stale: Callable[[str], None],
-    ) -> None:
+    def __init__(self, client: ChatClient, cache: ModelCache, clock: Clock, *, on_stale: Callable[[str], None]) -> None:
         self._client = client
         self._cache = cache
         self._clock = clock
-        self._max_age = max_age
         self._on_stale = on_stale
 
     async def listing(self, refresh: bool = False, offline: bool = False) -> Listing:
@@ -81,23 +72,20 @@ class Catalogue:
             self._tell_stale(error, copy.fetched_at)
             return Listing(copy.models, copy.fetched_at, stale=True)
 
-    async def find(self, model_id: str, *, required_fresh: bool = False) -> OpenRouterModel | None:
+    async def find(self, model_id: str) -> OpenRouterModel | None:
         """Return a model by its id, routing suffixes such as `:nitro` ignored; None when it is not listed.
 
-        When the list had to be asked for and can't be had: the row of the old list or None, or with
-        `required_fresh` the error.
+        When the list had to be asked for and can't be had, the row of the old list, or None.
         """
         wanted = without_dynamic_suffix(model_id)
         row = self._cache.find(wanted)
-        if row is not None and not self._older_than(self._max_age, row[1]):
+        if row is not None and not self._older_than(MAX_AGE, row[1]):
             return row[0]
         if row is None and self._was_looked_for():
             return None
         try:
             fetched = await self._fetch()
         except _UNAVAILABLE as error:
-            if required_fresh:
-                raise
             if row is None:
                 return None
             self._tell_stale(error, row[1])
@@ -125,7 +113,7 @@ class Catalogue:
         if loaded is None:
             return None
         models, fetched_at = loaded
-        return Listing(models, fetched_at, stale=self._older_than(self._max_age, fetched_at))
+        return Listing(models, fetched_at, stale=self._older_than(MAX_AGE, fetched_at))
 
     async def _fetch(self) -> Listing:
         models = await self._client.get_available_models()
@@ -138,7 +126,7 @@ class Catalogue:
 
     def _was_looked_for(self) -> bool:
         loaded = self._cache.load()
-        return loaded is not None and not self._older_than(min(_LOOK_AGAIN_AFTER, self._max_age), loaded[1])
+        return loaded is not None and not self._older_than(_LOOK_AGAIN_AFTER, loaded[1])
 
     def _older_than(self, limit: timedelta, fetched_at: datetime) -> bool:
         # abs: a copy dated in the future, by a clock that was wrong, must not stay fresh for ever.

@@ -240,13 +240,6 @@ async def test_finding_without_list_and_service_gives_none():
     assert await World(FakeClient(error=UNREACHABLE)).catalogue.find(MINI.id) is None
 
 
-@pytest.mark.anyio
-@pytest.mark.parametrize("cache", [FakeCache(), aged(48)], ids=["no copy", "old copy"])
-async def test_required_fresh_raises_instead(cache):
-    with pytest.raises(ServiceUnreachableError):
-        await World(FakeClient(error=UNREACHABLE), cache).catalogue.find(MINI.id, required_fresh=True)
-
-
 def test_cached_takes_any_age_and_never_asks():
     world = World(cache=aged(9999))
 
