@@ -31,6 +31,9 @@ _PER_TOKEN = {
 _PER_PIECE = {"request": "request", "image": "image", "web_search": "web search"}
 _PRICES = _PER_TOKEN | _PER_PIECE
 
+# The service's ways to say that a model stays.
+_NEVER = (None, "", "2098-12-31")
+
 
 def models_document(listing: Listing, models: Sequence[OpenRouterModel]) -> dict[str, Any]:
     """Return the object that `models --json` prints for a selection of the listing."""
@@ -102,7 +105,7 @@ def model_text(model: OpenRouterModel) -> str:
         ("output", ", ".join(model.output_modalities)),
         ("parameters", ", ".join(model.supported_parameters)),
         ("listed since", created.date().isoformat() if (created := _created(model)) else ""),
-        ("goes away", model.expiration_date or ""),
+        ("goes away", "" if model.expiration_date in _NEVER else model.expiration_date),
         ("same as", model.canonical_slug if model.canonical_slug not in (None, model.id) else ""),
     ]
     parts = [
@@ -159,10 +162,7 @@ def _remarks(model: OpenRouterModel) -> str:
     remarks = [
         (is_batch(model), "batch jobs only"),
         (bool(model.prices.overrides), "more for long prompts" if _only_by_size(model) else "varies by prompt or time"),
-        (
-            bool(model.expiration_date) and not str(model.expiration_date).startswith("2098"),
-            f"until {model.expiration_date}",
-        ),
+        (model.expiration_date not in _NEVER, f"until {model.expiration_date}"),
     ]
     return ", ".join(text for holds, text in remarks if holds)
 
