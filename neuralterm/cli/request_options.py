@@ -121,22 +121,23 @@ def _object(fields: dict[str, Any], key: str) -> dict[str, Any]:
 
 def _response_format(schema: str) -> dict[str, Any]:
     import json
-    from pathlib import Path
 
-    name = "answer"
-    if schema.lstrip().startswith("{"):
-        text = argument_text(schema)
-    else:
-        try:
-            text = Path(schema).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValidationError(
-                f"the schema {schema} can't be read: {getattr(error, 'strerror', None) or error}"
-            ) from error
     try:
-        parsed = json.loads(text)
+        parsed = json.loads(_schema_text(schema))
     except ValueError as error:
         raise ValidationError(f"the schema is not valid JSON: {error}") from error
     if not isinstance(parsed, dict):
         raise ValidationError("the schema must be a JSON object")
-    return {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": parsed}}
+    return {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": parsed}}
+
+
+def _schema_text(schema: str) -> str:
+    from pathlib import Path
+
+    if schema.lstrip().startswith("{"):
+        return argument_text(schema)
+    try:
+        return Path(schema).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ValidationError(f"the schema {schema} can't be read: {reason}") from error
