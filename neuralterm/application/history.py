@@ -11,6 +11,8 @@ from neuralterm.application.records import SearchHit
 from neuralterm.domain.exceptions import NotFoundError, ValidationError
 from neuralterm.domain.models import Conversation, Message
 
+_LISTING = "`neuralterm history` lists the conversations"
+
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
@@ -27,14 +29,13 @@ def resolve_conversation(repository: ConversationRepository, id_or_prefix: str) 
         NotFoundError: there is none, or more than one (code `AMBIGUOUS_ID`).
     """
     wanted = id_or_prefix.strip()
-    digits = wanted.replace("-", "")
-    if not digits:
-        raise NotFoundError("the conversation id is empty", hint="`neuralterm history` lists the conversations")
+    if not wanted.strip("-"):
+        raise NotFoundError("the conversation id is empty", hint=_LISTING)
     found = repository.find_by_prefix(wanted)
     if len(found) == 1:
         return found[0]
     if not found:
-        raise NotFoundError(f"there is no conversation {wanted!r}", hint="`neuralterm history` lists the conversations")
+        raise NotFoundError(f"there is no conversation {wanted!r}", hint=_LISTING)
     candidates = ", ".join(str(conversation.id) for conversation in found)
     raise NotFoundError(
         f"the id {wanted!r} fits more than one conversation", "AMBIGUOUS_ID", hint=f"it begins {candidates}"
