@@ -42,9 +42,9 @@ class TemplateFiles:
         """
         if name.endswith(SUFFIX) and ("/" in name or os.sep in name):
             path = Path(name)
-            if not path.is_file():
+            if not os.path.isfile(path):
                 raise NotFoundError(f"there is no template file {name}")
-            return _read_template(path, path.resolve().parent)
+            return _read_template(path, Path(os.path.realpath(path)).parent)
         if not _NAME.fullmatch(name):
             raise ValidationError(
                 f"{name!r} is not a template's name",
@@ -54,7 +54,7 @@ class TemplateFiles:
             _refuse_outside(folder.path, folder.within)
         for folder in self._folders:
             path = folder.path / f"{name}{SUFFIX}"
-            if path.is_file():
+            if os.path.isfile(path):
                 return _read_template(path, folder.within)
         raise NotFoundError(f"there is no template {name!r}", hint=self._suggestion(name))
 
@@ -72,10 +72,12 @@ class TemplateFiles:
 
 
 def _refuse_outside(path: Path, root: Path | None) -> None:
+    if root is None:
+        return
     try:
-        outside = root is not None and not path.resolve().is_relative_to(root.resolve())
-    except (OSError, RuntimeError, ValueError) as error:  # links in a circle, a name that can't be one
-        raise ConfigurationError(f"{path} can't be followed: {error}") from error
+        outside = not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
+    except ValueError as error:
+        raise ConfigurationError(f"{path} can't be the path of a file: {error}") from error
     if outside:
         raise ConfigurationError(f"{path} is not read for a template: it is outside of {root}")
 
