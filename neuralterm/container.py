@@ -254,18 +254,13 @@ class Container:
         """What a chat works with."""
         from neuralterm.components.chat import ChatParts
 
-        async def check_model(model_id: str) -> None:
-            from neuralterm.application.model_search import named
-
-            named(await self.catalogue.list(), model_id)
-
         return ChatParts(
             orchestrator=self.orchestrator,
             repository=self.repository,
             spending=self.spending,
             session=self.session,
             console=self.console,
-            check_model=check_model,
+            check_model=self.catalogue.require_listed,
         )
 
     def _subscribe(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from neuralterm.application.model_search import by_id
+from neuralterm.application.model_search import by_id, named
 from neuralterm.application.ports import ChatClient, Clock, ModelCache
 from neuralterm.domain.catalogue import OpenRouterModel, without_dynamic_suffix
 from neuralterm.domain.exceptions import (
@@ -29,14 +29,12 @@ _LOOK_AGAIN_AFTER = timedelta(hours=1)
 
 _UNAVAILABLE = (OpenRouterAPIError, CircuitOpenError, StreamInterruptedError)
 
-Models = list[OpenRouterModel]
-
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """The model list, when it was fetched (UTC), and whether it is a copy older than it should be."""
 
-    models: Models
+    models: list[OpenRouterModel]
     fetched_at: datetime
     stale: bool
 
@@ -97,9 +95,9 @@ class Catalogue:
         row = self._cache.find(without_dynamic_suffix(model_id))
         return None if row is None else row[0]
 
-    async def list(self, refresh: bool = False, offline: bool = False) -> Models:
-        """Return the models of `listing`."""
-        return (await self.listing(refresh, offline)).models
+    async def require_listed(self, model_id: str) -> None:
+        """Raise `NotFoundError`, with close ids in its hint, for a model that is not listed; otherwise as `listing`."""
+        named((await self.listing()).models, model_id)
 
     def _offline(self, copy: Listing | None) -> Listing:
         if copy is None:

@@ -107,7 +107,7 @@ async def test_without_a_copy_the_list_is_fetched_and_kept():
 async def test_a_fresh_copy_spares_the_question():
     world = World(cache=aged(24, [BIG]))
 
-    assert await world.catalogue.list() == [BIG]
+    assert (await world.catalogue.listing()).models == [BIG]
     assert world.client.asked == 0
 
 
@@ -115,7 +115,7 @@ async def test_a_fresh_copy_spares_the_question():
 async def test_an_old_copy_is_replaced():
     world = World(cache=aged(25, [BIG]))
 
-    assert await world.catalogue.list() == [MINI, BIG]
+    assert (await world.catalogue.listing()).models == [MINI, BIG]
     assert world.cache.kept[1] == NOW
 
 
@@ -123,7 +123,7 @@ async def test_an_old_copy_is_replaced():
 async def test_refresh_asks_whatever_there_is():
     world = World(cache=aged(0, [BIG]))
 
-    assert await world.catalogue.list(refresh=True) == [MINI, BIG]
+    assert (await world.catalogue.listing(refresh=True)).models == [MINI, BIG]
 
 
 @pytest.mark.anyio
@@ -148,14 +148,14 @@ async def test_a_failed_refresh_shows_the_copy_as_stale():
 @pytest.mark.anyio
 async def test_without_a_copy_the_error_is_raised():
     with pytest.raises(ServiceUnreachableError):
-        await World(FakeClient(error=UNREACHABLE)).catalogue.list()
+        await World(FakeClient(error=UNREACHABLE)).catalogue.listing()
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("error", [AuthenticationError("bad key"), ConfigurationError("bad url")])
 async def test_a_wrong_setting_is_never_hidden_behind_a_copy(error):
     with pytest.raises(type(error)):
-        await World(FakeClient(error=error), aged(72)).catalogue.list()
+        await World(FakeClient(error=error), aged(72)).catalogue.listing()
 
 
 @pytest.mark.anyio
@@ -175,7 +175,7 @@ async def test_offline_never_asks(hours, told, refresh):
 @pytest.mark.anyio
 async def test_offline_without_a_copy_is_an_error():
     with pytest.raises(NotFoundError):
-        await World().catalogue.list(offline=True)
+        await World().catalogue.listing(offline=True)
 
 
 @pytest.mark.anyio
@@ -183,14 +183,14 @@ async def test_a_list_that_cannot_be_kept_is_still_shown():
     world = World()
     world.cache.full = True
 
-    assert await world.catalogue.list() == [MINI, BIG]
+    assert (await world.catalogue.listing()).models == [MINI, BIG]
 
 
 @pytest.mark.anyio
 async def test_a_copy_from_the_future_is_not_fresh():
     world = World(cache=aged(-1000, [BIG]))
 
-    assert await world.catalogue.list() == [MINI, BIG]
+    assert (await world.catalogue.listing()).models == [MINI, BIG]
 
 
 @pytest.mark.anyio
@@ -238,6 +238,16 @@ async def test_finding_falls_back_on_the_old_row():
 @pytest.mark.anyio
 async def test_finding_without_list_and_service_gives_none():
     assert await World(FakeClient(error=UNREACHABLE)).catalogue.find(MINI.id) is None
+
+
+@pytest.mark.anyio
+async def test_a_listed_model_may_be_required():
+    catalogue = World().catalogue
+
+    await catalogue.require_listed(f"{MINI.id}:nitro")
+    with pytest.raises(NotFoundError) as caught:
+        await catalogue.require_listed(f"{MINI.id}x")
+    assert MINI.id in (caught.value.hint or "")
 
 
 def test_cached_takes_any_age_and_never_asks():
