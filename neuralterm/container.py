@@ -7,6 +7,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from neuralterm.application.attachments import AttachmentFile, Attachments
     from neuralterm.application.catalogue import Catalogue
     from neuralterm.application.clock import SystemClock
     from neuralterm.application.cost_tracker import CostTracker
@@ -116,6 +119,19 @@ class Container:
         from neuralterm.infrastructure.model_cache import SQLiteModelCache
 
         return SQLiteModelCache(self.database, "sandbox" if self.settings.sandbox else self.settings.base_url)
+
+    @cached_property
+    def attachments(self) -> Attachments:
+        from neuralterm.application.attachments import Attachments
+        from neuralterm.infrastructure.attachment_store import SQLiteAttachmentStore
+
+        return Attachments(SQLiteAttachmentStore(self.database))
+
+    def read_attachment(self, source: str, read_stdin: Callable[[int], bytes]) -> AttachmentFile:
+        """Read what a path, an address or `-` names; raises as `attachment_files.read_attachment`."""
+        from neuralterm.infrastructure.attachment_files import read_attachment
+
+        return read_attachment(source, read_stdin)
 
     @cached_property
     def api_key(self) -> str | None:
@@ -247,6 +263,7 @@ class Container:
             cost_tracker=self.cost_tracker,
             models=self.catalogue,
             max_input_chars=None,
+            attachments=lambda: self.attachments,
         )
 
     @cached_property

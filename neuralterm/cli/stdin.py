@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -22,7 +23,9 @@ READ_STDIN = "-"
 _BLOCK = 1 << 16
 
 
-def compose_prompt(words: Sequence[str], files: Sequence[str], console: Console) -> str:
+def compose_prompt(
+    words: Sequence[str], files: Sequence[str], console: Console, *, has_attachments: bool = False
+) -> str:
     """Return the prompt: files, then stdin, then the words, with blank lines between.
 
     Raises:
@@ -31,8 +34,9 @@ def compose_prompt(words: Sequence[str], files: Sequence[str], console: Console)
     parts = read_parts(words, files, console)
     prompt = "\n\n".join(text for _, text in parts if text.strip())
     if not prompt.strip():
+        what = "the prompt is empty, and an attachment needs one" if has_attachments else "the prompt is empty"
         raise ValidationError(
-            "the prompt is empty", "EMPTY_INPUT", hint='give it as an argument or through a pipe: neuralterm send "..."'
+            what, "EMPTY_INPUT", hint='give it as an argument or through a pipe: neuralterm send "..."'
         )
     return prompt
 
@@ -54,6 +58,11 @@ def read_parts(
             waits = not (spoken or files)
         parts.append(("stdin", _stdin_text(must_wait=waits or READ_STDIN in words, console=console)))
     return [*parts, ("words", spoken)]
+
+
+def stdin_bytes(enough: int) -> bytes:
+    """Return stdin to its end, or at least so many bytes of it. Raises ValidationError when it is closed."""
+    return _read_stdin(enough)
 
 
 def argument_text(word: str) -> str:
@@ -88,12 +97,16 @@ def _stdin_text(*, must_wait: bool, console: Console) -> str:
     return _decode(_read_stdin(), "stdin").rstrip("\n")
 
 
-def _read_stdin() -> bytes:
+def _read_stdin(enough: float = math.inf) -> bytes:
     if sys.stdin is None or sys.stdin.closed:
         raise ValidationError("stdin is closed", hint="give the prompt as an argument, or through a pipe")
     stream = cast("BufferedReader", sys.stdin.buffer)
     # Block by block, because one read to the end does not notice a signal that comes between its system calls.
-    return b"".join(iter(lambda: stream.read1(_BLOCK), b""))
+    blocks, size = [], 0
+    while size < enough and (block := stream.read1(_BLOCK)):
+        blocks.append(block)
+        size += len(block)
+    return b"".join(blocks)
 
 
 def _has_data() -> bool:

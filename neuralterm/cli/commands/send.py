@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +11,7 @@ from neuralterm.cli.loop import run
 from neuralterm.cli.options import json_option, pass_container, request_options
 
 if TYPE_CHECKING:
+    from neuralterm.application.attachments import AttachmentFile
     from neuralterm.application.records import Answer
     from neuralterm.components.answer_view import AnswerView
     from neuralterm.container import Container
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 @click.argument("words", nargs=-1, metavar="[PROMPT]...")
 @request_options
 @click.option("-f", "--file", "files", multiple=True, metavar="PATH", help="A text file for the prompt; - is stdin.")
+@click.option(
+    "-a", "--attach", "attachments", multiple=True, metavar="PATH|URL", help="An image, PDF or sound; - is stdin."
+)
 @click.option("-t", "--template", metavar="NAME", help="A prompt from the template folder, or a .toml file's path.")
 @click.option(
     "-p", "--param", "params", type=(str, str), multiple=True, metavar="KEY VALUE", help="A value for the template."
@@ -43,8 +48,10 @@ def command(container: Container, /, **given: Any) -> int:
     from neuralterm.cli.request_options import apply_to_container, build_request
 
     apply_to_container(container, given)
+    attachments = _attachments(container, given)
     prompt, given = _prompt(container, given)
     request = build_request(container, given, prompt, schema=given["schema"], stream=not given["no_stream"])
+    request = replace(request, attachments=attachments)
     view = _view(container, given)
     try:
         answer = run(container, send, request, container.orchestrator, container.repository, view.delta)
@@ -52,6 +59,14 @@ def command(container: Container, /, **given: Any) -> int:
         view.close(container.last_answer)
     _say_the_rest(container, answer, given)
     return exit_code_of_answer(answer.status, allow_truncated=given["allow_truncated"])
+
+
+def _attachments(container: Container, given: dict[str, Any]) -> tuple[AttachmentFile, ...]:
+    if not given["attachments"]:
+        return ()
+    from neuralterm.cli.attachment_options import read_attachments
+
+    return read_attachments(container, given)
 
 
 def _prompt(container: Container, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -63,7 +78,8 @@ def _prompt(container: Container, given: dict[str, Any]) -> tuple[str, dict[str,
         raise click.UsageError("-p gives a value to a template: name one with -t.", click.get_current_context())
     from neuralterm.cli.stdin import compose_prompt
 
-    return compose_prompt(given["words"], given["files"], container.console), given
+    attached = bool(given["attachments"])
+    return compose_prompt(given["words"], given["files"], container.console, has_attachments=attached), given
 
 
 def _view(container: Container, given: dict[str, Any]) -> AnswerView:
