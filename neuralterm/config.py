@@ -15,6 +15,7 @@ from typing import Any
 
 from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL, Budget, Window
 from neuralterm.domain.exceptions import ConfigurationError
+from neuralterm.domain.loopback import is_loopback
 from neuralterm.domain.models import DEFAULT_MODEL
 
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
@@ -270,18 +271,9 @@ def _base_url(env: Mapping[str, str], user: Mapping[str, Any]) -> str:
         parts, host = urlsplit(""), ""
     if parts.scheme not in ("http", "https") or not host:
         raise ConfigurationError(f"the base URL {url!r} is not an http(s) address")
-    if parts.scheme == "http" and not _is_loopback(host) and user.get("allow_insecure_http") is not True:
+    if parts.scheme == "http" and not is_loopback(host) and user.get("allow_insecure_http") is not True:
         raise ConfigurationError(
             f"the base URL {url!r} would send the key over plain http",
             hint="use https, or set allow_insecure_http = true in the user's config file",
         )
     return url
-
-
-def _is_loopback(host: str) -> bool:
-    from ipaddress import ip_address
-
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

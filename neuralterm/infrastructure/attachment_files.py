@@ -6,13 +6,13 @@ import hashlib
 import os
 import re
 from collections.abc import Callable
-from ipaddress import ip_address
 from pathlib import Path, PurePosixPath
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from neuralterm.application.attachments import AttachmentFile
 from neuralterm.domain.attachments import Attachment, AttachmentKind
 from neuralterm.domain.exceptions import ValidationError
+from neuralterm.domain.loopback import is_loopback
 
 SIZE_LIMIT = 20_000_000
 STDIN = "-"
@@ -107,7 +107,7 @@ def _address(url: str, scheme: str) -> Attachment:
         host = parts.hostname or ""
     except ValueError as error:
         raise ValidationError(f"{url} is no usable address: {error}") from error
-    if scheme != "https" and not (scheme == "http" and _is_loopback(host)):
+    if scheme != "https" and not (scheme == "http" and is_loopback(host)):
         raise ValidationError(
             f"{url} can't be attached: only https addresses can", hint="download it and attach the file"
         )
@@ -135,15 +135,6 @@ def _kind(media_type: str) -> AttachmentKind:
     if media_type == "application/pdf":
         return AttachmentKind.PDF
     return AttachmentKind(media_type.partition("/")[0])
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _after_id3(content: bytes) -> bytes:

@@ -17,6 +17,7 @@ from neuralterm.domain.exceptions import (
     StreamInterruptedError,
     StreamStalledError,
 )
+from neuralterm.domain.loopback import is_loopback
 from neuralterm.infrastructure.openrouter.httpx_import import httpx
 from neuralterm.infrastructure.openrouter.tls import tls_context
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 # An error body beyond this is not read.
 _LARGEST_ERROR_BODY = 64 * 1024
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _CHECK_CERTIFICATES = "behind a proxy that opens TLS, set SSL_CERT_FILE to the certificates of its authority"
 _CHECK_NETWORK = "check the network connection and OPENROUTER_BASE_URL"
 
@@ -98,7 +98,7 @@ class Transport:
                 follow_redirects=False,
                 verify=context,
                 # A proxy can't reach the loopback interface of this machine.
-                trust_env=self._base_url.host not in _LOOPBACK,
+                trust_env=not is_loopback(self._base_url.host),
             )
         except (ImportError, ValueError, httpx.InvalidURL) as exc:
             # The reason may hold the address of the proxy with its password.
