@@ -19,6 +19,9 @@ from neuralterm.domain.loopback import is_loopback
 from neuralterm.domain.models import DEFAULT_MODEL
 
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
+DEFAULT_IDLE_TIMEOUT = 120.0
+DEFAULT_RETRY_FOR = 10.0
+DATABASE_NAME = "neuralterm.db"
 PROJECT_FILE = ".neuralterm.toml"
 USER_FILE = "config.toml"
 TEMPLATES = "templates"
@@ -61,8 +64,8 @@ class Settings:
     tags: tuple[str, ...] = ()
     run_id: str | None = None
     timeout: float | None = None
-    idle_timeout: float = 120.0
-    retry_for: float = 10.0
+    idle_timeout: float = DEFAULT_IDLE_TIMEOUT
+    retry_for: float = DEFAULT_RETRY_FOR
     color: bool = True
     sandbox: bool = False
     templates: Path | None = None
@@ -73,7 +76,14 @@ class Settings:
     @property
     def database(self) -> Path:
         """Where conversations and ledger are; the sandbox keeps its own."""
-        return (self.data_dir / "sandbox" if self.sandbox else self.data_dir) / "neuralterm.db"
+        return (self.data_dir / "sandbox" if self.sandbox else self.data_dir) / DATABASE_NAME
+
+
+def default_data_dir() -> Path:
+    """Return the user's data directory of this platform."""
+    from platformdirs import user_data_path
+
+    return user_data_path("neuralterm", appauthor=False)
 
 
 def load_settings(
@@ -105,8 +115,8 @@ def load_settings(
         tags=source.tags(),
         run_id=env.get("NEURALTERM_RUN_ID") or None,
         timeout=_seconds(user, "timeout"),
-        idle_timeout=_seconds(user, "idle_timeout") or 120.0,
-        retry_for=10.0 if (retry := _seconds(user, "retry_for", allow_zero=True)) is None else retry,
+        idle_timeout=_seconds(user, "idle_timeout") or DEFAULT_IDLE_TIMEOUT,
+        retry_for=DEFAULT_RETRY_FOR if (retry := _seconds(user, "retry_for", allow_zero=True)) is None else retry,
         color=not (flags.no_color or env.get("NO_COLOR") or env.get("TERM") == "dumb"),
         sandbox=flags.sandbox or env.get("NEURALTERM_SANDBOX", "") not in ("", "0"),
         templates=_folder(user_path, _text(user, "templates") or TEMPLATES),
@@ -181,9 +191,7 @@ def _project_file(directory: Path) -> Path | None:
 def _data_dir(env: Mapping[str, str]) -> Path:
     if named := env.get("NEURALTERM_DATA_DIR"):
         return Path(named).expanduser()
-    from platformdirs import user_data_path
-
-    return user_data_path("neuralterm", appauthor=False)
+    return default_data_dir()
 
 
 def _read(path: Path, *, must_exist: bool) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
+from neuralterm.config import DATABASE_NAME, default_data_dir
 from neuralterm.domain.text import join_surrogates
 from neuralterm.infrastructure.migrations import SCHEMA_VERSION, migrate, schema_version
 from neuralterm.infrastructure.storage_errors import directory_error, file_error, newer_schema_error, sqlite_error
 
-DATABASE_NAME = "neuralterm.db"
 BUSY_TIMEOUT = 30.0
 
 Row = tuple[Any, ...]
@@ -26,9 +26,7 @@ Parameters = Sequence[Any] | Mapping[str, Any]
 
 def default_database_path() -> Path:
     """Return where the database is when no setting says otherwise: in the user's data directory."""
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir("neuralterm", appauthor=False)) / DATABASE_NAME
+    return default_data_dir() / DATABASE_NAME
 
 
 class Database:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from neuralterm.config import DEFAULT_BASE_URL, DEFAULT_IDLE_TIMEOUT
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import (
     ConfigurationError,
@@ -25,7 +26,6 @@ from neuralterm.version import __version__
 if TYPE_CHECKING:
     from neuralterm.infrastructure.openrouter.transport import Reply, Transport
 
-DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 # The service tells applications apart by this address; for a local one it goes by the title.
 _REFERER = "http://localhost/neuralterm"
 _SHORTEST_SECRET = 8
@@ -46,7 +46,7 @@ class OpenRouterClient:
         base_url: str = DEFAULT_BASE_URL,
         *,
         timeout: float | None = None,
-        idle_timeout: float = 120.0,
+        idle_timeout: float = DEFAULT_IDLE_TIMEOUT,
         connect_timeout: float = 20.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
