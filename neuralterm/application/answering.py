@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from neuralterm.application.admission import admit
 from neuralterm.application.cost_tracker import CostTracker
 from neuralterm.application.events import DomainEvent, EventBus, Events
-from neuralterm.application.faults import is_service_fault
+from neuralterm.application.faults import record_outcome
 from neuralterm.application.ports import Breaker, ChatClient, Clock, ConversationRepository, TokenCounting
 from neuralterm.application.records import Answer, Call, SendOptions
 from neuralterm.application.retry import delay_before_retry
@@ -18,13 +18,9 @@ from neuralterm.application.settlement import Ending, cost_of, error_code, statu
 from neuralterm.application.spending import Permit, SpendingGate
 from neuralterm.application.turn import Prompt, Turn, pending_answer, request_arguments
 from neuralterm.domain.exceptions import (
-    AuthenticationError,
     BudgetExceededError,
-    InsufficientCreditsError,
     NeuralTermError,
-    PermissionDeniedError,
     StorageError,
-    TokenLimitError,
 )
 from neuralterm.domain.models import Cost, Message, MessageStatus, TokenUsage
 from neuralterm.domain.money import dollars
@@ -33,8 +29,6 @@ if TYPE_CHECKING:
     from neuralterm.application.attachments import Attachments
 
 _BYTES_PER_TOKEN = 4
-# With these the service said no, and so showed that it is there.
-_ANSWERED = (AuthenticationError, InsufficientCreditsError, PermissionDeniedError, TokenLimitError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,12 +188,8 @@ class Answering:
             )
 
     def _tell_breaker(self, error: BaseException | None) -> None:
-        if self.breaker is None:
-            return
-        if error is None or isinstance(error, _ANSWERED):
-            self.breaker.record_success()
-        elif is_service_fault(error):
-            self.breaker.record_failure()
+        if self.breaker is not None:
+            record_outcome(self.breaker, error)
 
     def _give_up_attempt(self, turn: Turn, error: NeuralTermError) -> None:
         """Close the ledger row of a request that is going to be made again."""

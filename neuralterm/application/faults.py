@@ -1,16 +1,24 @@
-"""Which errors say that the service itself is in trouble."""
+"""Which errors say that the service itself is in trouble, and which that it is not."""
 
 from __future__ import annotations
 
+from neuralterm.application.ports import Breaker
 from neuralterm.domain.exceptions import (
+    AuthenticationError,
+    InsufficientCreditsError,
     ModelUnavailableError,
     OpenRouterAPIError,
+    PermissionDeniedError,
     RateLimitError,
     ServiceUnreachableError,
     StreamInterruptedError,
+    TokenLimitError,
 )
 
 REQUEST_TIMEOUT = 408
+
+# With these the service said no, and so showed that it is there.
+_ANSWERED = (AuthenticationError, InsufficientCreditsError, PermissionDeniedError, TokenLimitError)
 
 
 def is_service_fault(error: BaseException) -> bool:
@@ -28,3 +36,11 @@ def is_service_fault(error: BaseException) -> bool:
         status = error.status_code
         return status is not None and (status >= 500 or status == REQUEST_TIMEOUT)
     return False
+
+
+def record_outcome(breaker: Breaker, error: BaseException | None) -> None:
+    """Tell the breaker how a request ended, as far as that says anything about the service; None is its proper end."""
+    if error is None or isinstance(error, _ANSWERED):
+        breaker.record_success()
+    elif is_service_fault(error):
+        breaker.record_failure()
