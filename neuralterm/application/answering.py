@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuralterm.application.admission import admit
 from neuralterm.application.cost_tracker import CostTracker
+from neuralterm.application.estimates import estimated_usage
 from neuralterm.application.events import DomainEvent, EventBus, Events
 from neuralterm.application.faults import record_outcome
 from neuralterm.application.ports import Breaker, ChatClient, Clock, ConversationRepository, TokenCounting
@@ -22,13 +23,11 @@ from neuralterm.domain.exceptions import (
     NeuralTermError,
     StorageError,
 )
-from neuralterm.domain.models import Cost, Message, MessageStatus, TokenUsage
+from neuralterm.domain.models import Cost, Message, MessageStatus
 from neuralterm.domain.money import dollars
 
 if TYPE_CHECKING:
     from neuralterm.application.attachments import Attachments
-
-_BYTES_PER_TOKEN = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,19 +233,8 @@ class Answering:
         return True
 
     def _cost(self, turn: Turn, ending: Ending) -> Cost:
-        about_to_end = ending.error is not None and not isinstance(ending.error, Exception)
-        return cost_of(ending, lambda: self._estimate(turn, roughly=about_to_end))
-
-    def _estimate(self, turn: Turn, *, roughly: bool) -> TokenUsage:
-        """Count locally what the service did not report; `roughly` where the process is about to end."""
-        text = turn.content + (turn.reasoning or "")
-        if roughly:
-            prompt = self.counter.upper_bound(turn.prompt.messages) // _BYTES_PER_TOKEN
-            output = len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN
-        else:
-            prompt = turn.prompt.tokens or self.counter.count_messages(turn.prompt.messages, turn.prompt.model_id)
-            output = self.counter.count_tokens(text, turn.prompt.model_id)
-        return TokenUsage(prompt, output, prompt + output)
+        process_ends = ending.error is not None and not isinstance(ending.error, Exception)
+        return cost_of(ending, lambda: estimated_usage(turn, self.counter, roughly=process_ends))
 
     def _emit(self, event_type: str, turn: Turn, payload: dict[str, Any]) -> None:
         self.bus.emit(DomainEvent(event_type, turn.prompt.conversation_id, payload))

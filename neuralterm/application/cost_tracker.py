@@ -7,6 +7,7 @@ from decimal import Decimal
 from threading import RLock
 from typing import Any
 
+from neuralterm.application.estimates import rough_tokens
 from neuralterm.application.events import DomainEvent, EventBus, EventObserver, Events
 from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL
 from neuralterm.domain.catalogue import OpenRouterModel
@@ -15,7 +16,6 @@ from neuralterm.domain.money import EXACT
 
 # Texts are counted in batches of this many characters: one count costs about as much for 200 characters as for one.
 _BATCH = 200
-_BYTES_PER_TOKEN = 4
 
 TokenCount = Callable[[str, str], int]
 
@@ -150,7 +150,7 @@ class CostTracker(EventObserver):
             return 0
         if self._count_tokens is not None and self._model is not None:
             return self._count_tokens(text, self._model.id)
-        return -(-len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
+        return rough_tokens(text)
 
     def _due(self, *, stopped: bool) -> list[tuple[str, Decimal]]:
         """Return the warnings that are due and have not been given, with what is used (USD)."""
