@@ -9,12 +9,11 @@ from typing import Any
 
 from neuralterm.domain.exceptions import ConfigurationError, ValidationError
 
-# What the user gave for one prompt, in order: pairs of where it comes from (FILE, STDIN, WORDS) and its text.
+# What the user gave for one prompt, in order: pairs of where it comes from (`file`, `stdin` or `words`) and its text.
 Parts = Sequence[tuple[str, str]]
-FILE, STDIN, WORDS = "file", "stdin", "words"
 
-_INPUT = "input"
-_PLACES = frozenset({_INPUT, STDIN, WORDS})
+_INPUT, _STDIN, _WORDS = "input", "stdin", "words"
+_PLACES = frozenset({_INPUT, _STDIN, _WORDS})
 _KEYS = frozenset({"prompt", "system", "model", "max_tokens", "temperature", "schema", "description", "defaults"})
 _MOST_TOKENS = 10**9
 _HIGHEST_TEMPERATURE = 2
@@ -109,7 +108,7 @@ def fill(template: Template, values: Mapping[str, str], parts: Parts) -> FilledT
     Raises:
         ValidationError: what the prompt has a place for was not given.
     """
-    given = {_INPUT: _join(parts), STDIN: _join(_only(parts, STDIN)), WORDS: _join(_only(parts, WORDS))}
+    given = {_INPUT: _join(parts), _STDIN: _join(_only(parts, _STDIN)), _WORDS: _join(_only(parts, _WORDS))}
     for place in sorted(template.places):
         if not given[place].strip():
             raise ValidationError(f"the template {template.name!r} needs {_WANTED[place]}", "EMPTY_INPUT")
@@ -123,7 +122,7 @@ def fill(template: Template, values: Mapping[str, str], parts: Parts) -> FilledT
     return FilledTemplate(prompt, None if template.system is None else Text(template.system).substitute(blanks))
 
 
-_WANTED = {_INPUT: "input: words, files or stdin", STDIN: "text on stdin", WORDS: "words as arguments"}
+_WANTED = {_INPUT: "input: words, files or stdin", _STDIN: "text on stdin", _WORDS: "words as arguments"}
 
 
 def _join(parts: Parts) -> str:
