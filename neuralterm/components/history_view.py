@@ -9,6 +9,7 @@ from typing import Any
 from neuralterm.application.history import Transcript
 from neuralterm.application.records import ConversationSummary, SearchHit
 from neuralterm.components import machine
+from neuralterm.components.attachments_view import attachment_documents, with_attachments
 from neuralterm.components.tables import grouped, minute, table
 from neuralterm.domain.models import Conversation, Message, MessageStatus, is_unsettled
 from neuralterm.domain.money import dollars
@@ -75,6 +76,7 @@ def message_document(message: Message) -> dict[str, Any]:
         "reasoning": message.reasoning,
         "finish_reason": message.finish_reason,
         "latency_ms": message.latency_ms,
+        "attachments": attachment_documents(message),
     }
 
 
@@ -126,7 +128,7 @@ def transcript_text(transcript: Transcript) -> str:
         *(f"tagged {tag}" for tag in conversation.tags),
     ]
     head = f"{one_line(conversation.title or 'Untitled')}\n{conversation.id}\n{', '.join(facts)}"
-    return "\n\n".join([head, *(f"--- {_heading(message)} ---\n{message.content.rstrip()}" for message in messages)])
+    return "\n\n".join([head, *(f"--- {_heading(message)} ---\n{with_attachments(message)}" for message in messages)])
 
 
 def exported(transcripts: Sequence[Transcript], format: str) -> str:
@@ -147,7 +149,7 @@ def _markdown_of(transcript: Transcript) -> str:
         f"# {one_line(conversation.title or 'Untitled')}",
         f"`{conversation.id}`, {conversation.model_id}, {minute(conversation.created_at)} UTC, {_total(transcript)}",
     ]
-    return "\n\n".join([*head, *(f"## {_heading(each)}\n\n{each.content.rstrip()}" for each in transcript.messages)])
+    return "\n\n".join([*head, *(f"## {_heading(each)}\n\n{with_attachments(each)}" for each in transcript.messages)])
 
 
 def _conversation_document(conversation: Conversation, message_count: int, unsettled: int) -> dict[str, Any]:

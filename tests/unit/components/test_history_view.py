@@ -103,6 +103,7 @@ def test_transcript_document_holds_every_message():
         "reasoning": "hm",
         "finish_reason": "stop",
         "latency_ms": 120,
+        "attachments": [],
     }
 
 
