@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,15 @@ from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL, Budget, Window
 from neuralterm.domain.exceptions import ConfigurationError
 from neuralterm.domain.loopback import is_loopback
 from neuralterm.domain.models import DEFAULT_MODEL
+from neuralterm.setting_values import (
+    amount_in,
+    amounts_in,
+    parse_amount,
+    read_file,
+    refuse_unknown,
+    seconds_in,
+    text_in,
+)
 
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 DEFAULT_IDLE_TIMEOUT = 120.0
@@ -97,30 +106,33 @@ def load_settings(
     flags = flags or Flags()
     env = os.environ if environ is None else environ
     user_path = _user_file(flags, env)
-    user = _read(user_path, must_exist=flags.config is not None) if user_path else {}
-    _refuse_unknown(user, user_path)
+    user = read_file(user_path, must_exist=flags.config is not None) if user_path else {}
+    refuse_unknown(user, _USER_KEYS, user_path)
     project_path = _project_file(directory or Path.cwd())
-    project = _read(project_path, must_exist=True) if project_path else {}
+    project = read_file(project_path, must_exist=True) if project_path else {}
     ignored = sorted(set(project) - _PROJECT_KEYS)
     source = _Source(env, {key: value for key, value in project.items() if key in _PROJECT_KEYS}, user)
     return Settings(
         data_dir=_data_dir(env),
         api_key=(env.get("OPENROUTER_API_KEY") or env.get("OPENROUTER_KEY") or "").strip() or None,
-        key_command=_text(user, "key_command"),
+        key_command=text_in(user, "key_command"),
         base_url=_base_url(env, user),
-        model=env.get("NEURALTERM_MODEL") or _text(source.project, "model") or _text(user, "model") or DEFAULT_MODEL,
+        model=env.get("NEURALTERM_MODEL")
+        or text_in(source.project, "model")
+        or text_in(user, "model")
+        or DEFAULT_MODEL,
         max_cost=source.max_cost(),
         budgets=source.budgets(),
         warning_level=source.warning_level(),
         tags=source.tags(),
         run_id=env.get("NEURALTERM_RUN_ID") or None,
-        timeout=_seconds(user, "timeout"),
-        idle_timeout=_seconds(user, "idle_timeout") or DEFAULT_IDLE_TIMEOUT,
-        retry_for=DEFAULT_RETRY_FOR if (retry := _seconds(user, "retry_for", allow_zero=True)) is None else retry,
+        timeout=seconds_in(user, "timeout"),
+        idle_timeout=seconds_in(user, "idle_timeout") or DEFAULT_IDLE_TIMEOUT,
+        retry_for=DEFAULT_RETRY_FOR if (retry := seconds_in(user, "retry_for", allow_zero=True)) is None else retry,
         color=not (flags.no_color or env.get("NO_COLOR") or env.get("TERM") == "dumb"),
         sandbox=flags.sandbox or env.get("NEURALTERM_SANDBOX", "") not in ("", "0"),
-        templates=_folder(user_path, _text(user, "templates") or TEMPLATES),
-        project_templates=_folder(project_path, _text(source.project, "templates")),
+        templates=_folder(user_path, text_in(user, "templates") or TEMPLATES),
+        project_templates=_folder(project_path, text_in(source.project, "templates")),
         project_dir=project_path.parent if project_path else None,
         warnings=tuple(f"{project_path}: {key!r} is ignored: a project file can't set it" for key in ignored),
     )
@@ -136,24 +148,24 @@ class _Source:
 
     def max_cost(self) -> Decimal | None:
         value = self.env.get("NEURALTERM_MAX_COST")
-        own = _amount(value, "NEURALTERM_MAX_COST") if value else _amount_in(self.user, "max_cost")
-        return _tightest(own, _amount_in(self.project, "max_cost"))
+        own = parse_amount(value, "NEURALTERM_MAX_COST") if value else amount_in(self.user, "max_cost")
+        return _tightest(own, amount_in(self.project, "max_cost"))
 
     def budgets(self) -> tuple[Budget, ...]:
         level = self.warning_level()
         found = []
         for name, window in _WINDOWS.items():
             variable = f"NEURALTERM_BUDGET_{name.upper()}"
-            own = _amount(value, variable) if (value := self.env.get(variable)) else None
+            own = parse_amount(value, variable) if (value := self.env.get(variable)) else None
             if own is None:
-                own = _amount_in(_table(self.user, "budgets"), name)
-            limit = _tightest(own, _amount_in(_table(self.project, "budgets"), name))
+                own = amount_in(amounts_in(self.user, "budgets", _WINDOWS), name)
+            limit = _tightest(own, amount_in(amounts_in(self.project, "budgets", _WINDOWS), name))
             if limit is not None:
                 found.append(Budget(f"{name} budget", limit, window, level))
         return tuple(found)
 
     def warning_level(self) -> Decimal:
-        level = _amount_in(self.user, "warning_level")
+        level = amount_in(self.user, "warning_level")
         if level is None:
             return DEFAULT_WARNING_LEVEL
         if not 0 < level <= 1:
@@ -194,73 +206,9 @@ def _data_dir(env: Mapping[str, str]) -> Path:
     return default_data_dir()
 
 
-def _read(path: Path, *, must_exist: bool) -> dict[str, Any]:
-    import tomllib
-
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-    except FileNotFoundError as error:
-        if must_exist:
-            raise ConfigurationError(f"the configuration file {path} does not exist") from error
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigurationError(f"the configuration file {path} can't be read: {reason}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"the configuration file {path} is not valid TOML: {error}") from error
-
-
-def _refuse_unknown(table: Mapping[str, Any], path: Path | None) -> None:
-    """A misspelt budget that is silently ignored would be money lost."""
-    unknown = sorted(set(table) - _USER_KEYS)
-    if unknown:
-        raise ConfigurationError(
-            f"{path}: unknown setting {unknown[0]!r}", hint=f"known settings: {', '.join(sorted(_USER_KEYS))}"
-        )
-
-
-def _table(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = table.get(key, {})
-    if not isinstance(value, Mapping) or set(value) - set(_WINDOWS):
-        raise ConfigurationError(f"[{key}] takes amounts in USD for {', '.join(_WINDOWS)}")
-    return value
-
-
-def _text(table: Mapping[str, Any], key: str) -> str | None:
-    value = table.get(key)
-    if value is not None and not isinstance(value, str):
-        raise ConfigurationError(f"{key} must be a text")
-    return value or None
-
-
 def _folder(file: Path | None, named: str | None) -> Path | None:
     """Return the folder that a file names; it counts from where the file is."""
     return None if file is None or named is None else file.parent / os.path.expanduser(named)
-
-
-def _seconds(table: Mapping[str, Any], key: str, *, allow_zero: bool = False) -> float | None:
-    value = table.get(key)
-    if value is None:
-        return None
-    if isinstance(value, int | Decimal) and not isinstance(value, bool):
-        seconds = float(value)
-        if 0 < seconds < float("inf") or (seconds == 0 and allow_zero):
-            return seconds
-    raise ConfigurationError(f"{key} must be a number of seconds above 0")
-
-
-def _amount_in(table: Mapping[str, Any], key: str) -> Decimal | None:
-    return None if table.get(key) is None else _amount(table[key], key)
-
-
-def _amount(value: object, name: str) -> Decimal:
-    try:
-        amount = Decimal(str(value).strip().removeprefix("$"))
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or amount < 0 or isinstance(value, bool):
-        raise ConfigurationError(f"{name} is {str(value)!r}, which is not an amount in USD")
-    return amount
 
 
 def _tightest(*limits: Decimal | None) -> Decimal | None:
@@ -270,7 +218,7 @@ def _tightest(*limits: Decimal | None) -> Decimal | None:
 def _base_url(env: Mapping[str, str], user: Mapping[str, Any]) -> str:
     from urllib.parse import urlsplit
 
-    url = (env.get("OPENROUTER_BASE_URL") or _text(user, "base_url") or DEFAULT_BASE_URL).strip().rstrip("/")
+    url = (env.get("OPENROUTER_BASE_URL") or text_in(user, "base_url") or DEFAULT_BASE_URL).strip().rstrip("/")
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
