@@ -27,7 +27,7 @@ class Ending:
     """What is known of an answer when it has ended.
 
     `error` is None when the stream came to its proper end. `has_text` counts reasoning too. `at_most_usd` is the bound the
-    call was admitted with.
+    call was admitted with. `has_attachments`: the prompt had parts whose tokens and fees only the service can tell.
     """
 
     error: BaseException | None
@@ -38,6 +38,7 @@ class Ending:
     at_most_usd: Decimal | None
     started_at: datetime
     cap_by_budget: bool = False
+    has_attachments: bool = False
 
 
 def status_of(ending: Ending) -> MessageStatus:
@@ -68,9 +69,12 @@ def cost_of(ending: Ending, estimate: Callable[[], TokenUsage]) -> Cost:
     prices = ending.model.prices if ending.model is not None else None
     if prices is not None and usage is not None:
         computed = prices.cost_of(usage, ending.started_at)
+        if computed is not None and ending.has_attachments:
+            return Cost(computed, CostSource.ESTIMATED, ending.at_most_usd)
         if computed is not None:
             return Cost(computed, CostSource.COMPUTED, computed)
-    if prices is not None and not prices.varies and (ending.has_text or ending.error is None):
+    countable = prices is not None and not prices.varies and not ending.has_attachments
+    if prices is not None and countable and (ending.has_text or ending.error is None):
         estimated = prices.cost_of(estimate(), ending.started_at)
         if estimated is not None:
             return Cost(estimated, CostSource.ESTIMATED, ending.at_most_usd)

@@ -136,6 +136,7 @@ class Turn:
             at_most_usd=self.call.cost.at_most_usd,
             started_at=self.call.started_at,
             cap_by_budget=self.permit.cap_by_budget,
+            has_attachments=self.prompt.has_attachments,
         )
 
     def finish_call(self, status: MessageStatus, cost: Cost, error_code: str | None, now: float) -> None:

@@ -7,14 +7,16 @@ from decimal import Decimal
 import pytest
 
 from neuralterm.application.attachments import AUDIO_FORMATS, TOKENS_OF, Attachments, attachments_of, content_parts
+from neuralterm.application.context import TRUNCATION_MARKER
 from neuralterm.application.records import SendOptions
 from neuralterm.application.sending import SendRequest, send
 from neuralterm.domain import exceptions as exc
 from neuralterm.domain.attachments import Attachment, AttachmentKind
 from neuralterm.domain.budget import Budget, Window
-from neuralterm.domain.models import Message
+from neuralterm.domain.models import CostSource, Message
+from neuralterm.infrastructure.token_counter import TokenCounter
 from tests.fakes.attachments import InMemoryAttachmentStore, attached, linked
-from tests.fakes.client import final
+from tests.fakes.client import USAGE, final
 from tests.fakes.world import MODEL, Lookup, make_world
 
 pytestmark = pytest.mark.anyio
@@ -178,6 +180,49 @@ async def test_without_a_budget_the_ledger_has_no_bound_for_the_call(files):
     await world.ask("look", attachments=files)
     (bound,) = bounds
     assert (bound is None) is bool(files)
+
+
+@pytest.mark.parametrize(
+    ("usage", "files", "cost"),
+    [
+        (USAGE, [], (Decimal("0.00005"), CostSource.COMPUTED)),
+        (USAGE, [attached()], (Decimal("0.00005"), CostSource.ESTIMATED)),
+        (None, [attached("pdf")], (None, CostSource.UNSETTLED)),
+        (replace(USAGE, cost=Decimal("0.5")), [attached("pdf")], (Decimal("0.5"), CostSource.BILLED)),
+    ],
+)
+async def test_what_is_attached_is_priced_by_the_service_alone(usage, files, cost):
+    world, _, _ = world_with_store(["ok", final(usage)])
+    _, metadata = await world.ask("look", attachments=files)
+    answer = metadata["answer"]
+    assert (answer.cost.usd, answer.cost.source) == cost
+
+
+async def test_an_attachment_that_was_left_out_of_the_window_is_neither_read_nor_refused():
+    world, store, _ = world_with_store(OK, OK, models=[SEEING, replace(BLIND, context_length=1000)])
+    conversation = await world.converse()
+    await world.ask("look " * 900, conversation, attachments=[attached()])
+    store.contents.clear()
+    await world.ask("and?", conversation, options=SendOptions(model=BLIND.id))
+    assert [message["content"] for message in world.client.requests[1]["messages"]][-1] == "and?"
+    assert all(isinstance(message["content"], str) for message in world.client.requests[1]["messages"])
+
+
+@pytest.mark.parametrize("model_id", ["openai/gpt-4o", "some/model"])
+def test_attachments_count_in_the_window(model_id):
+    counter = TokenCounter()
+    bare, full = Message(content="look"), Message(content="look")
+    Attachments(InMemoryAttachmentStore()).attach(full, [attached(), attached("pdf"), linked()])
+    more = 2 * TOKENS_OF[AttachmentKind.IMAGE] + TOKENS_OF[AttachmentKind.PDF]
+    assert counter.count_messages([full], model_id) - counter.count_messages([bare], model_id) == more
+    assert counter.upper_bound([full], model_id) - counter.upper_bound([bare], model_id) == more
+    assert counter.upper_bound([full]) - counter.upper_bound([bare]) == more
+    question = Message(content="and?")
+    assert [each.content for each in counter.truncate_context([full, question], model_id, more)] == [
+        TRUNCATION_MARKER,
+        "and?",
+    ]
+    assert counter.truncate_context([full, question], model_id, more + 2000) == [full, question]
 
 
 async def test_an_orchestrator_that_can_not_keep_attachments_says_so():
