@@ -70,11 +70,17 @@ def amount_in(table: Mapping[str, Any], key: str) -> Decimal | None:
 
 
 def parse_amount(value: object, name: str) -> Decimal:
-    """Return an amount in USD of zero or more; a leading `$` is allowed. `name` is what a refusal calls it."""
-    try:
-        amount = Decimal(str(value).strip().removeprefix("$"))
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or amount < 0 or isinstance(value, bool):
+    """Return an amount in USD, as `usd_or_none`; `name` is what a refusal calls it."""
+    amount = None if isinstance(value, bool) else usd_or_none(str(value))
+    if amount is None:
         raise ConfigurationError(f"{name} is {str(value)!r}, which is not an amount in USD")
     return amount
+
+
+def usd_or_none(text: str) -> Decimal | None:
+    """Return an amount in USD of zero or more, a leading `$` allowed; None for any other text."""
+    try:
+        amount = Decimal(text.strip().removeprefix("$"))
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() and amount >= 0 else None

@@ -6,9 +6,12 @@ import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 _SPAN = re.compile(r"(\d+)\s*([mhdw])")
 _SPAN_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -64,18 +67,13 @@ class DecimalType(click.ParamType):  # type: ignore[type-arg]  # generic only si
 
     name = "usd"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return a finite `Decimal`, zero or more; a leading `$` is allowed."""
-        from decimal import Decimal, InvalidOperation
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        """Return a finite amount, zero or more; a leading `$` is allowed."""
+        from neuralterm.setting_values import usd_or_none
 
-        if isinstance(value, Decimal):
-            return value
-        try:
-            amount = Decimal(str(value).strip().removeprefix("$"))
-        except InvalidOperation:
+        amount = usd_or_none(str(value))
+        if amount is None:
             self.fail(f"{value!r} is not an amount in USD.", param, ctx)
-        if not amount.is_finite() or amount < 0:
-            self.fail(f"{value!r} is not an amount of zero or more.", param, ctx)
         return amount
 
 
