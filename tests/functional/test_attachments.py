@@ -1,11 +1,12 @@
 """`send --attach`: what goes over the wire, what is kept of it, what is refused before anything is sent."""
 
 import json
+import os
 from base64 import b64encode
 
 import pytest
 
-from .stand_in import MODEL, MODELS
+from .stand_in import MODEL, MODELS, PATIENCE_S
 from .test_root import modules_of
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
@@ -178,6 +179,16 @@ class TestRefusals:
         result = run("send", "-a", source, "hi")
         assert result.code == 2
         assert source in result.err or "data: URL" in result.err
+
+    def test_stdin_beyond_the_limit_is_not_read_to_its_end(self, seeing, start, tmp_path):
+        (tmp_path / "huge").write_bytes(b"")
+        os.truncate(tmp_path / "huge", 60_000_000)
+        with (tmp_path / "huge").open("rb") as huge:
+            process = start("send", "-a", "-", "hi", stdin=huge)
+            _, stderr = process.communicate(timeout=PATIENCE_S)
+            read = os.lseek(huge.fileno(), 0, os.SEEK_CUR)
+        assert (process.returncode, read < 21_000_000) == (2, True)
+        assert b"the attachment stdin is larger than 20 MB" in stderr
 
     def test_a_text_file(self, seeing, run, tmp_path):
         (tmp_path / "notes.txt").write_text("notes")
