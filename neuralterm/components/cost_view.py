@@ -10,7 +10,7 @@ from neuralterm.application.records import CallTotals
 from neuralterm.application.reports import KNOWN_SOURCES, CostReport, known_usd, usd_from
 from neuralterm.application.spending import BudgetStatus
 from neuralterm.components.machine import SCHEMA_VERSION, moment, money
-from neuralterm.components.tables import grouped, minute, table
+from neuralterm.components.tables import grouped, minute, numbered, table
 from neuralterm.domain.models import CostSource
 from neuralterm.domain.money import dollars
 
@@ -118,7 +118,7 @@ def unsettled_words(totals: CallTotals) -> str:
     """Say in words what is not settled yet: `2 calls not settled yet: at most $0.0123`; empty when all is."""
     if not totals.unsettled_calls:
         return ""
-    calls = _calls(totals.unsettled_calls)
+    calls = numbered(totals.unsettled_calls, "call")
     if totals.unsettled_at_most_usd is None:
         return f"{calls} not settled yet: no upper bound known"
     return f"{calls} not settled yet: at most {dollars(totals.unsettled_at_most_usd)}"
@@ -127,7 +127,7 @@ def unsettled_words(totals: CallTotals) -> str:
 def _summary(total: CallTotals) -> list[str]:
     # "known": with unsettled calls a bare total would read as all there is.
     name = "known" if total.unsettled_calls else "total"
-    lines = [f"{name:<14}{dollars(known_usd(total))}  ({_calls(total.calls)})"]
+    lines = [f"{name:<14}{dollars(known_usd(total))}  ({numbered(total.calls, 'call')})"]
     lines += [
         f"  {source.value:<12}{dollars(usd_from(total, source))}  ({_EXPLAINED[source]})"
         for source in KNOWN_SOURCES
@@ -171,7 +171,9 @@ def _group_unsettled(group: CallTotals) -> str:
     if not group.unsettled_calls:
         return ""
     bound = group.unsettled_at_most_usd
-    return f"{_calls(group.unsettled_calls)}, " + ("no bound" if bound is None else f"at most {dollars(bound)}")
+    return f"{numbered(group.unsettled_calls, 'call')}, " + (
+        "no bound" if bound is None else f"at most {dollars(bound)}"
+    )
 
 
 def _budget_table(budgets: Sequence[BudgetStatus]) -> str:
@@ -213,7 +215,3 @@ def _tokens_document(totals: CallTotals) -> dict[str, int]:
         "reasoning": totals.reasoning_tokens,
         "cached": totals.cached_tokens,
     }
-
-
-def _calls(count: int) -> str:
-    return "1 call" if count == 1 else f"{grouped(count)} calls"

@@ -10,7 +10,7 @@ from neuralterm.application.history import Transcript
 from neuralterm.application.records import ConversationSummary, SearchHit
 from neuralterm.components import machine
 from neuralterm.components.attachments_view import attachment_documents, with_attachments
-from neuralterm.components.tables import grouped, minute, table
+from neuralterm.components.tables import grouped, minute, numbered, table
 from neuralterm.domain.models import Conversation, Message, MessageStatus, is_unsettled
 from neuralterm.domain.money import dollars
 from neuralterm.domain.spans import in_words
@@ -123,7 +123,7 @@ def transcript_text(transcript: Transcript) -> str:
     facts = [
         conversation.model_id,
         f"{minute(conversation.created_at)} UTC",
-        "1 message" if len(messages) == 1 else f"{grouped(len(messages))} messages",
+        numbered(len(messages), "message"),
         _total(transcript),
         *(f"tagged {tag}" for tag in conversation.tags),
     ]

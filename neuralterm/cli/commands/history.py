@@ -118,13 +118,14 @@ def export(container: Container, /, ids: tuple[str, ...], format_: str, output: 
 def delete(container: Container, /, ids: tuple[str, ...], yes: bool) -> None:
     """Delete conversations for good; what they cost stays in the ledger. Asks first."""
     from neuralterm.application.history import delete_conversations, resolve_all
+    from neuralterm.components.tables import numbered
 
     found = resolve_all(container.repository, ids)
     if not yes and not _confirmed(container, found):
         container.console.note("nothing deleted")
         return
     count = delete_conversations(container.repository, [conversation.id for conversation in found])
-    container.console.note("1 conversation deleted" if count == 1 else f"{count} conversations deleted")
+    container.console.note(f"{numbered(count, 'conversation')} deleted")
 
 
 @command.command("path")
