@@ -11,6 +11,7 @@ from neuralterm.application.answering import Answering
 from neuralterm.application.clock import SystemClock
 from neuralterm.application.context import has_attachments
 from neuralterm.application.cost_tracker import CostTracker
+from neuralterm.application.counting import PlainCounting, with_bounds
 from neuralterm.application.events import DomainEvent, EventBus, Events
 from neuralterm.application.ports import Breaker, ChatClient, Clock, ConversationRepository, TokenCounting
 from neuralterm.application.prompts import check_input, check_output_cap, fit_to_window, needs_window, new_messages
@@ -50,7 +51,7 @@ class ChatOrchestrator:
         repository: ConversationRepository,
         openrouter: ChatClient,
         event_bus: EventBus,
-        token_counter: TokenCounting,
+        token_counter: TokenCounting | PlainCounting,
         circuit_breaker: Breaker | None = None,
         *,
         clock: Clock | None = None,
@@ -64,13 +65,13 @@ class ChatOrchestrator:
         self._repository = repository
         self._client = openrouter
         self._bus = event_bus
-        self._counter = token_counter
+        self._counter = with_bounds(token_counter)
         self._spending = spending or SpendingGate(clock)
         self._answering = Answering(
             repository=repository,
             client=openrouter,
             bus=event_bus,
-            counter=token_counter,
+            counter=self._counter,
             clock=clock,
             spending=self._spending,
             breaker=circuit_breaker,
