@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 from neuralterm.application.ports import TokenCounting
 from neuralterm.application.records import SendOptions
 from neuralterm.application.spending import CallPlan, Permit, SpendingGate
@@ -33,12 +37,18 @@ def _plan(prompt: Prompt, options: SendOptions, prompt_bound: int) -> CallPlan:
     return CallPlan(
         model_ids=(prompt.model_id, *options.fallbacks),
         models=(prompt.model, *prompt.fallbacks),
-        prompt_bound=prompt_bound,
+        prompt_bound=prompt_bound + _bound_of_fields(options.extra),
         wanted_output_tokens=options.max_tokens,
         extra=options.extra,
         prompt_estimate=prompt.tokens,
         unbounded_part=_unbounded_part(prompt),
     )
+
+
+def _bound_of_fields(extra: Mapping[str, Any]) -> int:
+    """Return an upper bound of the prompt tokens that request fields add: a schema, for one, is read like a prompt."""
+    fields = {name: value for name, value in extra.items() if name != "provider"}
+    return len(json.dumps(fields, ensure_ascii=False, default=str).encode("utf-8", "replace")) if fields else 0
 
 
 def _unbounded_part(prompt: Prompt) -> str | None:

@@ -33,6 +33,7 @@ UNBOUNDED_FIELDS = frozenset(
         "models",
         "n",
         "plugins",
+        "prediction",
         "preset",
         "prompt",
         "route",

@@ -121,6 +121,7 @@ class TestUnderABudget:
             (MODEL, "test/model:online", {}, "test/model:online"),
             (MODEL, "test/model:online:floor", {}, "test/model:online:floor"),
             (MODEL, None, {"plugins": []}, "'plugins'"),
+            (MODEL, None, {"prediction": {"type": "content", "content": "x"}}, "'prediction'"),
             (MODEL, None, {"web_search_options": {}}, "'web_search_options'"),
             (MODEL, None, {"service_tier": "priority"}, "'service_tier'"),
             (MODEL, None, {"models": ["a"]}, "'models'"),
