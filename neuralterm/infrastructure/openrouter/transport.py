@@ -126,7 +126,7 @@ class Transport:
             ) from exc
         except (httpx.HTTPError, OSError) as exc:
             raise ServiceUnreachableError(
-                f"the connection to {host} broke before an answer came: {exc}", request_sent=True
+                f"the connection to {host} broke before an answer came{_because(exc)}", request_sent=True
             ) from exc
 
 
@@ -186,7 +186,12 @@ class Reply:
         except httpx.DecodingError as exc:
             raise StreamInterruptedError("the service sent a compressed answer that can't be read") from exc
         except (httpx.HTTPError, OSError) as exc:
-            raise StreamInterruptedError(f"the connection broke before the answer was complete: {exc}") from exc
+            raise StreamInterruptedError(f"the connection broke before the answer was complete{_because(exc)}") from exc
+
+
+def _because(error: Exception) -> str:
+    """Return the error's own words after a colon; many a broken connection comes without any."""
+    return f": {error}" if str(error) else ""
 
 
 class _DeadlineError(Exception):

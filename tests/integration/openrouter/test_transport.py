@@ -133,6 +133,7 @@ async def test_a_connection_that_ends_before_the_status_line(then):
         _, error = await failure_of(ask(client), ServiceUnreachableError)
     assert error.request_sent
     assert not error.retryable
+    assert error.message == error.message.rstrip(": ")
 
 
 async def test_nobody_listens():
