@@ -60,9 +60,17 @@ def read_parts(
     return [*parts, ("words", spoken)]
 
 
-def stdin_bytes(enough: int) -> bytes:
+def stdin_bytes(enough: float = math.inf) -> bytes:
     """Return stdin to its end, or at least so many bytes of it. Raises ValidationError when it is closed."""
-    return _read_stdin(enough)
+    if sys.stdin is None or sys.stdin.closed:
+        raise ValidationError("stdin is closed", hint="give the prompt as an argument, or through a pipe")
+    stream = cast("BufferedReader", sys.stdin.buffer)
+    # Block by block, because one read to the end does not notice a signal that comes between its system calls.
+    blocks, size = [], 0
+    while size < enough and (block := stream.read1(_BLOCK)):
+        blocks.append(block)
+        size += len(block)
+    return b"".join(blocks)
 
 
 def argument_text(word: str) -> str:
@@ -78,7 +86,7 @@ def argument_text(word: str) -> str:
 
 def _file_text(name: str) -> str:
     if name == READ_STDIN:
-        return _decode(_read_stdin(), "stdin")
+        return _decode(stdin_bytes(), "stdin")
     try:
         data = Path(name).read_bytes()
     except OSError as error:
@@ -94,19 +102,7 @@ def _stdin_text(*, must_wait: bool, console: Console) -> str:
     elif not must_wait and not _has_data():
         console.note("note: stdin is open but silent, so it is left out (`-` as an argument waits for it)")
         return ""
-    return _decode(_read_stdin(), "stdin").rstrip("\n")
-
-
-def _read_stdin(enough: float = math.inf) -> bytes:
-    if sys.stdin is None or sys.stdin.closed:
-        raise ValidationError("stdin is closed", hint="give the prompt as an argument, or through a pipe")
-    stream = cast("BufferedReader", sys.stdin.buffer)
-    # Block by block, because one read to the end does not notice a signal that comes between its system calls.
-    blocks, size = [], 0
-    while size < enough and (block := stream.read1(_BLOCK)):
-        blocks.append(block)
-        size += len(block)
-    return b"".join(blocks)
+    return _decode(stdin_bytes(), "stdin").rstrip("\n")
 
 
 def _has_data() -> bool:
