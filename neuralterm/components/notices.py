@@ -7,6 +7,7 @@ from typing import Any
 
 from neuralterm.application.events import DomainEvent, EventObserver, Events
 from neuralterm.components.console import Console
+from neuralterm.components.tables import numbered
 from neuralterm.domain.money import dollars
 from neuralterm.domain.text import one_line
 
@@ -46,7 +47,7 @@ def _exceeded(payload: dict[str, Any]) -> str:
 
 
 def _truncated(payload: dict[str, Any]) -> str:
-    return f"context: {payload['dropped']} earlier messages were left out to fit the model's window"
+    return f"context: {numbered(payload['dropped'], 'earlier message')} left out to fit the model's window"
 
 
 def _retried(payload: dict[str, Any]) -> str:
