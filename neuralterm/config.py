@@ -7,7 +7,7 @@ trusted: it may choose model, tags and a folder of templates below its own and t
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -105,22 +105,15 @@ def load_settings(
     """
     flags = flags or Flags()
     env = os.environ if environ is None else environ
-    user_path = _user_file(flags, env)
-    user = read_file(user_path, must_exist=flags.config is not None) if user_path else {}
-    refuse_unknown(user, _USER_KEYS, user_path)
-    project_path = _project_file(directory or Path.cwd())
-    project = read_file(project_path, must_exist=True) if project_path else {}
-    ignored = sorted(set(project) - _PROJECT_KEYS)
-    source = _Source(env, {key: value for key, value in project.items() if key in _PROJECT_KEYS}, user)
+    source = _Source.read(flags, env, directory or Path.cwd())
+    user, project, project_path = source.user, source.project, source.project_path
+    retry_for = seconds_in(user, "retry_for", allow_zero=True)
     return Settings(
         data_dir=_data_dir(env),
         api_key=(env.get("OPENROUTER_API_KEY") or env.get("OPENROUTER_KEY") or "").strip() or None,
         key_command=text_in(user, "key_command"),
         base_url=_base_url(env, user),
-        model=env.get("NEURALTERM_MODEL")
-        or text_in(source.project, "model")
-        or text_in(user, "model")
-        or DEFAULT_MODEL,
+        model=env.get("NEURALTERM_MODEL") or text_in(project, "model") or text_in(user, "model") or DEFAULT_MODEL,
         max_cost=source.max_cost(),
         budgets=source.budgets(),
         warning_level=source.warning_level(),
@@ -128,23 +121,39 @@ def load_settings(
         run_id=env.get("NEURALTERM_RUN_ID") or None,
         timeout=seconds_in(user, "timeout"),
         idle_timeout=seconds_in(user, "idle_timeout") or DEFAULT_IDLE_TIMEOUT,
-        retry_for=DEFAULT_RETRY_FOR if (retry := seconds_in(user, "retry_for", allow_zero=True)) is None else retry,
+        retry_for=DEFAULT_RETRY_FOR if retry_for is None else retry_for,
         color=not (flags.no_color or env.get("NO_COLOR") or env.get("TERM") == "dumb"),
         sandbox=flags.sandbox or env.get("NEURALTERM_SANDBOX", "") not in ("", "0"),
-        templates=_folder(user_path, text_in(user, "templates") or TEMPLATES),
-        project_templates=_folder(project_path, text_in(source.project, "templates")),
+        templates=_folder(source.user_path, text_in(user, "templates") or TEMPLATES),
+        project_templates=_folder(project_path, text_in(project, "templates")),
         project_dir=project_path.parent if project_path else None,
-        warnings=tuple(f"{project_path}: {key!r} is ignored: a project file can't set it" for key in ignored),
+        warnings=source.warnings(),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """The three places that money and tags come from."""
+    """Environment and files; of the project file `ignored` keys are left out."""
 
     env: Mapping[str, str]
-    project: Mapping[str, Any]
     user: Mapping[str, Any]
+    user_path: Path
+    project: Mapping[str, Any]
+    project_path: Path | None
+    ignored: Sequence[str]
+
+    @classmethod
+    def read(cls, flags: Flags, env: Mapping[str, str], directory: Path) -> _Source:
+        user_path = flags.config or _user_file(env)
+        user = read_file(user_path, must_exist=flags.config is not None)
+        refuse_unknown(user, _USER_KEYS, user_path)
+        project_path = _project_file(directory)
+        project = read_file(project_path, must_exist=True) if project_path else {}
+        allowed = {key: value for key, value in project.items() if key in _PROJECT_KEYS}
+        return cls(env, user, user_path, allowed, project_path, sorted(set(project) - _PROJECT_KEYS))
+
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(f"{self.project_path}: {key!r} is ignored: a project file can't set it" for key in self.ignored)
 
     def max_cost(self) -> Decimal | None:
         value = self.env.get("NEURALTERM_MAX_COST")
@@ -182,9 +191,7 @@ class _Source:
         return tuple(dict.fromkeys(tag for tag in listed if tag))
 
 
-def _user_file(flags: Flags, env: Mapping[str, str]) -> Path | None:
-    if flags.config is not None:
-        return flags.config
+def _user_file(env: Mapping[str, str]) -> Path:
     if named := env.get("NEURALTERM_CONFIG"):
         return Path(named)
     from platformdirs import user_config_path

@@ -27,7 +27,7 @@ def read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
         raise ConfigurationError(f"the configuration file {path} is not valid TOML: {error}") from error
 
 
-def refuse_unknown(table: Mapping[str, Any], known: Collection[str], path: Path | None) -> None:
+def refuse_unknown(table: Mapping[str, Any], known: Collection[str], path: Path) -> None:
     """Refuse a key that is not known: a misspelt budget that is silently ignored would be money lost."""
     unknown = sorted(set(table) - set(known))
     if unknown:
