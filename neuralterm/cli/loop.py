@@ -37,7 +37,7 @@ def run(container: Container, function: Callable[..., Awaitable[_Result]], *args
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
     finally:
-        if _in_main_thread():
+        if in_main_thread():
             signal.signal(signal.SIGTERM, before)
 
 
@@ -64,5 +64,6 @@ def _cancelled_by_sigterm(container: Container) -> Iterator[None]:
         loop.remove_signal_handler(signal.SIGTERM)
 
 
-def _in_main_thread() -> bool:
+def in_main_thread() -> bool:
+    """Say whether signal handlers can be set here."""
     return threading.current_thread() is threading.main_thread()

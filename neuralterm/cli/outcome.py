@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from neuralterm.cli.exit_codes import ExitCode, exit_code_of
+from neuralterm.cli.loop import in_main_thread
 from neuralterm.components.console import OUTPUT_FAILED
 from neuralterm.domain.exceptions import ConfigurationError, NeuralTermError
 
@@ -34,7 +34,7 @@ class Outcome:
             self.exit_code = int(value)
 
     def __enter__(self) -> Outcome:
-        if threading.current_thread() is threading.main_thread():
+        if in_main_thread():
             self._previous_handler = signal.signal(signal.SIGTERM, self._terminate)
         return self
 

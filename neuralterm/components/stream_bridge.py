@@ -99,7 +99,7 @@ class _Worker:
         """Wait for the next item; None at the end of the stream."""
         item = self._handed_over.get()
         if item is not None:
-            self._in_loop(lambda: self._room.release())
+            self._in_loop(self._room.release)
         return item
 
     def stop(self) -> None:
