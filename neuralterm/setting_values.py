@@ -58,7 +58,7 @@ def seconds_in(table: Mapping[str, Any], key: str, *, allow_zero: bool = False) 
     if value is None:
         return None
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
-        seconds = float(value)
+        seconds = float(Decimal(value))  # by way of Decimal: one too large becomes infinite, and raises nothing
         if 0 < seconds < float("inf") or (seconds == 0 and allow_zero):
             return seconds
     raise ConfigurationError(f"{key} must be a number of seconds above 0")

@@ -13,7 +13,7 @@ import click
 from neuralterm.cli.exit_codes import ExitCode, exit_code_of
 from neuralterm.cli.loop import in_main_thread
 from neuralterm.components.console import OUTPUT_FAILED
-from neuralterm.domain.exceptions import ConfigurationError, NeuralTermError
+from neuralterm.domain.exceptions import NeuralTermError
 
 if TYPE_CHECKING:
     from neuralterm.components.console import Console
@@ -113,7 +113,7 @@ class Outcome:
         """Return the console, also when the settings it depends on are what went wrong."""
         try:
             return self._container.console
-        except ConfigurationError:
+        except Exception:  # whatever it is, it was raised before and is about to be reported
             return self._container.plain_console
 
 

@@ -104,6 +104,7 @@ class TestSettings:
             (b"\xff\xfe\x00", "can't be read: it is not UTF-8 text"),
             (b"bugdets = 3\n", "unknown setting 'bugdets'"),
             (b'max_cost = "lots"\n', "max_cost is 'lots', which is not an amount in USD"),
+            (b"timeout = 1" + b"0" * 400, "timeout must be a number of seconds above 0"),
             (b'base_url = "ftp://x"\n', "is not an http(s) address"),
             (b'base_url = "http://example.org/api"\n', "would send the key over plain http"),
         ],
