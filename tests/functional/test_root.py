@@ -101,6 +101,7 @@ class TestSettings:
         ("content", "complaint"),
         [
             (b"model = ", "is not valid TOML"),
+            (b"timeout = 1" + b"0" * 5000, "is not valid TOML"),
             (b"\xff\xfe\x00", "can't be read: it is not UTF-8 text"),
             (b"bugdets = 3\n", "unknown setting 'bugdets'"),
             (b'max_cost = "lots"\n', "max_cost is 'lots', which is not an amount in USD"),
