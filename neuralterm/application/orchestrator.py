@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from neuralterm.application.ports import Breaker, ChatClient, Clock, Conversatio
 from neuralterm.application.prompts import check_input, check_output_cap, fit_to_window, needs_window, new_messages
 from neuralterm.application.records import Answer, SendOptions
 from neuralterm.application.spending import SpendingGate
-from neuralterm.application.turn import Prompt
+from neuralterm.application.turn import Prompt, Turn
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import NeuralTermError, NotFoundError, ValidationError
 from neuralterm.domain.models import DEFAULT_MODEL, Conversation, Message, MessageRole
@@ -82,6 +83,7 @@ class ChatOrchestrator:
         self._lookup = models
         self._max_input_chars = max_input_chars
         self._models: dict[str, OpenRouterModel] = {}
+        self._looked_for: set[str] = set()
 
     async def load_models(self) -> list[OpenRouterModel]:
         """Fetch the model list and keep it for `get_model_config`."""
@@ -140,6 +142,7 @@ class ChatOrchestrator:
             async with contextlib.aclosing(attempts):
                 async for text in attempts:
                     yield text, None
+            await self._learn_price(turn)
         except BaseException as error:
             self._answering.conclude(turn, error)
             raise
@@ -177,11 +180,12 @@ class ChatOrchestrator:
         return self._attachments()
 
     async def _describe(self, model_id: str, *, needed: bool) -> OpenRouterModel | None:
-        """Return the model's entry; the service is asked for it only under a budget or where the window matters."""
+        """Return the model's entry; the service is asked for it only under a budget or where it is `needed`."""
         if model_id in self._models or self._lookup is None:
             return self._models.get(model_id)
         if not (needed or self._spending.budgets):
             return self._lookup.cached(model_id)
+        self._looked_for.add(model_id)
         try:
             found = await self._lookup.find(model_id)
         except NeuralTermError:
@@ -191,6 +195,13 @@ class ChatOrchestrator:
         if found is not None:
             self._models[model_id] = found
         return found
+
+    async def _learn_price(self, turn: Turn) -> None:
+        """Look the model up after an answer whose cost was not told, so that one can be computed."""
+        usage, prompt = turn.final.get("usage"), turn.prompt
+        is_told = usage is not None and usage.cost is not None
+        if prompt.model is None and not is_told and prompt.model_id not in self._looked_for:
+            turn.prompt = replace(prompt, model=await self._describe(prompt.model_id, needed=True))
 
 
 def _metadata(answer: Answer) -> dict[str, Any]:

@@ -43,6 +43,12 @@ class Prompt:
         """True when anything is attached to a message that the model sees."""
         return any(map(has_attachments, self.messages))
 
+    def entry_of(self, served: str | None) -> OpenRouterModel | None:
+        """Return the entry of the model that the reply names, which may be a fallback; None where that can't be told."""
+        candidates = (model for model in (self.model, *self.fallbacks) if model is not None)
+        other = None if self.fallbacks and served is not None else self.model
+        return next((model for model in candidates if served in (model.id, model.canonical_slug)), other)
+
     def wire_messages(self) -> list[dict[str, Any]]:
         """Return the messages as the service takes them."""
         return [{"role": message.role.value, "content": self._content(message)} for message in self.messages]
@@ -132,7 +138,7 @@ class Turn:
             has_text=self.has_text,
             finish_reason=self.final.get("finish_reason"),
             usage=self.final.get("usage"),
-            model=self.prompt.model,
+            model=self.prompt.entry_of(self.final.get("model")),
             at_most_usd=self.call.cost.at_most_usd,
             started_at=self.call.started_at,
             cap_by_budget=self.permit.cap_by_budget,

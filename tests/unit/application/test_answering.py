@@ -472,3 +472,21 @@ async def test_a_tracker_gets_prices_and_prompt_of_the_model_that_answers():
 
 def test_the_steps_are_not_open_to_change():
     assert Answering.__dataclass_params__.frozen
+
+
+class TestTheModelThatServed:
+    DEAR = OpenRouterModel("test/dear", canonical_slug="test/dear-2026", pricing={"prompt": "1", "completion": "1"})
+
+    @pytest.mark.parametrize(
+        ("served", "usd"),
+        [("test/model", "0.00005"), ("test/dear", "30"), ("test/dear-2026", "30"), ("other/model", None)],
+    )
+    async def test_its_prices_count(self, served, usd):
+        world = make_world(["ok", final(model=served)], lookup=Lookup(MODEL, self.DEAR))
+        _, metadata = await world.ask(options=SendOptions(fallbacks=("test/dear",)))
+        assert metadata["cost"] == (usd and Decimal(usd))
+
+    async def test_without_fallbacks_any_name_is_the_one_that_was_asked(self):
+        world = make_world(["ok", final(model="test/model-2026-01")], lookup=Lookup(MODEL))
+        _, metadata = await world.ask()
+        assert metadata["cost"] == Decimal("0.00005")

@@ -21,7 +21,7 @@ from neuralterm.domain.exceptions import (
     TokenLimitError,
     ValidationError,
 )
-from neuralterm.domain.models import MessageRole, MessageStatus
+from neuralterm.domain.models import CostSource, MessageRole, MessageStatus, TokenUsage
 from neuralterm.infrastructure.circuit_breaker import CircuitBreaker, CircuitState
 from tests.fakes.client import USAGE, FakeChatClient, final
 from tests.fakes.counter import WordCounter
@@ -380,6 +380,13 @@ async def test_a_cap_is_sent_under_the_name_the_model_knows():
     assert request["extra"] == {"max_completion_tokens": 50}
 
 
+class Unlisted(Lookup):
+    """Knows no model before it has asked."""
+
+    def cached(self, model_id):
+        return None
+
+
 class TestWhenTheServiceIsAskedForTheModel:
     async def test_not_for_a_short_prompt_without_a_budget(self):
         lookup = Lookup(MODEL)
@@ -398,6 +405,27 @@ class TestWhenTheServiceIsAskedForTheModel:
         lookup = Lookup(error=ServiceUnreachableError("no route"))
         world = make_world(["ok", final()], lookup=lookup, max_input_chars=None)
         await world.ask("word " * 2000)
+        assert lookup.asked == [MODEL.id]
+
+    async def test_after_an_answer_whose_cost_was_not_told(self):
+        lookup = Unlisted(MODEL)
+        _, metadata = await make_world(["ok", final()], lookup=lookup).ask()
+        assert lookup.asked == [MODEL.id]
+        assert metadata["answer"].cost.source is CostSource.COMPUTED
+        assert metadata["cost"] == Decimal("0.00005")
+
+    async def test_not_after_an_answer_whose_cost_was_told(self):
+        lookup = Unlisted(MODEL)
+        told = TokenUsage(10, 20, 30, cost=Decimal("0.1"))
+        await make_world(["ok", final(told)], lookup=lookup).ask()
+        assert lookup.asked == []
+
+    async def test_an_answer_survives_that_nobody_knows_its_price(self):
+        lookup = Unlisted(error=ServiceUnreachableError("no route"))
+        world = make_world(["ok", final()], ["ok", final()], lookup=lookup)
+        for _ in range(2):
+            _, metadata = await world.ask()
+            assert (metadata["answer"].status, metadata["cost"]) == (MessageStatus.COMPLETE, None)
         assert lookup.asked == [MODEL.id]
 
     async def test_under_a_budget_not_knowing_is_an_error(self):
