@@ -49,7 +49,7 @@ def build_request(
     max_tokens = _take_number(fields, "max_tokens", given["max_tokens"])
     temperature = _take_number(fields, "temperature", given["temperature"])
     options = SendOptions(
-        max_tokens=_take_number(fields, "max_completion_tokens", max_tokens),
+        max_tokens=_whole(_take_number(fields, "max_completion_tokens", max_tokens)),
         extra=fields,
         fallbacks=given["fallbacks"],
         stream=stream,
@@ -101,6 +101,11 @@ def _take_number(fields: dict[str, Any], name: str, given: float | None) -> Any:
     if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
         raise ValidationError(f"-o {name} must be a number")
     return value
+
+
+def _whole(number: Any) -> Any:
+    """Return `1e3` as the whole number it is; the schema of the service takes no other."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 def _json_or_text(value: str) -> Any:

@@ -145,9 +145,15 @@ class TestStreamShapes:
         result = run("send", "hi")
         assert (result.code, result.out) == (0, "ok\n")
 
-    def test_a_cost_that_was_not_reported_is_unknown_and_never_zero(self, service, run):
+    def test_a_usage_that_was_not_reported_is_estimated_by_list_price(self, service, run):
         service.scripts = [text("ok", usage=None)]
-        result = run("send", "--json", "-u", "hi")
+        answer = json.loads(run("send", "--json", "hi").out)
+        assert (answer["usage"], answer["cost"]["source"]) == (None, "estimated")
+        assert Decimal(answer["cost"]["usd"]) > 0
+
+    def test_a_cost_that_was_not_reported_of_a_model_that_is_not_listed_is_unknown_and_never_zero(self, service, run):
+        service.scripts = [text("ok", usage=None)]
+        result = run("send", "--json", "-u", "-m", "not/listed", "hi")
         answer = json.loads(result.out)
         assert answer["usage"] is None
         assert answer["cost"] == {"usd": None, "source": "unsettled", "upstream_usd": None}
@@ -181,6 +187,7 @@ class TestRequestOptions:
             (["-o", "user", "me"], "user", "me"),
             (["-o", "temperature", "0.25"], "temperature", Decimal("0.25")),
             (["-o", "max_tokens", "9"], "max_tokens", 9),
+            (["-o", "max_tokens", "1e3"], "max_tokens", 1000),
             (["-o", "top_p", "0.9"], "top_p", Decimal("0.9")),
             (["--no-stream"], "stream", False),
         ],
@@ -189,6 +196,7 @@ class TestRequestOptions:
     def test_an_option_becomes_a_field_of_the_request(self, service, run, options, field, value):
         assert run("send", *options, "hi").code == 0
         assert sent(service)[field] == value
+        assert type(sent(service)[field]) is type(value)
 
     def test_a_system_prompt_goes_before_the_question(self, service, run):
         run("send", "-s", "be brief", "hi")
