@@ -168,5 +168,14 @@ class CostTracker(EventObserver):
     def _emit(self, event_type: str, cause: DomainEvent, spent: Decimal) -> None:
         limit = self._limit or Decimal(0)
         percent = int(EXACT.divide(spent * 100, limit)) if limit else 100
-        payload = {"name": self._name, "limit_usd": limit, "spent_usd": spent, "percent": percent}
+        payload: dict[str, Any] = {"name": self._name, "limit_usd": limit, "spent_usd": spent, "percent": percent}
+        if event_type == Events.BUDGET_EXCEEDED:
+            payload["stopped"] = _is_stopped(cause)
         self._bus.emit(DomainEvent(event_type, cause.conversation_id, payload))
+
+
+def _is_stopped(cause: DomainEvent) -> bool:
+    """Say whether the answer is ended by the budget: one that came to its end may still turn out dearer than allowed."""
+    if cause.event_type != Events.MESSAGE_COMPLETED:
+        return True
+    return (cause.payload or {}).get("status") is MessageStatus.STOPPED

@@ -6,11 +6,11 @@ Payloads (keys always present):
 
 | event | payload |
 | --- | --- |
-| `message.started` | `model`, `message_id`, `prompt_tokens` (an estimate, or None), `max_tokens` (or None) |
+| `message.started` | `model`, `message_id`, `prompt_tokens` (an estimate, or None), `max_tokens` (or None), `shortened_to` (the same where a budget made it smaller) |
 | `token.generated` | `delta` |
 | `reasoning.generated` | `delta` |
 | `message.completed` | `usage`, `cost` (USD or None), `latency_ms`, `status`, `answer` |
-| `budget.threshold`, `budget.exceeded` | `limit_usd`, `spent_usd`, `percent`, `name` |
+| `budget.threshold`, `budget.exceeded` | `limit_usd`, `spent_usd`, `percent`, `name`; `stopped` (`exceeded` only) |
 | `context.truncated` | `original_count`, `new_count`, `dropped` (messages) |
 | `request.retried` | `attempt`, `delay` (seconds), `error` |
 | `storage.failed` | `error` |

@@ -43,7 +43,10 @@ def _threshold(payload: dict[str, Any]) -> str:
 
 
 def _exceeded(payload: dict[str, Any]) -> str:
-    return f"budget: the answer was stopped at {dollars(payload['spent_usd'])} of {dollars(payload['limit_usd'])}"
+    spent, limit = dollars(payload["spent_usd"]), dollars(payload["limit_usd"])
+    if payload.get("stopped", True):
+        return f"budget: the answer was stopped at {spent} of {limit}"
+    return f"budget: exceeded, {spent} of {limit} used; the service charged more than could be foreseen"
 
 
 def _truncated(payload: dict[str, Any]) -> str:

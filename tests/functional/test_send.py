@@ -626,6 +626,14 @@ class TestBudgets:
         assert "budget: the answer was stopped" in result.err
         assert stored("SELECT status FROM calls") == [("stopped",)]
 
+    def test_a_whole_answer_that_was_charged_beyond_the_ceiling_is_no_stop(self, service, run):
+        usage = {"prompt_tokens": 10, "completion_tokens": 100, "total_tokens": 110, "cost": 0.00012}
+        service.scripts = [text("ok", usage=usage)]
+        result = run("send", "--max-cost", "0.0001", "hi")
+        assert (result.code, result.out) == (0, "ok\n")
+        assert "budget: exceeded, $0.00012 of $0.0001 used" in result.err
+        assert "stopped" not in result.err
+
     def test_the_threshold_is_told_once(self, service, run):
         usage = {"prompt_tokens": 10, "completion_tokens": 100, "total_tokens": 110, "cost": 0.00009}
         service.scripts = [text("ok", usage=usage)]

@@ -148,7 +148,15 @@ def test_budget_exceeded_emits_event():
     scene.complete(cost=Decimal("0.012"))
     assert scene.warnings() == [Events.BUDGET_THRESHOLD, Events.BUDGET_EXCEEDED]
     (payload,) = scene.events.of(Events.BUDGET_EXCEEDED)
-    assert (payload["spent_usd"], payload["percent"]) == (Decimal("0.011"), 110)
+    assert (payload["spent_usd"], payload["percent"], payload["stopped"]) == (Decimal("0.011"), 110, True)
+
+
+def test_an_answer_that_ended_by_itself_was_not_stopped():
+    scene = Scene("0.010")
+    scene.start()
+    scene.token("1 2 3")
+    scene.complete(cost=Decimal("0.012"))
+    assert [payload["stopped"] for payload in scene.events.of(Events.BUDGET_EXCEEDED)] == [False]
 
 
 def test_an_answer_is_to_stop_before_its_next_token_crosses_the_limit():
