@@ -6,7 +6,7 @@ Payloads (keys always present):
 
 | event | payload |
 | --- | --- |
-| `message.started` | `model`, `message_id`, `prompt_tokens` (an estimate, or None), `max_tokens` (or None), `shortened_to` (the same where a budget made it smaller) |
+| `message.started` | `model`, `message_id`, `prompt_tokens` (estimate or None), `max_tokens` (or None), `shortened_to` |
 | `token.generated` | `delta` |
 | `reasoning.generated` | `delta` |
 | `message.completed` | `usage`, `cost` (USD or None), `latency_ms`, `status`, `answer` |
@@ -14,6 +14,8 @@ Payloads (keys always present):
 | `context.truncated` | `original_count`, `new_count`, `dropped` (messages) |
 | `request.retried` | `attempt`, `delay` (seconds), `error` |
 | `storage.failed` | `error` |
+
+`shortened_to` is `max_tokens` where a budget made it smaller than it would have been, else None.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ The storage ports are synchronous: a local SQLite transaction takes less time th
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from decimal import Decimal
@@ -177,6 +177,3 @@ class Breaker(Protocol):
 
     def record_failure(self) -> None:
         """Take note that the service failed."""
-
-
-RequestBody = Mapping[str, Any]

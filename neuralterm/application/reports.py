@@ -11,10 +11,8 @@ from functools import reduce
 from neuralterm.application.ports import Ledger
 from neuralterm.application.records import CallFilter, CallTotals
 from neuralterm.domain.exceptions import ValidationError
-from neuralterm.domain.models import CostSource
+from neuralterm.domain.models import KNOWN_SOURCES, CostSource
 from neuralterm.domain.money import EXACT
-
-KNOWN_SOURCES = (CostSource.BILLED, CostSource.RECONCILED, CostSource.COMPUTED, CostSource.ESTIMATED)
 
 _CALENDAR: dict[str, Callable[[date], str]] = {
     "day": lambda day: day.isoformat(),

@@ -15,7 +15,7 @@ from neuralterm.application.records import Call, CallFilter
 from neuralterm.domain.budget import Admission, Budget, Window, fit_output_cap
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import BudgetExceededError
-from neuralterm.domain.models import Cost, CostSource
+from neuralterm.domain.models import CERTAIN_SOURCES, Cost
 from neuralterm.domain.money import EXACT, dollars, plain
 from neuralterm.domain.pricing import PriceSet, highest_of, worst_case
 
@@ -47,8 +47,6 @@ UNBOUNDED_SUFFIXES = frozenset({"nitro", "online"})
 
 # A prompt may have so many per cent of the tokens counted here, where the model's own vocabulary is another.
 _LONGEST_PERCENT = 160
-
-_KNOWN = (CostSource.BILLED, CostSource.RECONCILED, CostSource.COMPUTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +197,7 @@ class SpendingGate:
 
 def counted(cost: Cost, bound: Decimal = Decimal(0)) -> Decimal:
     """Return what a cost counts against a budget, in USD."""
-    if cost.usd is not None and cost.source in _KNOWN:
+    if cost.usd is not None and cost.source in CERTAIN_SOURCES:
         return cost.usd
     return max(cost.usd or Decimal(0), cost.at_most_usd or bound)
 

@@ -15,7 +15,7 @@ from neuralterm.application.spending import Permit
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import ValidationError
 from neuralterm.domain.models import Cost, Message, MessageRole, MessageStatus
-from neuralterm.domain.pricing import parse_price
+from neuralterm.domain.money import parse_usd
 
 # Text is written to the journal at most this long after it came, so that little is lost when the process is killed.
 JOURNAL_INTERVAL_S = 0.2
@@ -241,7 +241,7 @@ def _with_price_ceiling(provider: object, ceiling: Mapping[str, str]) -> dict[st
 
 
 def _is_lower(price: object, limit: str) -> bool:
-    parsed = parse_price(price)
+    parsed = parse_usd(price)
     return parsed is not None and parsed < Decimal(limit)
 
 

@@ -7,11 +7,11 @@ from io import StringIO
 from typing import Any
 
 from neuralterm.application.records import CallTotals
-from neuralterm.application.reports import KNOWN_SOURCES, CostReport, known_usd, usd_from
+from neuralterm.application.reports import CostReport, known_usd, usd_from
 from neuralterm.application.spending import BudgetStatus
 from neuralterm.components.machine import SCHEMA_VERSION, moment, money
 from neuralterm.components.tables import grouped, minute, numbered, table
-from neuralterm.domain.models import CostSource
+from neuralterm.domain.models import KNOWN_SOURCES, CostSource
 from neuralterm.domain.money import dollars
 
 _EXPLAINED = {

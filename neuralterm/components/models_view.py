@@ -11,8 +11,8 @@ from neuralterm.application.model_search import is_batch, per_million
 from neuralterm.components.machine import SCHEMA_VERSION, moment, money
 from neuralterm.components.tables import grouped, table
 from neuralterm.domain.catalogue import OpenRouterModel
-from neuralterm.domain.money import plain
-from neuralterm.domain.pricing import Override, parse_price
+from neuralterm.domain.money import parse_usd, plain
+from neuralterm.domain.pricing import Override
 
 # The service's names of prices per token, in the order in which people ask for them, and of prices per something else.
 _PER_TOKEN = {
@@ -140,8 +140,8 @@ def _quoted(key: str, value: object) -> str:
         return f"{value} (as listed)"
     if key in _PER_TOKEN:
         shown = _per_million(value)
-        return f"{shown} per million tokens" if parse_price(value) is not None else shown
-    price = parse_price(value)
+        return f"{shown} per million tokens" if parse_usd(value) is not None else shown
+    price = parse_usd(value)
     return "varies" if price is None else f"{plain(price)} each"
 
 
@@ -172,7 +172,7 @@ def _only_by_size(model: OpenRouterModel) -> bool:
 
 
 def _per_million(listed: object) -> str:
-    amount = per_million(parse_price(listed))
+    amount = per_million(parse_usd(listed))
     if amount is not None:
         return plain(amount)
     return "unknown" if listed in (None, "") else "varies"

@@ -15,6 +15,9 @@ DEFAULT_WARNING_LEVEL = Decimal("0.8")
 # Some providers refuse a smaller cap (`max_tokens` of at least 16), and a shorter answer is of no use to anyone.
 SMALLEST_OUTPUT_CAP = 16
 
+# The cap for output that costs nothing; any finite number would do, this one is beyond every model of 2026.
+UNPRICED_OUTPUT_CAP = 1_000_000
+
 
 class Window(str, Enum):
     """The time a budget counts: one invocation, or a calendar period in UTC. Weeks start on Monday."""
@@ -96,7 +99,3 @@ def fit_output_cap(
     assert bound is not None
     reduced = price > 0 if wanted_output_tokens is None else cap < wanted_output_tokens
     return Admission(cap, bound, reduced)
-
-
-# The cap for output that costs nothing; any finite number would do, this one is beyond every model of 2026.
-UNPRICED_OUTPUT_CAP = 1_000_000

@@ -50,6 +50,11 @@ class CostSource(str, Enum):
     UNSETTLED = "unsettled"  # not known yet
 
 
+# Where an amount that is known may come from; of these, what is certain enough to replace a bound.
+KNOWN_SOURCES = (CostSource.BILLED, CostSource.RECONCILED, CostSource.COMPUTED, CostSource.ESTIMATED)
+CERTAIN_SOURCES = (CostSource.BILLED, CostSource.RECONCILED, CostSource.COMPUTED)
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """An amount in USD and where it comes from.

@@ -4,12 +4,31 @@ In Python an amount is a `Decimal`; in SQLite it is an INTEGER of pico-dollars (
 add amounts without rounding. Prices of the service go down to 10**-22 USD a token, charges down to 10**-9.
 """
 
-from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 
 PICO_PER_USD = 10**12
 
 # Wide enough that no sum or product of prices and token counts is ever rounded.
 EXACT = Context(prec=60)
+
+
+# Beyond these powers of ten a number is no amount or price of this world, and exact arithmetic with it never ends.
+_EXPONENTS = range(-45, 9)
+
+
+def parse_usd(value: object) -> Decimal | None:
+    """Return an amount or a price with the digits it was written with; None for what is none: negative ones too."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
+        return None
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    if not amount.is_finite() or amount < 0:
+        return None
+    if amount.adjusted() in _EXPONENTS:
+        return amount
+    return None if amount else Decimal(0)
 
 
 def to_pico(usd: Decimal) -> int:

@@ -11,24 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from neuralterm.domain.models import TokenUsage
-from neuralterm.domain.money import EXACT
+from neuralterm.domain.money import EXACT, parse_usd
 
 _CACHE_WRITE_KEYS = ("input_cache_write", "input_cache_write_1h")
-
-
-def parse_price(value: object) -> Decimal | None:
-    """Return a listed price as Decimal; None for a missing, negative or unreadable one."""
-    if value is None or isinstance(value, (bool, Mapping, list)):
-        return None
-    try:
-        price = Decimal(str(value))
-    except InvalidOperation:
-        return None
-    return price if price.is_finite() and price >= 0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +34,14 @@ class PriceSet:
     @classmethod
     def from_listing(cls, listing: Mapping[str, Any]) -> PriceSet:
         """Read the price keys of the service. Of two cache-write prices (5 minutes, 1 hour) the higher counts."""
-        writes = [price for key in _CACHE_WRITE_KEYS if (price := parse_price(listing.get(key))) is not None]
+        writes = [price for key in _CACHE_WRITE_KEYS if (price := parse_usd(listing.get(key))) is not None]
         return cls(
-            prompt=parse_price(listing.get("prompt")),
-            completion=parse_price(listing.get("completion")),
-            request=parse_price(listing.get("request")),
-            cache_read=parse_price(listing.get("input_cache_read")),
+            prompt=parse_usd(listing.get("prompt")),
+            completion=parse_usd(listing.get("completion")),
+            request=parse_usd(listing.get("request")),
+            cache_read=parse_usd(listing.get("input_cache_read")),
             cache_write=max(writes, default=None),
-            reasoning=parse_price(listing.get("internal_reasoning")),
+            reasoning=parse_usd(listing.get("internal_reasoning")),
         )
 
     def over(self, base: PriceSet) -> PriceSet:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from neuralterm.application.records import Call, CallFilter, CallTotals
 from neuralterm.domain.exceptions import StorageError, ValidationError
-from neuralterm.domain.models import CostSource
+from neuralterm.domain.models import KNOWN_SOURCES
 from neuralterm.domain.money import from_pico
 from neuralterm.infrastructure.columns import (
     LARGEST_INTEGER,
@@ -26,7 +26,6 @@ from neuralterm.infrastructure.database import Database
 from neuralterm.infrastructure.rows import usage_parameters
 
 GROUPINGS = (None, "hour", "model", "provider", "conversation", "tag", "run", "source")
-_KNOWN_SOURCES = (CostSource.BILLED, CostSource.RECONCILED, CostSource.COMPUTED, CostSource.ESTIMATED)
 
 _OPEN = """
     INSERT INTO calls (
@@ -170,7 +169,7 @@ def _parameters(call: Call) -> dict[str, Any]:
 
 def _totals_from(row: tuple[Any, ...]) -> CallTotals:
     key, calls, prompt, completion, reasoning, cached, upstream, unsettled, unbounded, at_most = row[:10]
-    known = zip(_KNOWN_SOURCES, map(from_amount, row[10:]), strict=True)
+    known = zip(KNOWN_SOURCES, map(from_amount, row[10:]), strict=True)
     return CallTotals(
         key=key,
         calls=calls,

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from neuralterm.domain.models import TokenUsage
-
-# No call costs a billion dollars; an exponent beyond that is damage, and dear to compute with.
-_LARGEST_EXPONENT = 9
+from neuralterm.domain.money import parse_usd
 
 
 def parse_usage(value: object) -> TokenUsage | None:
@@ -17,13 +15,13 @@ def parse_usage(value: object) -> TokenUsage | None:
     if not isinstance(value, Mapping):
         return None
     prompt, completion = _count(value.get("prompt_tokens")), _count(value.get("completion_tokens"))
-    total, cost = _count(value.get("total_tokens")), parse_amount(value.get("cost"))
+    total, cost = _count(value.get("total_tokens")), parse_usd(value.get("cost"))
     if cost is None and prompt is None and completion is None and total is None:
         return None
     prompt, completion = _other_part(prompt, total, completion), _other_part(completion, total, prompt)
     of_prompt, of_completion = _part(value, "prompt_tokens_details"), _part(value, "completion_tokens_details")
     is_byok = value.get("is_byok") is True
-    upstream = parse_amount(_part(value, "cost_details").get("upstream_inference_cost")) if is_byok else None
+    upstream = parse_usd(_part(value, "cost_details").get("upstream_inference_cost")) if is_byok else None
     return TokenUsage(
         prompt_tokens=prompt,
         completion_tokens=completion,
@@ -35,19 +33,6 @@ def parse_usage(value: object) -> TokenUsage | None:
         upstream_cost=upstream,
         is_byok=is_byok,
     )
-
-
-def parse_amount(value: object) -> Decimal | None:
-    """Return an amount of USD with the digits it was sent with; None for what is no amount."""
-    if isinstance(value, bool) or not isinstance(value, (int, str, Decimal)):
-        return None
-    try:
-        amount = Decimal(value)
-    except (InvalidOperation, ValueError):
-        return None
-    if not amount.is_finite() or amount < 0 or abs(amount.adjusted()) > _LARGEST_EXPONENT * 5:
-        return None
-    return amount if amount.adjusted() < _LARGEST_EXPONENT else None
 
 
 def _count(value: object) -> int | None:

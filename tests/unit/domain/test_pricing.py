@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuralterm.domain.models import TokenUsage
-from neuralterm.domain.pricing import PriceList, PriceSet, highest_of, parse_price, worst_case
+from neuralterm.domain.money import parse_usd
+from neuralterm.domain.pricing import PriceList, PriceSet, highest_of, worst_case
 from tests.unit.domain.listings import LISTINGS, MOMENTS, USAGES
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -16,14 +17,16 @@ def at(hour, minute=0):
     return NOON.replace(hour=hour, minute=minute)
 
 
-@pytest.mark.parametrize("value", [None, "-1", -1, "", "free", "NaN", "Infinity", True, [], {}, Decimal("-0.1")])
+@pytest.mark.parametrize(
+    "value", [None, "-1", -1, "", "free", "NaN", "Infinity", True, [], {}, Decimal("-0.1"), "1e999999", "1e-999999"]
+)
 def test_what_is_no_price(value):
-    assert parse_price(value) is None
+    assert parse_usd(value) is None
 
 
 @pytest.mark.parametrize("value", ["0", "0.0000000416666666666667", Decimal("0.5"), 3, "1e-7"])
 def test_what_is_a_price_keeps_its_digits(value):
-    assert parse_price(value) == Decimal(value)
+    assert parse_usd(value) == Decimal(value)
 
 
 def test_of_two_cache_write_prices_the_higher_counts():
