@@ -86,12 +86,13 @@ def argument_text(word: str) -> str:
 
 def _file_text(name: str) -> str:
     if name == READ_STDIN:
-        return _decode(stdin_bytes(), "stdin")
+        return _decode(stdin_bytes(), "stdin").rstrip("\n")
     try:
         data = Path(name).read_bytes()
     except OSError as error:
         raise ValidationError(f"the file {name} can't be read: {error.strerror or error}") from error
-    return f"{name}:\n{_decode(data, name)}"
+    text = _decode(data, name).rstrip("\n")
+    return f"{name}:\n{text}" if text.strip() else ""
 
 
 def _stdin_text(*, must_wait: bool, console: Console) -> str:

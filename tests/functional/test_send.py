@@ -282,10 +282,21 @@ class TestExtractUsageQuiet:
 class TestFiles:
     def test_files_go_before_stdin_and_stdin_before_the_words(self, service, run, tmp_path):
         path = tmp_path / "notes.txt"
-        path.write_text("from a file")
+        path.write_text("from a file\n")
         run("send", "-f", str(path), "the question", stdin="from stdin\n")
         content = sent(service)["messages"][0]["content"]
         assert content == f"{path}:\nfrom a file\n\nfrom stdin\n\nthe question"
+
+    def test_one_blank_line_follows_what_f_reads_from_stdin(self, service, run):
+        run("send", "-f", "-", "the question", stdin="from stdin\n")
+        assert sent(service)["messages"][0]["content"] == "from stdin\n\nthe question"
+
+    def test_a_file_without_text_is_no_prompt(self, service, run, tmp_path):
+        path = tmp_path / "empty.txt"
+        path.write_text(" \n")
+        result = run("send", "-f", str(path))
+        assert (result.code, result.out, service.requests) == (2, "", [])
+        assert result.err.startswith("error: the prompt is empty\n")
 
     @pytest.mark.parametrize(
         ("content", "complaint"),
