@@ -88,8 +88,10 @@ class Settings:
         return (self.data_dir / "sandbox" if self.sandbox else self.data_dir) / DATABASE_NAME
 
 
-def default_data_dir() -> Path:
-    """Return the user's data directory of this platform."""
+def data_directory(environ: Mapping[str, str] | None = None) -> Path:
+    """Return the folder that `NEURALTERM_DATA_DIR` names, or else the user's data directory of this platform."""
+    if named := (os.environ if environ is None else environ).get("NEURALTERM_DATA_DIR"):
+        return Path(named).expanduser()
     from platformdirs import user_data_path
 
     return user_data_path("neuralterm", appauthor=False)
@@ -109,7 +111,7 @@ def load_settings(
     user, project, project_path = source.user, source.project, source.project_path
     retry_for = seconds_in(user, "retry_for", allow_zero=True)
     return Settings(
-        data_dir=_data_dir(env),
+        data_dir=data_directory(env),
         api_key=(env.get("OPENROUTER_API_KEY") or env.get("OPENROUTER_KEY") or "").strip() or None,
         key_command=text_in(user, "key_command"),
         base_url=_base_url(env, user),
@@ -205,12 +207,6 @@ def _project_file(directory: Path) -> Path | None:
         if candidate.is_file():
             return candidate
     return None
-
-
-def _data_dir(env: Mapping[str, str]) -> Path:
-    if named := env.get("NEURALTERM_DATA_DIR"):
-        return Path(named).expanduser()
-    return default_data_dir()
 
 
 def _folder(file: Path | None, named: str | None) -> Path | None:

@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from neuralterm.application.bounds import CallPlan
 from neuralterm.application.ports import TokenCounting
 from neuralterm.application.records import SendOptions
-from neuralterm.application.spending import CallPlan, Permit, SpendingGate
+from neuralterm.application.spending import Permit, SpendingGate
 from neuralterm.application.turn import Prompt
 from neuralterm.domain.exceptions import BudgetExceededError
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from neuralterm.config import DATABASE_NAME, default_data_dir
+from neuralterm.config import DATABASE_NAME, data_directory
 from neuralterm.domain.text import join_surrogates
 from neuralterm.infrastructure.migrations import SCHEMA_VERSION, migrate, schema_version
 from neuralterm.infrastructure.storage_errors import directory_error, file_error, newer_schema_error, sqlite_error
@@ -25,8 +25,8 @@ Parameters = Sequence[Any] | Mapping[str, Any]
 
 
 def default_database_path() -> Path:
-    """Return where the database is when no setting says otherwise: in the user's data directory."""
-    return default_data_dir() / DATABASE_NAME
+    """Return where the command line keeps its database: a library that names none shares it."""
+    return data_directory() / DATABASE_NAME
 
 
 class Database:

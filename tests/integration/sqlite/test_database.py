@@ -13,6 +13,7 @@ from threading import Thread
 import platformdirs
 import pytest
 
+from neuralterm.config import load_settings
 from neuralterm.domain.exceptions import StorageError
 from neuralterm.infrastructure.database import Database, default_database_path
 from neuralterm.infrastructure.migrations import MIGRATIONS, SCHEMA_VERSION, migrate
@@ -156,10 +157,17 @@ def test_a_database_in_memory_needs_no_file(tmp_path, monkeypatch):
 
 
 def test_the_default_is_in_the_data_directory_of_the_user(monkeypatch, tmp_path):
+    monkeypatch.delenv("NEURALTERM_DATA_DIR")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
 
     assert default_database_path() == Path(platformdirs.user_data_dir("neuralterm", False)) / "neuralterm.db"
     assert SQLiteConversationRepository().database.path == default_database_path()
+
+
+def test_the_default_is_where_the_command_line_keeps_its_data(monkeypatch, tmp_path):
+    monkeypatch.setenv("NEURALTERM_DATA_DIR", str(tmp_path / "elsewhere"))
+
+    assert SQLiteConversationRepository().database.path == load_settings().database
 
 
 def test_lone_surrogates_are_replaced_and_pairs_joined(database):

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuralterm.application.bounds import CallPlan
 from neuralterm.application.records import Call
-from neuralterm.application.spending import CallPlan, SpendingGate, counted
+from neuralterm.application.spending import SpendingGate, counted
 from neuralterm.domain.budget import SMALLEST_OUTPUT_CAP, Budget, Window
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import BudgetExceededError
