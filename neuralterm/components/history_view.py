@@ -93,7 +93,7 @@ def list_table(summaries: Sequence[ConversationSummary], *, width: int | None, n
             _ago(summary.conversation.updated_at, now) if width else minute(summary.conversation.updated_at),
             summary.conversation.model_id,
             grouped(summary.message_count),
-            dollars(summary.conversation.total_cost) + (" + ?" if summary.unsettled else ""),
+            _known_cost(summary),
             _unless_complete(summary.status),
             one_line(summary.conversation.title or summary.preview),
         ]
@@ -190,10 +190,19 @@ def _unless_complete(status: MessageStatus) -> str:
     return "" if status is MessageStatus.COMPLETE else status.value
 
 
+def _known_cost(summary: ConversationSummary) -> str:
+    known = summary.conversation.total_cost
+    if not summary.unsettled:
+        return dollars(known)
+    return f"{dollars(known)} + ?" if known else "unknown"
+
+
 def _total(transcript: Transcript) -> str:
-    unsettled = sum(map(is_unsettled, transcript.messages))
-    open_answers = f" and {unsettled} not settled yet" if unsettled else ""
-    return dollars(transcript.conversation.total_cost) + open_answers
+    known, unsettled = transcript.conversation.total_cost, sum(map(is_unsettled, transcript.messages))
+    parts = [dollars(known)] if known or not unsettled else []
+    if unsettled:
+        parts.append(f"{unsettled} not settled yet")
+    return " and ".join(parts)
 
 
 def _digits_needed(ids: Sequence[str]) -> int:

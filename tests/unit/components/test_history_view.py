@@ -191,6 +191,20 @@ def test_hits():
     ]
 
 
-def test_an_unknown_cost_is_never_shown_as_nothing():
-    summary = ConversationSummary(Conversation(id=ID, updated_at=NOON), 2, "why?", MessageStatus.PENDING, unsettled=1)
-    assert "$0.00 + ?" in history_view.list_table([summary], width=None, now=NOON)
+@pytest.mark.parametrize(
+    ("known", "unsettled", "shown"),
+    [("0", 1, "unknown"), ("0.5", 1, "$0.50 + ?"), ("0.5", 0, "$0.50  pending"), ("0", 0, "$0.00  pending")],
+)
+def test_an_unknown_cost_is_never_shown_as_nothing(known, unsettled, shown):
+    conversation = Conversation(id=ID, updated_at=NOON, total_cost=Decimal(known))
+    summary = ConversationSummary(conversation, 2, "why?", MessageStatus.PENDING, unsettled=unsettled)
+    listed = history_view.list_table([summary], width=None, now=NOON)
+    assert shown in listed
+
+
+def test_a_transcript_without_any_known_cost_names_no_amount():
+    pending = Message(conversation_id=ID, role=MessageRole.ASSISTANT, status=MessageStatus.PENDING, content="")
+    transcript = Transcript(Conversation(id=ID, updated_at=NOON), [pending])
+    shown = history_view.transcript_text(transcript)
+    assert "1 message, 1 not settled yet" in shown
+    assert "$" not in shown
