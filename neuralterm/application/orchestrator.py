@@ -45,6 +45,7 @@ class ChatOrchestrator:
     Only the first four arguments are needed. `spending` keeps budgets and the ledger, `cost_tracker` stops an answer that
     crosses its limit, `models` finds prices and windows of models that `load_models` has not loaded, `max_input_chars`
     None leaves the limit to the model's window. `attachments` is called when a message has any, and keeps them.
+    `lookup_patience`: seconds that looking a model up may take where the answer does not depend on it.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class ChatOrchestrator:
         models: ModelLookup | None = None,
         max_input_chars: int | None = DEFAULT_MAX_INPUT_CHARS,
         attachments: Callable[[], Attachments] | None = None,
+        lookup_patience: float = 5.0,
     ) -> None:
         clock = clock or SystemClock()
         self._repository = repository
@@ -81,6 +83,7 @@ class ChatOrchestrator:
         )
         self._attachments = attachments
         self._lookup = models
+        self._lookup_patience = lookup_patience
         self._max_input_chars = max_input_chars
         self._models: dict[str, OpenRouterModel] = {}
         self._looked_for: set[str] = set()
@@ -186,8 +189,12 @@ class ChatOrchestrator:
         if not (needed or self._spending.budgets):
             return self._lookup.cached(model_id)
         self._looked_for.add(model_id)
+        import anyio
+
+        found = None
         try:
-            found = await self._lookup.find(model_id)
+            with anyio.move_on_after(None if self._spending.budgets else self._lookup_patience):
+                found = await self._lookup.find(model_id)
         except NeuralTermError:
             if self._spending.budgets:
                 raise

@@ -19,7 +19,13 @@ _OWN_FIELDS = {"model": "-m", "messages": "the prompt", "stream": "--no-stream",
 
 
 def apply_to_container(container: Container, given: Mapping[str, Any]) -> None:
-    """Let the options shared by `send` and `chat` win over the settings."""
+    """Let the options shared by `send` and `chat` win over the settings.
+
+    Raises:
+        ValidationError: two of them contradict each other.
+    """
+    if given["continue_last"] and given["cid"]:
+        raise ValidationError("-c and --cid exclude each other")
     if given["quiet"]:
         container.flags = replace(container.flags or Flags(), quiet=True)
     container.override(

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+import anyio
+
 from neuralterm.application.cost_tracker import CostTracker
 from neuralterm.application.events import EventBus
 from neuralterm.application.orchestrator import ChatOrchestrator
@@ -46,9 +48,10 @@ class Breaker:
 class Lookup:
     """Finds models; `asked` are the ids for which the service would have been asked."""
 
-    def __init__(self, *models, error=None):
+    def __init__(self, *models, error=None, hangs=False):
         self._models = {model.id: model for model in models}
         self._error = error
+        self._hangs = hangs
         self.asked = []
 
     def cached(self, model_id):
@@ -56,6 +59,8 @@ class Lookup:
 
     async def find(self, model_id):
         self.asked.append(model_id)
+        if self._hangs:
+            await anyio.sleep_forever()
         if self._error is not None:
             raise self._error
         return self._models.get(model_id)

@@ -755,3 +755,11 @@ class TestLostHistory:
         assert "the whole whole whole answer" in result.out
         assert result.err.count("warning: the local history could not be written") == 1
         assert "error" not in result.err
+
+
+@pytest.mark.parametrize("options", [["-c", "--cid", "abc"], ["--json", "--ndjson"]])
+def test_options_that_contradict_each_other_are_refused(service, run, options):
+    result = run("send", *options, "hi")
+    assert result.code == 2
+    assert "exclude each other" in result.err
+    assert service.requests == []

@@ -47,6 +47,8 @@ def command(container: Container, /, **given: Any) -> int:
     from neuralterm.cli.exit_codes import exit_code_of_answer
     from neuralterm.cli.request_options import apply_to_container, build_request
 
+    if given["as_json"] and given["ndjson"]:
+        raise click.UsageError("--json and --ndjson exclude each other.")
     apply_to_container(container, given)
     attachments = _attachments(container, given)
     prompt, given = _prompt(container, given)

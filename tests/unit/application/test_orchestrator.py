@@ -407,6 +407,13 @@ class TestWhenTheServiceIsAskedForTheModel:
         await world.ask("word " * 2000)
         assert lookup.asked == [MODEL.id]
 
+    async def test_not_for_ever(self):
+        lookup = Unlisted(hangs=True)
+        world = make_world(["ok", final()], lookup=lookup, lookup_patience=0.01)
+        deltas, metadata = await world.ask()
+        assert (deltas, metadata["cost"]) == (["ok"], None)
+        assert lookup.asked == [MODEL.id]
+
     async def test_after_an_answer_whose_cost_was_not_told(self):
         lookup = Unlisted(MODEL)
         _, metadata = await make_world(["ok", final()], lookup=lookup).ask()
