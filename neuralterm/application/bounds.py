@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from neuralterm.domain.budget import Budget
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import BudgetExceededError
-from neuralterm.domain.money import dollars
+from neuralterm.domain.money import EXACT, dollars
 from neuralterm.domain.pricing import PriceSet, highest_of
 
 # Request fields that add charges, or choose among prices, that the model list does not tell; and those that would take
@@ -41,6 +42,17 @@ UNBOUNDED_SUFFIXES = frozenset({"nitro", "online"})
 
 # A prompt may have so many per cent of the tokens counted here, where the model's own vocabulary is another.
 _LONGEST_PERCENT = 160
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetStatus:
+    """A budget with what is spent, reserved for what is not certain yet, and left, in USD."""
+
+    budget: Budget
+    spent_usd: Decimal
+    reserved_usd: Decimal
+    remaining_usd: Decimal
+    resets_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +115,16 @@ def _unbounded(budget: Budget, reason: str, hint: str) -> BudgetExceededError:
     )
 
 
-def refusal(budget: Budget, committed: Decimal, prompt_cost: Decimal | None) -> BudgetExceededError:
+def refusal(status: BudgetStatus, prompt_cost: Decimal | None) -> BudgetExceededError:
     """Return the error for a call whose worst case does not fit what a budget has left."""
-    left = max(budget.limit_usd - committed, Decimal(0))
-    prompt = "" if prompt_cost is None else f"; the prompt alone may cost {dollars(prompt_cost)}"
+    reasons = [f"{dollars(status.remaining_usd)} is left, which does not pay for this call"]
+    if prompt_cost is not None:
+        reasons.append(f"the prompt alone may cost {dollars(prompt_cost)}")
+    if status.reserved_usd:
+        reasons.append(f"{dollars(status.reserved_usd)} is kept back for calls whose cost is not certain")
     return BudgetExceededError(
-        f"refused by the {budget.name} of {dollars(budget.limit_usd)}: {dollars(left)} is left, "
-        f"which does not pay for this call{prompt}",
-        limit_usd=budget.limit_usd,
-        spent_usd=committed,
+        f"refused by the {status.budget.name} of {dollars(status.budget.limit_usd)}: {'; '.join(reasons)}",
+        limit_usd=status.budget.limit_usd,
+        spent_usd=EXACT.add(status.spent_usd, status.reserved_usd),
         hint="nothing was sent; raise the budget, shorten the prompt or choose a cheaper model",
     )

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from neuralterm.application.bounds import CallPlan, bounded_prices, refusal
+from neuralterm.application.bounds import BudgetStatus, CallPlan, bounded_prices, refusal
 from neuralterm.application.ports import Clock, Ledger
 from neuralterm.application.records import Call, CallFilter
 from neuralterm.domain.budget import Admission, Budget, Window, fit_output_cap
@@ -32,17 +32,6 @@ class Permit:
     max_price_per_million: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetStatus:
-    """A budget with what is spent for sure, reserved for what is not known yet, and left, in USD."""
-
-    budget: Budget
-    spent_usd: Decimal
-    reserved_usd: Decimal
-    remaining_usd: Decimal
-    resets_at: datetime | None
-
-
 class SpendingGate:
     """Compares the worst case of a request with every budget, and writes each request to the ledger.
 
@@ -55,6 +44,7 @@ class SpendingGate:
         self.budgets = tuple(budgets)
         self._open: dict[UUID, Decimal] = {}
         self._spent_here = Decimal(0)
+        self._known_here = Decimal(0)
 
     def transaction(self) -> AbstractContextManager[None]:
         """Make what is inside one atomic step that no other process can come between."""
@@ -75,18 +65,21 @@ class SpendingGate:
 
     def statuses(self) -> list[BudgetStatus]:
         """Return the state of every budget that outlives this invocation."""
-        now = self._clock.now()
-        return [self._status(budget, now) for budget in self.budgets if budget.window is not Window.CALL]
+        return [self.status(budget) for budget in self.budgets if budget.window is not Window.CALL]
 
-    def _status(self, budget: Budget, now: datetime) -> BudgetStatus:
+    def status(self, budget: Budget) -> BudgetStatus:
+        """Return the state of one budget."""
+        now = self._clock.now()
         committed = self.committed(budget)
-        reserved = Decimal(0)
-        if self._ledger is not None:
-            totals = self._ledger.totals(CallFilter(since=budget.window.start(now)), None)
-            known = sum((usd for row in totals for usd in row.by_source.values()), start=Decimal(0))
-            reserved = max(EXACT.subtract(committed, known), Decimal(0))
+        reserved = max(EXACT.subtract(committed, self._known(budget, now)), Decimal(0))
         remaining = max(EXACT.subtract(budget.limit_usd, committed), Decimal(0))
         return BudgetStatus(budget, EXACT.subtract(committed, reserved), reserved, remaining, budget.window.end(now))
+
+    def _known(self, budget: Budget, now: datetime) -> Decimal:
+        if budget.window is Window.CALL or self._ledger is None:
+            return self._known_here
+        totals = self._ledger.totals(CallFilter(since=budget.window.start(now)), None)
+        return sum((usd for row in totals for usd in row.by_source.values()), start=Decimal(0))
 
     def admit(self, plan: CallPlan) -> Permit:
         """Return what the request may do; call it inside `transaction()`, together with `open_call`.
@@ -107,7 +100,7 @@ class SpendingGate:
             remaining_usd=remaining,
         )
         if fitting is None:
-            raise refusal(budget, committed, worst_case(prices, plan.prompt_bound, 0))
+            raise refusal(self.status(budget), worst_case(prices, plan.prompt_bound, 0))
         return _permit(fitting, prices)
 
     def open_call(self, call: Call) -> None:
@@ -127,6 +120,7 @@ class SpendingGate:
         bound = self._open.pop(call.id, None)
         if bound is not None:
             self._spent_here = EXACT.add(self._spent_here, counted(call.cost, bound))
+            self._known_here = EXACT.add(self._known_here, call.cost.usd or Decimal(0))
         if self._ledger is not None:
             self._ledger.settle_call(call)
 

@@ -178,9 +178,12 @@ class Chat:
         self._console.note(
             f"cost: {self._spent()} in this chat, {self._parts.session.total_tokens:,} tokens in this run"
         )
-        for status in self._parts.spending.statuses():
+        for status in map(self._parts.spending.status, self._parts.spending.budgets):
             left = f"{dollars(status.remaining_usd)} of {dollars(status.budget.limit_usd)} left"
-            self._console.note(f"{status.budget.name}: {left}")
+            held = (
+                f", {dollars(status.reserved_usd)} kept back until its cost is certain" if status.reserved_usd else ""
+            )
+            self._console.note(f"{status.budget.name}: {left}{held}")
 
     async def _begin_anew(self, argument: str) -> None:
         self._conversation = None

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from io import StringIO
 from typing import Any
 
+from neuralterm.application.bounds import BudgetStatus
 from neuralterm.application.records import CallTotals
 from neuralterm.application.reports import CostReport, known_usd, usd_from
-from neuralterm.application.spending import BudgetStatus
 from neuralterm.components.machine import SCHEMA_VERSION, moment, money
 from neuralterm.components.tables import grouped, minute, numbered, table
 from neuralterm.domain.models import KNOWN_SOURCES, CostSource

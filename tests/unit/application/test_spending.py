@@ -278,6 +278,25 @@ class TestStatuses:
         )
         assert status.resets_at.isoformat() == "2026-11-24T00:00:00+00:00"
 
+    def test_a_ceiling_has_its_state_too(self):
+        ceiling = budget("1")
+        spending = gate(ceiling)
+        spend(spending, "0.25")
+        spend(spending, "0.125", CostSource.ESTIMATED, "0.5")
+        status = spending.status(ceiling)
+        assert (status.spent_usd, status.reserved_usd, status.remaining_usd) == (
+            Decimal("0.375"),
+            Decimal("0.375"),
+            Decimal("0.25"),
+        )
+        assert spending.statuses() == []
+
+    def test_a_refusal_says_what_is_kept_back(self):
+        spending = gate(budget("0.5"))
+        spend(spending, "0.125", CostSource.ESTIMATED, "0.5")
+        with pytest.raises(BudgetExceededError, match=r"\$0\.375 is kept back for calls whose cost is not certain"):
+            spending.admit(plan())
+
     def test_what_is_left_is_never_negative(self):
         spending = gate(budget("0.1", Window.TOTAL, "total"))
         spend(spending, "0.5")

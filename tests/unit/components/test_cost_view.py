@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from textwrap import dedent
 
+from neuralterm.application.bounds import BudgetStatus
 from neuralterm.application.records import CallFilter, CallTotals
 from neuralterm.application.reports import CostReport
-from neuralterm.application.spending import BudgetStatus
 from neuralterm.components.cost_view import report_csv, report_document, report_text
 from neuralterm.components.machine import dumps
 from neuralterm.domain.budget import Budget, Window
