@@ -1,4 +1,4 @@
-"""Bounds for token counters that only count."""
+"""Bounds on tokens from the size of texts, and with them for token counters that only count."""
 
 from __future__ import annotations
 
@@ -7,9 +7,24 @@ from typing import Protocol, TypeGuard
 from neuralterm.application.ports import TokenCounting
 from neuralterm.domain.models import Message
 
-# For what frames a message and a prompt; generous, because templates differ.
-_FRAMING_PER_MESSAGE = 16
-_FRAMING_PER_PROMPT = 128
+# More than any chat template of 2026 adds: marks and role of a message, and a preamble such as that of gpt-oss or Llama 3.
+BOUND_PER_MESSAGE = 16
+BOUND_PER_PROMPT = 128
+
+
+def utf8_length(text: str) -> int:
+    """Return the bytes of a text; lone surrogates count too."""
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def framing_bound(messages: list[Message]) -> int:
+    """Return more tokens than what frames these messages can have."""
+    return BOUND_PER_PROMPT + BOUND_PER_MESSAGE * len(messages)
+
+
+def byte_bound(messages: list[Message]) -> int:
+    """Return a number that the prompt's tokens do not exceed, where a token stands for at least one byte of UTF-8."""
+    return framing_bound(messages) + sum(utf8_length(message.content) for message in messages)
 
 
 class PlainCounting(Protocol):
@@ -37,7 +52,7 @@ def _knows_bounds(counter: TokenCounting | PlainCounting) -> TypeGuard[TokenCoun
 
 
 class _Bounded:
-    """A counter with bounds by the size of the texts: a token stands for at least one byte of UTF-8."""
+    """A counter with bounds by the size of the texts."""
 
     def __init__(self, counter: PlainCounting) -> None:
         self.count_tokens = counter.count_tokens
@@ -45,8 +60,7 @@ class _Bounded:
         self.truncate_context = counter.truncate_context
 
     def upper_bound(self, messages: list[Message], model_id: str | None = None) -> int:
-        framing = _FRAMING_PER_PROMPT + _FRAMING_PER_MESSAGE * len(messages)
-        return framing + sum(len(message.content.encode("utf-8", "surrogatepass")) for message in messages)
+        return byte_bound(messages)
 
     def fits(self, messages: list[Message], model_id: str, max_tokens: int) -> bool:
         return self.count_messages(messages, model_id) <= max_tokens

@@ -9,6 +9,7 @@ from threading import Lock
 from typing import Protocol
 
 from neuralterm.application.context import has_attachments, truncate
+from neuralterm.application.counting import byte_bound, framing_bound, utf8_length
 from neuralterm.domain.models import Message
 
 CL100K = "cl100k_base"
@@ -18,9 +19,6 @@ O200K = "o200k_base"
 TOKENS_PER_MESSAGE = 3
 TOKENS_PER_PROMPT = 3
 
-# More than any chat template of 2026 adds: marks and role of a message, and a preamble such as that of gpt-oss or Llama 3.
-BOUND_PER_MESSAGE = 16
-BOUND_PER_PROMPT = 128
 # OpenAI's own models add 3 or 4 tokens a message and 3 a prompt; twice that and some.
 CLOSE_BOUND_PER_MESSAGE = 8
 CLOSE_BOUND_PER_PROMPT = 16
@@ -87,12 +85,12 @@ class TokenCounter:
         """
         messages = list(messages)
         attached = sum(map(_attached, messages))
-        allowance = attached + BOUND_PER_PROMPT + BOUND_PER_MESSAGE * len(messages)
-        if model_id is not None and _has_known_vocabulary(model_id):
-            if "gpt-oss" not in model_id:  # whose preamble is long
-                allowance = attached + CLOSE_BOUND_PER_PROMPT + CLOSE_BOUND_PER_MESSAGE * len(messages)
-            return allowance + sum(self.count_tokens(message.content, model_id) for message in messages)
-        return allowance + sum(_utf8_length(message.content) for message in messages)
+        if model_id is None or not _has_known_vocabulary(model_id):
+            return attached + byte_bound(messages)
+        framing = framing_bound(messages)
+        if "gpt-oss" not in model_id:  # whose preamble is long
+            framing = CLOSE_BOUND_PER_PROMPT + CLOSE_BOUND_PER_MESSAGE * len(messages)
+        return attached + framing + sum(self.count_tokens(message.content, model_id) for message in messages)
 
     def fits(self, messages: Iterable[Message], model_id: str, max_tokens: int) -> bool:
         """Tell whether the prompt has at most `max_tokens`; counts only where the bound does not settle it."""
@@ -164,10 +162,6 @@ def _attached(message: Message) -> int:
     return estimated_tokens(message)
 
 
-def _utf8_length(text: str) -> int:
-    return len(text.encode("utf-8", "surrogatepass"))
-
-
 def _pieces(text: str) -> Iterator[str]:
     """Cut a long text after the last newline, or else before the last space, of every 200,000 characters."""
     start = 0
@@ -190,4 +184,4 @@ def _count_piece(encoder: Encoder, piece: str) -> int:
         # A panic in tiktoken's Rust code is no `Exception`, and its class can't be imported.
         if type(error).__name__ != "PanicException":
             raise
-        return _utf8_length(piece)
+        return utf8_length(piece)

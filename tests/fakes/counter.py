@@ -3,7 +3,9 @@
 from neuralterm.application.context import truncate
 
 
-class WordCounter:
+class PlainWordCounter:
+    """Has the methods of the public contract, and no others."""
+
     def count_tokens(self, text, model_id):
         return len(text.split())
 
@@ -16,6 +18,8 @@ class WordCounter:
     def truncate_context(self, messages, model_id, max_tokens, reserve_tokens=500):
         return truncate(messages, max_tokens - reserve_tokens, lambda message: self.count_message(message, model_id))
 
+
+class WordCounter(PlainWordCounter):
     def upper_bound(self, messages, model_id=None):
         """The closer bound is the count; the quick one is twice that."""
         count = self.count_messages(messages, model_id)

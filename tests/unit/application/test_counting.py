@@ -6,26 +6,10 @@ from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import TokenLimitError
 from neuralterm.domain.models import Message, MessageRole
 from tests.fakes.client import FakeChatClient, final
-from tests.fakes.counter import WordCounter
+from tests.fakes.counter import PlainWordCounter, WordCounter
 from tests.fakes.events import loud_bus
 from tests.fakes.storage import InMemoryConversationRepository
 from tests.fakes.world import MODEL
-
-
-class PlainCounter:
-    """Has the methods of the public contract, and no others."""
-
-    def count_tokens(self, text, model_id):
-        return len(text.split())
-
-    def count_message(self, message, model_id):
-        return 1 + self.count_tokens(message.content, model_id)
-
-    def count_messages(self, messages, model_id):
-        return sum(self.count_message(message, model_id) for message in messages)
-
-    def truncate_context(self, messages, model_id, max_tokens, reserve_tokens=500):
-        return messages
 
 
 def message(content):
@@ -40,12 +24,12 @@ def test_a_counter_with_bounds_stays_as_it_is():
 @pytest.mark.parametrize("content", ["", "plain words", "naïve ✓ 日本語", "\ud800"])
 def test_the_bound_is_at_least_the_bytes_of_the_texts(content):
     size = len(content.encode("utf-8", "surrogatepass"))
-    bound = with_bounds(PlainCounter()).upper_bound([message(content)] * 2)
+    bound = with_bounds(PlainWordCounter()).upper_bound([message(content)] * 2)
     assert 2 * size < bound <= 2 * size + 200
 
 
 def test_what_fits_is_told_by_the_count():
-    counter = with_bounds(PlainCounter())
+    counter = with_bounds(PlainWordCounter())
     assert counter.fits([message("one two")], "m", 3)
     assert not counter.fits([message("one two three")], "m", 3)
 
@@ -53,7 +37,7 @@ def test_what_fits_is_told_by_the_count():
 @pytest.mark.anyio
 async def test_the_orchestrator_works_with_a_counter_that_only_counts():
     client = FakeChatClient(["Hel", "lo", final()], models=[MODEL])
-    orchestrator = ChatOrchestrator(InMemoryConversationRepository(), client, loud_bus(), PlainCounter())
+    orchestrator = ChatOrchestrator(InMemoryConversationRepository(), client, loud_bus(), PlainWordCounter())
     await orchestrator.load_models()
     conversation = await orchestrator.create_conversation(model_id=MODEL.id)
     items = [item async for item in orchestrator.send_message(conversation.id, "hello there")]
@@ -65,7 +49,7 @@ async def test_the_orchestrator_works_with_a_counter_that_only_counts():
 async def test_it_still_refuses_what_the_window_does_not_hold():
     tiny = OpenRouterModel("test/tiny", context_length=3)
     orchestrator = ChatOrchestrator(
-        InMemoryConversationRepository(), FakeChatClient(models=[tiny]), loud_bus(), PlainCounter()
+        InMemoryConversationRepository(), FakeChatClient(models=[tiny]), loud_bus(), PlainWordCounter()
     )
     await orchestrator.load_models()
     conversation = await orchestrator.create_conversation(model_id=tiny.id)
