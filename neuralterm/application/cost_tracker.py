@@ -51,6 +51,7 @@ class CostTracker(EventObserver):
         self._lock = RLock()
         self._model: OpenRouterModel | None = None
         self._prices: tuple[Decimal, Decimal] | None = None
+        self._tokens_of_uncounted: int | None = None
         self.reset()
 
     @property
@@ -70,6 +71,7 @@ class CostTracker(EventObserver):
         prompt, completion = model.prompt_price, model.completion_price
         with self._lock:
             self._model = model
+            self._tokens_of_uncounted = None
             self._prices = None if prompt is None or completion is None else (prompt, completion)
 
     def reset(self) -> None:
@@ -104,10 +106,12 @@ class CostTracker(EventObserver):
         self._counted_tokens = 0
         self._uncounted: list[str] = []
         self._uncounted_length = 0
+        self._tokens_of_uncounted = None
 
     def _read(self, delta: str) -> None:
         self._uncounted.append(delta)
         self._uncounted_length += len(delta)
+        self._tokens_of_uncounted = None
         if self._uncounted_length >= _BATCH:
             self._counted_tokens += self._count("".join(self._uncounted))
             self._uncounted = []
@@ -130,7 +134,9 @@ class CostTracker(EventObserver):
     def _running_estimate(self) -> Decimal:
         if self._prices is None:
             return Decimal(0)
-        tokens = self._counted_tokens + self._count("".join(self._uncounted))
+        if self._tokens_of_uncounted is None:
+            self._tokens_of_uncounted = self._count("".join(self._uncounted))
+        tokens = self._counted_tokens + self._tokens_of_uncounted
         return TokenUsage(self._prompt_tokens, tokens, self._prompt_tokens + tokens).calculate_cost(*self._prices)
 
     def _next_token(self) -> Decimal:
