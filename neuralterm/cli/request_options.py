@@ -11,6 +11,7 @@ from neuralterm.config import Flags
 from neuralterm.domain.exceptions import ValidationError
 
 if TYPE_CHECKING:
+    from neuralterm.application.attachments import AttachmentFile
     from neuralterm.application.sending import SendRequest
     from neuralterm.container import Container
 
@@ -38,9 +39,11 @@ def apply_to_container(container: Container, given: Mapping[str, Any]) -> None:
 
 
 def build_request(
-    container: Container, given: Mapping[str, Any], prompt: str, *, schema: str | None = None, stream: bool = True
+    container: Container, given: Mapping[str, Any], prompt: str, attachments: tuple[AttachmentFile, ...] = ()
 ) -> SendRequest:
     """Return the request that the options describe, with the tags and the run id of the settings.
+
+    Options that only `send` has may be missing.
 
     Raises:
         ValidationError: an option's value can't be used.
@@ -51,14 +54,14 @@ def build_request(
     if given["cid"] == "":
         raise ValidationError("--cid is empty", hint="leave it out to begin a conversation")
     settings = container.settings
-    fields = _request_fields(given["pairs"], schema, given["reasoning"], given["providers"])
+    fields = _request_fields(given["pairs"], given.get("schema"), given["reasoning"], given["providers"])
     max_tokens = _take_number(fields, "max_tokens", given["max_tokens"])
     temperature = _take_number(fields, "temperature", given["temperature"])
     options = SendOptions(
         max_tokens=_whole(_take_number(fields, "max_completion_tokens", max_tokens)),
         extra=fields,
         fallbacks=given["fallbacks"],
-        stream=stream,
+        stream=not given.get("no_stream"),
         model=given["model"],
         system_prompt=_text(given["system"]),
         tags=tuple(dict.fromkeys((*map(argument_text, given["tags"]), *settings.tags))),
@@ -73,6 +76,7 @@ def build_request(
         conversation=given["cid"],
         title=_text(given["title"]),
         default_model=settings.model,
+        attachments=attachments,
     )
 
 

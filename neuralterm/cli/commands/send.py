@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -52,8 +51,7 @@ def command(container: Container, /, **given: Any) -> int:
     apply_to_container(container, given)
     attachments = _attachments(container, given)
     prompt, given = _prompt(container, given)
-    request = build_request(container, given, prompt, schema=given["schema"], stream=not given["no_stream"])
-    request = replace(request, attachments=attachments)
+    request = build_request(container, given, prompt, attachments)
     view = _view(container, given)
     try:
         answer = run(container, send, request, container.orchestrator, container.repository, view.delta)
