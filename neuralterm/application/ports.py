@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -17,12 +16,17 @@ from neuralterm.application.records import (
     Call,
     CallFilter,
     CallTotals,
+    Committed,
     ConversationSummary,
+    GenerationReport,
     HistoryFilter,
+    KeyReport,
     SearchHit,
 )
+from neuralterm.domain.budget import Budget
 from neuralterm.domain.catalogue import OpenRouterModel
-from neuralterm.domain.models import Conversation, Message
+from neuralterm.domain.models import Conversation, Cost, Message, TokenUsage
+from neuralterm.domain.ratios import Ratio
 
 
 class Clock(Protocol):
@@ -62,6 +66,12 @@ class ConversationRepository(Protocol):
     def finish_message(self, message: Message) -> None:
         """Replace a pending answer by its final state and forget its journal; adds cost and tokens to the conversation."""
 
+    def price_message(self, message_id: UUID, cost: Cost, usage: TokenUsage | None) -> bool:
+        """Replace the cost of a finished answer, and its usage unless None; the conversation's totals follow. False if gone."""
+
+    def abandon_message(self, message_id: UUID) -> bool:
+        """Give a pending answer the text of its journal and the status `interrupted`. False if it is not pending."""
+
     def delete(self, conversation_id: UUID) -> bool:
         """Delete a conversation with its messages; its calls stay in the ledger. False if it did not exist."""
 
@@ -91,21 +101,71 @@ class Ledger(Protocol):
         """Remember the service's id of a running call."""
 
     def settle_call(self, call: Call) -> None:
-        """Replace an opened call by its final state."""
+        """Replace an opened call by its final state; nobody owns it any more."""
 
-    def committed_since(self, start: datetime | None) -> Decimal:
-        """Return what calls started since then (None: ever) cost or may still cost, USD.
+    def committed(self, filter: CallFilter) -> Committed:
+        """Return what calls use of a budget.
 
         Billed, reconciled and computed amounts count as they are; estimated and unsettled ones at their upper bound where
         there is one.
         """
 
-    def totals(self, filter: CallFilter, by: str | None) -> list[CallTotals]:
-        """Return sums over calls, one row a key, ordered by key; calls that failed for free don't count.
+    def totals(self, filter: CallFilter, by: Sequence[str] = ()) -> list[CallTotals]:
+        """Return sums over calls, one row for each combination of keys, ordered by keys; failed for free don't count.
 
-        `by` is one of None (a single row, key ""), `hour` (key: ISO UTC hour, `2026-11-23T13:00:00Z`), `model`,
-        `provider`, `conversation`, `tag` (a call with two tags counts under both; without a tag under ""), `run`, `source`.
+        `by` are any of `quarter` (key: the UTC quarter of an hour, `2026-11-23T13:45:00Z`), `day` (the UTC day,
+        `2026-11-23`), `model`, `provider`, `conversation`, `tag` (a call with two tags counts under both; without a tag
+        under ""), `run`, `source`. Without any, one row.
         """
+
+    def running(self) -> list[Call]:
+        """Return the calls that nobody has settled: they run now, or their process died."""
+
+    def to_reconcile(self, service: str, limit: int) -> list[Call]:
+        """Return settled calls of that base URL that are unsettled or estimated and have a generation id, newest first."""
+
+
+class BudgetStore(Protocol):
+    """The budgets that were set by command."""
+
+    def budgets(self) -> list[Budget]:
+        """Return them, ordered by name."""
+
+    def save_budget(self, budget: Budget) -> None:
+        """Add a budget, or replace the one of the same name."""
+
+    def remove_budget(self, name: str) -> bool:
+        """Forget a budget. False if there was none of that name."""
+
+
+class RatioStore(Protocol):
+    """What was learnt about token counts, by family of models."""
+
+    def ratio(self, family: str, basis: str) -> Ratio | None:
+        """Return how many native tokens come to one token (basis `tokens`) or one byte (basis `bytes`) counted here."""
+
+    def add_sample(self, family: str, basis: str, value: float) -> None:
+        """Take one more observation in."""
+
+
+class Processes(Protocol):
+    """The processes of this machine, by names that are not used twice."""
+
+    def me(self) -> str:
+        """Return the name of this process."""
+
+    def may_live(self, name: str) -> bool:
+        """Return False only for a process that has ended for certain; one of another machine may live."""
+
+
+class AccountClient(Protocol):
+    """What the service says of money afterwards. Asking costs nothing."""
+
+    async def get_generation(self, generation_id: str) -> GenerationReport | None:
+        """Return what a generation cost; None while the service does not know it (it takes some seconds to be told)."""
+
+    async def get_key(self) -> KeyReport:
+        """Return what the key has used."""
 
 
 class ModelCache(Protocol):

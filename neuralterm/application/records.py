@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from neuralterm.domain.models import Conversation, Cost, MessageStatus, TokenUsage, utc_now
+from neuralterm.domain.money import EXACT
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class Call:
     """One request to the service: a row of the ledger.
 
     Opened before the request with an unsettled cost bounded by `cost.at_most_usd`, settled afterwards. Survives the
-    deletion of its conversation.
+    deletion of its conversation. `service` is the base URL of the server; `owner` the process that runs the call (see
+    `ports.Processes`), None once it has ended.
     """
 
     requested_model: str
@@ -58,6 +60,8 @@ class Call:
     first_token_ms: int | None = None
     tags: tuple[str, ...] = ()
     started_at: datetime = field(default_factory=utc_now)
+    service: str | None = None
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,22 +123,30 @@ class HistoryFilter:
 
 @dataclass(frozen=True, slots=True)
 class CallFilter:
-    """Which calls of the ledger: started in [since, until), with this tag."""
+    """Which calls of the ledger: started in [since, until), with this tag, of this run, conversation, provider, model.
+
+    `model` is a pattern (`*`, `?` and `[...]` as in a shell, case ignored); the model asked for or the one that served
+    must match it.
+    """
 
     since: datetime | None = None
     until: datetime | None = None
     tag: str | None = None
+    run: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    conversation: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CallTotals:
-    """Sums over calls with the same key. Amounts in USD, exact.
+    """Sums over calls with the same keys, one for each grouping. Amounts in USD, exact.
 
-    `known_usd` sums what is billed, reconciled, computed or estimated; `unsettled_calls` are not in it; they cost at most
-    `unsettled_at_most_usd` (None: at least one of them has no bound).
+    `by_source` has the known amounts (billed, reconciled, computed, estimated) of every source that has calls;
+    `unsettled_calls` are not in it; they cost at most `unsettled_at_most_usd` (None: at least one of them has no bound).
     """
 
-    key: str
+    keys: tuple[str, ...] = ()
     calls: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -144,3 +156,48 @@ class CallTotals:
     unsettled_calls: int = 0
     unsettled_at_most_usd: Decimal | None = Decimal(0)
     upstream_usd: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What calls use of a budget, in USD, provider charges to the user's own keys included.
+
+    `spent_usd` is known for certain; `reserved_usd` is kept back for estimated and unsettled calls, at their upper bounds.
+    """
+
+    spent_usd: Decimal = Decimal(0)
+    reserved_usd: Decimal = Decimal(0)
+
+    @property
+    def usd(self) -> Decimal:
+        """All of it."""
+        return EXACT.add(self.spent_usd, self.reserved_usd)
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationReport:
+    """What the service says of a generation afterwards. Amounts in USD; token counts are the model's own."""
+
+    generation_id: str
+    cost: Decimal
+    upstream_cost: Decimal | None = None
+    model: str | None = None
+    provider: str | None = None
+    usage: TokenUsage | None = None
+    finish_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyReport:
+    """What the service says of the key. Amounts in USD, periods by UTC, weeks from Monday; None where it says nothing.
+
+    `limit_usd` is the key's own limit (None: it has none), not the balance of the account.
+    """
+
+    usage_usd: Decimal | None = None
+    usage_daily_usd: Decimal | None = None
+    usage_weekly_usd: Decimal | None = None
+    usage_monthly_usd: Decimal | None = None
+    limit_usd: Decimal | None = None
+    limit_remaining_usd: Decimal | None = None
+    limit_reset: str | None = None

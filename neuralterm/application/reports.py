@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import reduce
 
@@ -13,6 +13,7 @@ from neuralterm.application.records import CallFilter, CallTotals
 from neuralterm.domain.exceptions import ValidationError
 from neuralterm.domain.models import KNOWN_SOURCES, CostSource
 from neuralterm.domain.money import EXACT
+from neuralterm.domain.zones import time_zone
 
 _CALENDAR: dict[str, Callable[[date], str]] = {
     "day": lambda day: day.isoformat(),
@@ -62,24 +63,6 @@ def cost_report(ledger: Ledger, filter: CallFilter, *, by: str | None = None, ti
         groups=tuple(_folded(zip(names, hours, strict=True))),
         inexact_days=any(begin.minute or begin.second for begin in begins),
     )
-
-
-def time_zone(name: str) -> tzinfo:
-    """Return the time zone with this IANA name.
-
-    Raises:
-        ValidationError: there is none, or none is installed here.
-    """
-    if name.upper() == "UTC":
-        return UTC
-    from zoneinfo import ZoneInfo
-
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as exc:
-        raise ValidationError(
-            f"there is no time zone {name!r}", hint="use an IANA name such as Europe/Berlin or America/New_York"
-        ) from exc
 
 
 def known_usd(totals: CallTotals) -> Decimal:

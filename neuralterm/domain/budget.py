@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import ROUND_FLOOR, Decimal
 from enum import Enum
+from fnmatch import fnmatchcase
+from uuid import UUID
 
 from neuralterm.domain.money import EXACT
 from neuralterm.domain.pricing import PriceSet, worst_case
@@ -20,7 +23,7 @@ UNPRICED_OUTPUT_CAP = 1_000_000
 
 
 class Window(str, Enum):
-    """The time a budget counts: one invocation, or a calendar period in UTC. Weeks start on Monday."""
+    """The time a budget counts: one invocation, or a calendar period. Weeks start on Monday."""
 
     CALL = "call"
     DAY = "day"
@@ -28,37 +31,71 @@ class Window(str, Enum):
     MONTH = "month"
     TOTAL = "total"
 
-    def start(self, now: datetime) -> datetime | None:
-        """Return the beginning of the window that `now` (UTC) is in; None for windows without one."""
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        if self is Window.DAY:
-            return midnight
-        if self is Window.WEEK:
-            return midnight - timedelta(days=midnight.weekday())
-        if self is Window.MONTH:
-            return midnight.replace(day=1)
-        return None
+    def start(self, now: datetime, zone: tzinfo = UTC) -> datetime | None:
+        """Return the beginning (UTC) of the window that `now` is in, by the calendar of `zone`; None without one."""
+        first = self._first_day(now.astimezone(zone).date())
+        return None if first is None else _midnight(first, zone)
 
-    def end(self, now: datetime) -> datetime | None:
-        """Return when the window that `now` (UTC) is in ends and the budget starts afresh."""
-        start = self.start(now)
-        if start is None:
+    def end(self, now: datetime, zone: tzinfo = UTC) -> datetime | None:
+        """Return when (UTC) the window that `now` is in ends and the budget starts afresh; None for never."""
+        first = self._first_day(now.astimezone(zone).date())
+        if first is None:
             return None
+        days = {Window.DAY: 1, Window.WEEK: 7}.get(self)
+        following = (first + timedelta(days=32)).replace(day=1) if days is None else first + timedelta(days=days)
+        return _midnight(following, zone)
+
+    def _first_day(self, today: date) -> date | None:
         if self is Window.DAY:
-            return start + timedelta(days=1)
+            return today
         if self is Window.WEEK:
-            return start + timedelta(days=7)
-        return (start + timedelta(days=32)).replace(day=1)
+            return today - timedelta(days=today.weekday())
+        return today.replace(day=1) if self is Window.MONTH else None
+
+
+def _midnight(day: date, zone: tzinfo) -> datetime:
+    # Where clocks skip midnight, the day begins at the moment that midnight would have been.
+    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which calls a budget counts: all, or those that a tag, a model pattern and a conversation select together.
+
+    `model` is a pattern with `*`, `?` and `[...]` as in a shell; case is ignored.
+    """
+
+    tag: str | None = None
+    model: str | None = None
+    conversation: UUID | None = None
+
+    def covers(self, tags: Collection[str], models: Iterable[str], conversation: UUID | None) -> bool:
+        """Say whether a call counts that has these tags, may be answered by any of these models, and belongs there."""
+        return (
+            (self.tag is None or self.tag in tags)
+            and (self.conversation is None or self.conversation == conversation)
+            and (self.model is None or any(matches(model, self.model) for model in models))
+        )
+
+
+def matches(model_id: str, pattern: str) -> bool:
+    """Say whether a model id matches a pattern, case ignored."""
+    return fnmatchcase(model_id.lower(), pattern.lower())
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A limit in USD for a window. A warning is due when `warning_level` (0 to 1) of it is used."""
+    """A limit in USD for a window. A warning is due when `warning_level` (0 to 1) of it is used.
+
+    `zone` is where its days begin; None for the zone of the settings.
+    """
 
     name: str
     limit_usd: Decimal
     window: Window
     warning_level: Decimal = DEFAULT_WARNING_LEVEL
+    scope: Scope = Scope()
+    zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

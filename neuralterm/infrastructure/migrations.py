@@ -196,7 +196,153 @@ def add_attachments(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (create_schema, add_attachments)
+_QUARTER_MS, _DAY_MS = 15 * 60 * 1000, 24 * 60 * 60 * 1000
+_SUMS = (
+    "calls",
+    "prompt_tokens",
+    "completion_tokens",
+    "reasoning_tokens",
+    "cached_tokens",
+    "upstream",
+    "cost",
+    "committed",
+    "unsettled",
+    "unbounded",
+    "at_most",
+)
+_TOTALS_KEY = "span, start, requested_model, model, provider, tags, source"
+
+
+def _add_to_totals(condition: str, sign: str = "") -> str:
+    """Return the statement that adds calls to the totals of their quarter of an hour and of their UTC day."""
+    sums = ", ".join(f"{sign}sum(c.{name})" for name in _SUMS)
+    added = ", ".join(f"{name} = {name} + excluded.{name}" for name in _SUMS)
+    return f"""
+        INSERT INTO totals ({_TOTALS_KEY}, {", ".join(_SUMS)})
+        SELECT s.span, c.started_at - ((c.started_at % s.span) + s.span) % s.span AS start,
+               c.requested_model, c.model, c.provider, c.tags, c.source, {sums}
+        FROM charges AS c, (SELECT {_QUARTER_MS} AS span UNION ALL SELECT {_DAY_MS}) AS s
+        WHERE {condition}
+        GROUP BY 1, 2, 3, 4, 5, 6, 7
+        ON CONFLICT ({_TOTALS_KEY}) DO UPDATE SET {added}
+    """  # noqa: S608 - made of constants of this module
+
+
+_MONEY_COLUMNS = (
+    "requested_model, model, provider, tags, source, status, started_at, cost, at_most, upstream,"
+    " prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens"
+)
+_MONEY = (
+    # `owner` is the process that runs the call (see `processes`), NULL once it has ended; `service` the base URL.
+    "ALTER TABLE calls ADD COLUMN service TEXT",
+    "ALTER TABLE calls ADD COLUMN owner TEXT",
+    # A JSON list in alphabetical order. `call_tags` has the same tags a row each, to find calls by.
+    "ALTER TABLE calls ADD COLUMN tags TEXT NOT NULL DEFAULT '[]'",
+    """
+    UPDATE calls SET tags = (
+        SELECT json_group_array(tag) FROM (SELECT tag FROM call_tags WHERE call_id = calls.id ORDER BY tag)
+    ) WHERE id IN (SELECT call_id FROM call_tags)
+    """,
+    "CREATE INDEX calls_running ON calls (owner) WHERE owner IS NOT NULL OR status = 'pending'",
+    """
+    CREATE INDEX calls_to_reconcile ON calls (started_at)
+    WHERE source IN ('unsettled', 'estimated') AND generation_id IS NOT NULL
+    """,
+    "CREATE INDEX calls_by_run ON calls (run_id) WHERE run_id IS NOT NULL",
+    "CREATE INDEX calls_by_conversation ON calls (conversation_id) WHERE conversation_id IS NOT NULL",
+    # What reports and budgets count of a call; one that failed for free counts nowhere.
+    """
+    CREATE VIEW charges AS
+    SELECT number, id, started_at, conversation_id, coalesce(run_id, '') AS run_id, requested_model,
+           coalesce(model, requested_model) AS model, coalesce(provider, '') AS provider, tags, source,
+           1 AS calls,
+           coalesce(prompt_tokens, 0) AS prompt_tokens,
+           coalesce(completion_tokens, 0) AS completion_tokens,
+           coalesce(reasoning_tokens, 0) AS reasoning_tokens,
+           coalesce(cached_tokens, 0) AS cached_tokens,
+           coalesce(upstream, 0) AS upstream,
+           coalesce(cost, 0) AS cost,
+           coalesce(upstream, 0) + CASE
+               WHEN source IN ('billed', 'reconciled', 'computed') THEN coalesce(cost, 0)
+               ELSE max(coalesce(at_most, 0), coalesce(cost, 0))
+           END AS committed,
+           cost IS NULL AS unsettled,
+           cost IS NULL AND at_most IS NULL AS unbounded,
+           CASE WHEN cost IS NULL THEN coalesce(at_most, 0) ELSE 0 END AS at_most
+    FROM calls
+    WHERE NOT (status = 'failed' AND cost IS NOT NULL AND cost = 0)
+    """,
+    # Sums of `charges` by time; `start` is in ms, `span` 15 minutes (no zone of today has a finer offset) or a UTC day.
+    """
+    CREATE TABLE totals (
+        span INTEGER NOT NULL,
+        start INTEGER NOT NULL,
+        requested_model TEXT NOT NULL,
+        model TEXT NOT NULL,
+        provider TEXT NOT NULL,
+        tags TEXT NOT NULL,
+        source TEXT NOT NULL,
+        calls INTEGER NOT NULL,
+        prompt_tokens INTEGER NOT NULL,
+        completion_tokens INTEGER NOT NULL,
+        reasoning_tokens INTEGER NOT NULL,
+        cached_tokens INTEGER NOT NULL,
+        upstream INTEGER NOT NULL,
+        cost INTEGER NOT NULL,
+        committed INTEGER NOT NULL,
+        unsettled INTEGER NOT NULL,
+        unbounded INTEGER NOT NULL,
+        at_most INTEGER NOT NULL,
+        PRIMARY KEY (span, start, requested_model, model, provider, tags, source)
+    ) STRICT, WITHOUT ROWID
+    """,
+    _add_to_totals("true"),
+    f"CREATE TRIGGER totals_insert AFTER INSERT ON calls BEGIN {_add_to_totals('c.number = new.number')}; END",
+    f"""
+    CREATE TRIGGER totals_take BEFORE UPDATE OF {_MONEY_COLUMNS} ON calls BEGIN
+        {_add_to_totals("c.number = old.number", "-")};
+    END
+    """,
+    f"""
+    CREATE TRIGGER totals_give AFTER UPDATE OF {_MONEY_COLUMNS} ON calls BEGIN
+        {_add_to_totals("c.number = new.number")};
+    END
+    """,
+    f"CREATE TRIGGER totals_delete BEFORE DELETE ON calls BEGIN {_add_to_totals('c.number = old.number', '-')}; END",
+    # `window`, `tag`, `model` (a pattern) and `conversation_id` as in `domain.budget`.
+    """
+    CREATE TABLE budgets (
+        name TEXT NOT NULL PRIMARY KEY,
+        limit_usd INTEGER NOT NULL,
+        window TEXT NOT NULL,
+        tag TEXT,
+        model TEXT,
+        conversation_id TEXT,
+        warning_level TEXT NOT NULL,
+        timezone TEXT
+    ) STRICT, WITHOUT ROWID
+    """,
+    # Native tokens for each token (basis `tokens`) or byte (`bytes`) counted here: mean and sum of squared deviations.
+    """
+    CREATE TABLE token_ratios (
+        family TEXT NOT NULL,
+        basis TEXT NOT NULL,
+        samples INTEGER NOT NULL,
+        mean REAL NOT NULL,
+        squares REAL NOT NULL,
+        PRIMARY KEY (family, basis)
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
+
+def add_money(connection: sqlite3.Connection) -> None:
+    """Add who runs a call and where, totals that triggers keep, budgets, and what was learnt about token counts."""
+    for statement in _MONEY:
+        connection.execute(statement)
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (create_schema, add_attachments, add_money)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

@@ -27,7 +27,7 @@ class LocalMoment(MomentType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """Return the moment in UTC."""
-        from neuralterm.application.reports import time_zone
+        from neuralterm.domain.zones import time_zone
 
         text = str(value).strip()
         try:
