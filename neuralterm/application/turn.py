@@ -22,7 +22,8 @@ JOURNAL_INTERVAL_S = 0.2
 class Prompt:
     """What is about to be sent: `messages` is what the model sees, `new` is what the conversation gains.
 
-    `tokens` is a count of `messages`, None where nobody needs it. `contents` are those of their attachments, by SHA-256.
+    `dropped` counts the messages of the history that did not fit. `tokens` is a count of `messages`, None where nobody needs
+    it. `contents` are those of their attachments, by SHA-256.
     """
 
     conversation_id: UUID
@@ -34,6 +35,11 @@ class Prompt:
     dropped: int = 0
     tokens: int | None = None
     contents: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+    @property
+    def message_count(self) -> int:
+        """How many messages there were before any was dropped; the marker in their place is none."""
+        return len(self.messages) - 1 + self.dropped if self.dropped else len(self.messages)
 
     @property
     def has_attachments(self) -> bool:
