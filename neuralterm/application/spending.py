@@ -56,7 +56,7 @@ class SpendingGate:
             return sum(self._open.values(), start=self._spent_here)
         if self._ledger is None:
             return Decimal(0)
-        return self._ledger.committed_since(budget.window.start(self._clock.now()))
+        return self._ledger.committed(CallFilter(since=budget.window.start(self._clock.now()))).usd
 
     def tightest(self) -> tuple[Budget, Decimal] | None:
         """Return the budget with the least left, and what of it is committed; None without budgets."""
@@ -78,7 +78,7 @@ class SpendingGate:
     def _known(self, budget: Budget, now: datetime) -> Decimal:
         if budget.window is Window.CALL or self._ledger is None:
             return self._known_here
-        totals = self._ledger.totals(CallFilter(since=budget.window.start(now)), None)
+        totals = self._ledger.totals(CallFilter(since=budget.window.start(now)))
         return sum((usd for row in totals for usd in row.by_source.values()), start=Decimal(0))
 
     def admit(self, plan: CallPlan) -> Permit:
