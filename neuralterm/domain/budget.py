@@ -10,7 +10,8 @@ from enum import Enum
 from fnmatch import fnmatchcase
 from uuid import UUID
 
-from neuralterm.domain.money import EXACT
+from neuralterm.domain.exceptions import ValidationError
+from neuralterm.domain.money import EXACT, plain
 from neuralterm.domain.pricing import PriceSet, worst_case
 
 DEFAULT_WARNING_LEVEL = Decimal("0.8")
@@ -97,6 +98,13 @@ class Scope:
 def matches(model_id: str, pattern: str) -> bool:
     """Say whether a model id matches a pattern, case ignored."""
     return fnmatchcase(model_id.lower(), pattern.lower())
+
+
+def checked_warning_level(level: Decimal) -> Decimal:
+    """Return a warning level. Raises `ValidationError` unless it is above 0 and at most 1."""
+    if not 0 < level <= 1:
+        raise ValidationError(f"the warning level is {plain(level)}, it must be above 0 and at most 1")
+    return level
 
 
 @dataclass(frozen=True, slots=True)
