@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from functools import reduce
 
@@ -24,45 +24,47 @@ _CALENDAR: dict[str, Callable[[date], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class CostReport:
-    """What calls cost, all together and, if asked for, by group (ordered by key).
+    """What calls cost, all together and, if asked for, by group (ordered by keys).
 
-    The key of a day is its date, of a week the date of its Monday, of a month `2026-11`. `inexact_days` says that the
-    time zone's midnight lies within an hour of UTC, and so each whole UTC hour was given to the day it begins in.
+    The key of a day is its date, of a week the date of its Monday, of a month `2026-11`.
     """
 
     filter: CallFilter
     timezone: str
-    by: str | None
+    by: tuple[str, ...]
     total: CallTotals
     groups: tuple[CallTotals, ...] = ()
-    inexact_days: bool = False
 
 
-def cost_report(ledger: Ledger, filter: CallFilter, *, by: str | None = None, timezone: str = "UTC") -> CostReport:
-    """Add up the calls, in all and by `day`, `week`, `month` or a grouping of the ledger.
+def cost_report(ledger: Ledger, filter: CallFilter, *, by: Sequence[str] = (), timezone: str = "UTC") -> CostReport:
+    """Add up the calls, in all and by any of `day`, `week`, `month` and the groupings of the ledger, in this order.
 
     `timezone` is an IANA name and tells where days begin.
 
     Raises:
-        ValidationError: no such time zone, or the time ends before it begins.
+        ValidationError: no such time zone or grouping, or the time ends before it begins.
     """
     zone = time_zone(timezone)
     if filter.since is not None and filter.until is not None and filter.since > filter.until:
         raise ValidationError("--since is later than --until")
-    total = next(iter(ledger.totals(filter, None)), CallTotals(key=""))
-    report = CostReport(filter, timezone, by, total)
-    if by is None:
-        return report
-    if by not in _CALENDAR:
-        return replace(report, groups=tuple(ledger.totals(filter, by)))
-    hours = ledger.totals(filter, "hour")
-    begins = [_start_of(row).astimezone(zone) for row in hours]
-    names = [_CALENDAR[by](begin.date()) for begin in begins]
-    return replace(
-        report,
-        groups=tuple(_folded(zip(names, hours, strict=True))),
-        inexact_days=any(begin.minute or begin.second for begin in begins),
-    )
+    (total,) = ledger.totals(filter)
+    report = CostReport(filter, timezone, tuple(by), total)
+    return replace(report, groups=tuple(_groups(ledger, filter, by, zone))) if by else report
+
+
+def _groups(ledger: Ledger, filter: CallFilter, by: Sequence[str], zone: tzinfo) -> list[CallTotals]:
+    if not _CALENDAR.keys() & set(by):
+        return ledger.totals(filter, by)
+    unit = "day" if zone is UTC else "quarter"
+    asked = list(dict.fromkeys(unit if name in _CALENDAR else name for name in by))
+    found: dict[tuple[str, ...], CallTotals] = {}
+    for row in ledger.totals(filter, asked):
+        known = dict(zip(asked, row.keys, strict=True))
+        day = datetime.fromisoformat(known[unit]).replace(tzinfo=UTC).astimezone(zone).date()
+        keys = tuple(_CALENDAR[name](day) if name in _CALENDAR else known[name] for name in by)
+        row = replace(row, keys=keys)
+        found[keys] = _sum(found[keys], row) if keys in found else row
+    return [found[keys] for keys in sorted(found)]
 
 
 def known_usd(totals: CallTotals) -> Decimal:
@@ -90,22 +92,11 @@ def require_all_billed(report: CostReport) -> None:
         raise ValidationError("not every amount was billed by the service", "NOT_ALL_BILLED")
 
 
-def _start_of(row: CallTotals) -> datetime:
-    return datetime.fromisoformat(row.key)
-
-
-def _folded(rows: Iterable[tuple[str, CallTotals]]) -> list[CallTotals]:
-    found: dict[str, list[CallTotals]] = {}
-    for key, row in rows:
-        found.setdefault(key, []).append(replace(row, key=key))
-    return [reduce(_sum, found[key]) for key in sorted(found)]
-
-
 def _sum(one: CallTotals, other: CallTotals) -> CallTotals:
     sources = [*one.by_source, *(source for source in other.by_source if source not in one.by_source)]
     bounds = (one.unsettled_at_most_usd, other.unsettled_at_most_usd)
     return CallTotals(
-        key=one.key,
+        keys=one.keys,
         calls=one.calls + other.calls,
         prompt_tokens=one.prompt_tokens + other.prompt_tokens,
         completion_tokens=one.completion_tokens + other.completion_tokens,

@@ -63,7 +63,7 @@ def report_document(report: CostReport, budgets: Sequence[BudgetStatus]) -> dict
         "upstream_usd": money(total.upstream_usd),
         "groups": [
             {
-                "key": group.key,
+                "key": ", ".join(group.keys),
                 "calls": group.calls,
                 "total_usd": money(known_usd(group)),
                 "tokens": _tokens_document(group),
@@ -98,7 +98,7 @@ def report_csv(report: CostReport) -> str:
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_CSV_HEADER)
-    rows = [report.total] if report.by is None else report.groups
+    rows = report.groups if report.by else [report.total]
     writer.writerows(_csv_row(row) for row in rows)
     return text.getvalue().rstrip("\n")
 
@@ -107,7 +107,7 @@ def report_text(report: CostReport, budgets: Sequence[BudgetStatus]) -> str:
     """Return the report for people."""
     total = report.total
     parts = ["\n".join(_summary(total))]
-    if report.by is not None and report.groups:
+    if report.groups:
         parts.append(_group_table(report.by, report.groups))
     if budgets:
         parts.append(_budget_table(budgets))
@@ -146,11 +146,11 @@ def _summary(total: CallTotals) -> list[str]:
     return lines
 
 
-def _group_table(by: str, groups: Sequence[CallTotals]) -> str:
-    headers = [by, "calls", "tokens in", "tokens out", "cost", "not settled"]
+def _group_table(by: Sequence[str], groups: Sequence[CallTotals]) -> str:
+    headers = [*by, "calls", "tokens in", "tokens out", "cost", "not settled"]
     rows = [
         [
-            group.key or _NO_KEY.get(by, ""),
+            *(key or _NO_KEY.get(name, "") for name, key in zip(by, group.keys, strict=True)),
             grouped(group.calls),
             grouped(group.prompt_tokens),
             grouped(group.completion_tokens),
@@ -160,7 +160,7 @@ def _group_table(by: str, groups: Sequence[CallTotals]) -> str:
         for group in groups
     ]
     shown = len(headers) if any(group.unsettled_calls for group in groups) else len(headers) - 1
-    return table(headers[:shown], [row[:shown] for row in rows], right=headers[1:5])
+    return table(headers[:shown], [row[:shown] for row in rows], right=headers[-5:-1])
 
 
 def _group_cost(group: CallTotals) -> str:
@@ -195,7 +195,7 @@ def _budget_table(budgets: Sequence[BudgetStatus]) -> str:
 def _csv_row(totals: CallTotals) -> list[str | int]:
     unsettled = money(totals.unsettled_at_most_usd)
     return [
-        totals.key,
+        ", ".join(totals.keys),
         totals.calls,
         totals.prompt_tokens,
         totals.completion_tokens,

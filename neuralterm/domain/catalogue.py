@@ -23,8 +23,8 @@ class OpenRouterModel:
 
     `pricing` is the service's own object: decimal strings, USD per token. `prompt_price` and `completion_price` are USD
     per 1,000 tokens, as `TokenUsage.calculate_cost` takes them; None when the price depends on routing or is missing.
-    `context_length` and `max_completion_tokens` are in tokens; `created` is a Unix time in seconds. `declared_prices`: the
-    prices are those of the user's configuration, not of the service.
+    `context_length` and `max_completion_tokens` are in tokens; `created` is a Unix time in seconds. `declared_prices` says
+    that the prices are the user's own words, not the service's.
     """
 
     id: str

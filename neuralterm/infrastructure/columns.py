@@ -50,6 +50,11 @@ def to_id(identity: UUID | None) -> str | None:
     return None if identity is None else str(identity)
 
 
+def from_id(text: str | None) -> UUID | None:
+    """Return the id of a column."""
+    return None if text is None else UUID(text)
+
+
 def to_json(value: Any) -> str:
     """Write JSON, in ASCII. A `Decimal` becomes a number where that is exact, what JSON does not know becomes text."""
     return json.dumps(value, default=_to_json_value, separators=(",", ":"))

@@ -7,7 +7,7 @@ import random
 import sqlite3
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
@@ -41,6 +41,7 @@ class Database:
         self._busy_timeout = busy_timeout
         self._lock = RLock()
         self._connection: sqlite3.Connection | None = None
+        self._functions: dict[str, Callable[[str, str], bool]] = {}
         self._depth = 0
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
@@ -50,6 +51,14 @@ class Database:
     def change(self, sql: str, parameters: Parameters = ()) -> int:
         """Run a statement and return how many rows it inserted, updated or deleted. Raises `StorageError`."""
         return self._run(sql, parameters)[1]
+
+    def define(self, name: str, function: Callable[[str, str], bool]) -> None:
+        """Let statements call a pure function of two texts by this name. It must not raise."""
+        with self._lock:
+            if name not in self._functions:
+                self._functions[name] = function
+                if self._connection is not None:
+                    self._connection.create_function(name, 2, function, deterministic=True)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -114,6 +123,8 @@ class Database:
         except BaseException:
             connection.close()
             raise
+        for name, function in self._functions.items():
+            connection.create_function(name, 2, function, deterministic=True)
         self._connection = connection
         # For whoever forgets `close`; closing twice does no harm.
         weakref.finalize(self, connection.close)

@@ -196,7 +196,7 @@ def add_attachments(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-_QUARTER_MS, _DAY_MS = 15 * 60 * 1000, 24 * 60 * 60 * 1000
+QUARTER_MS, DAY_MS = 15 * 60 * 1000, 24 * 60 * 60 * 1000
 _SUMS = (
     "calls",
     "prompt_tokens",
@@ -221,7 +221,7 @@ def _add_to_totals(condition: str, sign: str = "") -> str:
         INSERT INTO totals ({_TOTALS_KEY}, {", ".join(_SUMS)})
         SELECT s.span, c.started_at - ((c.started_at % s.span) + s.span) % s.span AS start,
                c.requested_model, c.model, c.provider, c.tags, c.source, {sums}
-        FROM charges AS c, (SELECT {_QUARTER_MS} AS span UNION ALL SELECT {_DAY_MS}) AS s
+        FROM charges AS c, (SELECT {QUARTER_MS} AS span UNION ALL SELECT {DAY_MS}) AS s
         WHERE {condition}
         GROUP BY 1, 2, 3, 4, 5, 6, 7
         ON CONFLICT ({_TOTALS_KEY}) DO UPDATE SET {added}

@@ -10,7 +10,7 @@ from neuralterm.application.context import has_attachments
 from neuralterm.application.ports import ConversationRepository
 from neuralterm.application.records import ConversationSummary, HistoryFilter, SearchHit
 from neuralterm.domain.exceptions import StorageError
-from neuralterm.domain.models import Conversation, Message, MessageStatus
+from neuralterm.domain.models import Conversation, Cost, Message, MessageStatus, TokenUsage
 from neuralterm.domain.text import one_line
 from neuralterm.infrastructure.columns import SMALLEST_INTEGER, to_ms
 from neuralterm.infrastructure.database import Database, default_database_path
@@ -181,6 +181,18 @@ class SQLiteConversationRepository:
             self.database.change("DELETE FROM journal WHERE message_id = ?", (identity,))
             more_cost, more_tokens = (parameters["cost"] or 0) - cost, (parameters["total_tokens"] or 0) - tokens
             self.database.change(_ADD_TO_TOTALS, (more_cost, more_tokens, finished_at, conversation_id))
+
+    def price_message(self, message_id: UUID, cost: Cost, usage: TokenUsage | None) -> bool:
+        """Replace the cost of a finished answer, and its usage unless None; the conversation's totals follow. False if gone."""
+        from neuralterm.infrastructure.late_news import price_message
+
+        return price_message(self.database, message_id, cost, usage)
+
+    def abandon_message(self, message_id: UUID) -> bool:
+        """Give a pending answer the text of its journal and the status `interrupted`. False if it is not pending."""
+        from neuralterm.infrastructure.late_news import abandon_message
+
+        return abandon_message(self.database, message_id)
 
     def delete(self, conversation_id: UUID) -> bool:
         """Delete a conversation with its messages; its calls stay in the ledger. False if it did not exist."""

@@ -1,12 +1,14 @@
-"""Conversations and messages as rows."""
+"""Conversations, messages and calls as rows."""
 
 from __future__ import annotations
 
 from typing import Any
 from uuid import UUID
 
+from neuralterm.application.records import Call
 from neuralterm.domain.models import (
     Conversation,
+    Cost,
     CostSource,
     Message,
     MessageRole,
@@ -14,11 +16,14 @@ from neuralterm.domain.models import (
     TokenUsage,
 )
 from neuralterm.domain.money import from_pico
+from neuralterm.domain.text import join_surrogates
 from neuralterm.infrastructure.columns import (
     from_amount,
+    from_id,
     from_json,
     from_ms,
     to_amount,
+    to_bound,
     to_id,
     to_json,
     to_ms,
@@ -123,4 +128,82 @@ def _usage_from(columns: tuple[Any, ...]) -> TokenUsage | None:
         cost=from_amount(charged),
         upstream_cost=from_amount(upstream),
         is_byok=bool(is_byok),
+    )
+
+
+CALL_COLUMNS = (
+    *(
+        "id",
+        "conversation_id",
+        "message_id",
+        "run_id",
+        "generation_id",
+        "requested_model",
+        "model",
+        "provider",
+        "status",
+    ),
+    *(
+        "started_at",
+        "cost",
+        "source",
+        "at_most",
+        "upstream",
+        "latency_ms",
+        "first_token_ms",
+        "finish_reason",
+        "error_code",
+    ),
+    *("service", "owner", "tags"),
+    *("prompt_tokens", "completion_tokens", "total_tokens", "reasoning_tokens", "cached_tokens", "cache_write_tokens"),
+)
+
+
+def call_parameters(call: Call) -> dict[str, Any]:
+    """Return the columns of a call by name, and more of its usage."""
+    return usage_parameters(call.usage) | {
+        "id": str(call.id),
+        "conversation_id": to_id(call.conversation_id),
+        "message_id": to_id(call.message_id),
+        "run_id": call.run_id,
+        "generation_id": call.generation_id,
+        "requested_model": call.requested_model,
+        "model": call.model,
+        "provider": call.provider,
+        "status": call.status.value,
+        "started_at": to_ms(call.started_at),
+        "cost": to_amount(call.cost.usd),
+        "source": call.cost.source.value,
+        "at_most": to_bound(call.cost.at_most_usd),
+        "upstream": to_amount(call.cost.upstream_usd),
+        "latency_ms": call.latency_ms,
+        "first_token_ms": call.first_token_ms,
+        "finish_reason": call.finish_reason,
+        "error_code": call.error_code,
+        "service": call.service,
+        "owner": call.owner,
+        "tags": to_json(sorted({join_surrogates(tag) for tag in call.tags})),
+    }
+
+
+def call_from(row: tuple[Any, ...]) -> Call:
+    """Return a call from `CALL_COLUMNS`; its usage has token counts only, its tags come in alphabetical order."""
+    column = dict(zip(CALL_COLUMNS, row, strict=True))
+    cost = (from_amount(column[name]) for name in ("cost", "at_most", "upstream"))
+    usd, at_most, upstream = cost
+    as_they_are = ("run_id", "generation_id", "requested_model", "model", "provider", "finish_reason", "error_code")
+    return Call(
+        id=UUID(column["id"]),
+        conversation_id=from_id(column["conversation_id"]),
+        message_id=from_id(column["message_id"]),
+        cost=Cost(usd, CostSource(column["source"]), at_most, upstream),
+        status=MessageStatus(column["status"]),
+        usage=_usage_from((*row[-6:], None, None, None)),
+        latency_ms=column["latency_ms"],
+        first_token_ms=column["first_token_ms"],
+        tags=tuple(from_json(column["tags"])),
+        started_at=from_ms(column["started_at"]),
+        service=column["service"],
+        owner=column["owner"],
+        **{name: column[name] for name in as_they_are},
     )

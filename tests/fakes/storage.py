@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -14,13 +15,25 @@ from neuralterm.application.records import (
     Call,
     CallFilter,
     CallTotals,
+    Committed,
     ConversationSummary,
     HistoryFilter,
     SearchHit,
 )
+from neuralterm.domain.budget import matches
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import StorageError, ValidationError
-from neuralterm.domain.models import Conversation, CostSource, Message, MessageRole, MessageStatus, is_unsettled
+from neuralterm.domain.models import (
+    CERTAIN_SOURCES,
+    Conversation,
+    Cost,
+    CostSource,
+    Message,
+    MessageRole,
+    MessageStatus,
+    TokenUsage,
+    is_unsettled,
+)
 
 _UNFINISHED = {
     MessageStatus.PENDING,
@@ -120,6 +133,29 @@ class InMemoryConversationRepository:
         finished_at = _to_millisecond(message.created_at) + timedelta(milliseconds=message.latency_ms or 0)
         self._touch(kept.conversation_id, finished_at)
 
+    def price_message(self, message_id: UUID, cost: Cost, usage: TokenUsage | None) -> bool:
+        tables = self.store.tables
+        message = tables.messages.get(message_id)
+        if message is None or message.status is MessageStatus.PENDING:
+            return False
+        priced = replace(message, cost=cost.usd, cost_source=cost.source, token_usage=usage or message.token_usage)
+        tables.messages[message_id] = priced
+        conversation = tables.conversations[message.conversation_id]
+        conversation.total_cost += (priced.cost or Decimal(0)) - (message.cost or Decimal(0))
+        conversation.total_tokens += _tokens(priced) - _tokens(message)
+        return True
+
+    def abandon_message(self, message_id: UUID) -> bool:
+        tables = self.store.tables
+        message = tables.messages.get(message_id)
+        if message is None or message.status is not MessageStatus.PENDING:
+            return False
+        message.content += tables.journal.pop(message_id, "")
+        message.status = MessageStatus.INTERRUPTED
+        if message.cost is None:
+            message.cost_source = CostSource.UNSETTLED
+        return True
+
     def delete(self, conversation_id: UUID) -> bool:
         tables = self.store.tables
         for message in self._messages_of(conversation_id):
@@ -209,19 +245,43 @@ class InMemoryLedger:
     def settle_call(self, call: Call) -> None:
         before = self._opened(call.id)
         self.store.tables.calls[call.id] = replace(
-            copy.deepcopy(call), tags=before.tags, generation_id=call.generation_id or before.generation_id
+            copy.deepcopy(call),
+            tags=before.tags,
+            generation_id=call.generation_id or before.generation_id,
+            service=before.service or call.service,
+            owner=None,
         )
 
-    def committed_since(self, start: datetime | None) -> Decimal:
-        return sum((_committed(call) for call in self.calls if _since(call, start)), start=Decimal(0))
+    def committed(self, filter: CallFilter) -> Committed:
+        counted = [call for call in self.calls if _counts(call, filter)]
+        used = sum((_committed(call) for call in counted), start=Decimal(0))
+        spent = sum((_certain(call) for call in counted), start=Decimal(0))
+        return Committed(spent, used - spent)
 
-    def totals(self, filter: CallFilter, by: str | None) -> list[CallTotals]:
-        groups: dict[str, list[Call]] = {} if by else {"": []}
+    def totals(self, filter: CallFilter, by: Sequence[str] = ()) -> list[CallTotals]:
+        groups: dict[tuple[str, ...], list[Call]] = {} if by else {(): []}
+        for name in by:
+            if name not in _KEYS:
+                raise ValidationError(f"calls can't be grouped by {name}")
         for call in self.calls:
             if _counts(call, filter):
-                for key in _keys(call, by):
-                    groups.setdefault(key, []).append(call)
-        return [_sum(key, groups[key]) for key in sorted(groups)]
+                for keys in itertools.product(*(_KEYS[name](call) for name in by)):
+                    groups.setdefault(keys, []).append(call)
+        return [_sum(keys, groups[keys]) for keys in sorted(groups)]
+
+    def running(self) -> list[Call]:
+        return [_as_read(call) for call in self.calls if _runs(call)]
+
+    def to_reconcile(self, service: str, limit: int) -> list[Call]:
+        found = [
+            _as_read(call)
+            for call in reversed(self.calls)
+            if not _runs(call)
+            and call.cost.source in (CostSource.UNSETTLED, CostSource.ESTIMATED)
+            and call.generation_id is not None
+            and call.service in (None, service)
+        ]
+        return sorted(found, key=lambda call: call.started_at, reverse=True)[:limit]
 
     def _opened(self, call_id: UUID) -> Call:
         call = self.store.tables.calls.get(call_id)
@@ -261,45 +321,62 @@ def _tokens(message: Message) -> int:
     return message.token_usage.total_tokens if message.token_usage else 0
 
 
-def _since(call: Call, start: datetime | None) -> bool:
-    return start is None or call.started_at >= start
+def _runs(call: Call) -> bool:
+    return call.owner is not None or call.status is MessageStatus.PENDING
+
+
+def _as_read(call: Call) -> Call:
+    """What a row tells of a call: of its usage the counts, of its tags the set."""
+    usage = call.usage and replace(call.usage, cost=None, upstream_cost=None, is_byok=False)
+    return replace(copy.deepcopy(call), usage=usage, tags=tuple(sorted(set(call.tags))))
 
 
 def _committed(call: Call) -> Decimal:
     cost = call.cost
-    if cost.usd is not None and cost.source is not CostSource.ESTIMATED:
-        return cost.usd
-    return max(cost.usd or Decimal(0), cost.at_most_usd or Decimal(0))
+    upstream = cost.upstream_usd or Decimal(0)
+    if cost.source in CERTAIN_SOURCES:
+        return (cost.usd or Decimal(0)) + upstream
+    return max(cost.usd or Decimal(0), cost.at_most_usd or Decimal(0)) + upstream
+
+
+def _certain(call: Call) -> Decimal:
+    known = call.cost.usd if call.cost.source in CERTAIN_SOURCES else None
+    return (known or Decimal(0)) + (call.cost.upstream_usd or Decimal(0))
 
 
 def _counts(call: Call, filter: CallFilter) -> bool:
     failed_for_free = call.status is MessageStatus.FAILED and call.cost.usd == 0
+    models = (call.requested_model, call.model or call.requested_model)
     return (
         not failed_for_free
-        and _since(call, filter.since)
+        and (filter.since is None or call.started_at >= filter.since)
         and (filter.until is None or call.started_at < filter.until)
         and (filter.tag is None or filter.tag in call.tags)
+        and (filter.run is None or filter.run == call.run_id)
+        and (filter.conversation is None or filter.conversation == call.conversation_id)
+        and (filter.provider is None or filter.provider.lower() == (call.provider or "").lower())
+        and (filter.model is None or any(matches(model, filter.model) for model in models))
     )
 
 
-def _keys(call: Call, by: str | None) -> list[str]:
-    if by == "tag":
-        return list(dict.fromkeys(call.tags)) or [""]
-    keys = {
-        None: "",
-        "hour": call.started_at.astimezone(UTC).strftime("%Y-%m-%dT%H:00:00Z"),
-        "model": call.model or call.requested_model,
-        "provider": call.provider or "",
-        "conversation": str(call.conversation_id or ""),
-        "run": call.run_id or "",
-        "source": call.cost.source.value,
-    }
-    if by not in keys:
-        raise ValidationError(f"calls can't be grouped by {by}")
-    return [keys[by]]
+def _quarter(call: Call) -> str:
+    moment = call.started_at.astimezone(UTC)
+    return moment.replace(minute=moment.minute // 15 * 15).strftime("%Y-%m-%dT%H:%M:00Z")
 
 
-def _sum(key: str, calls: list[Call]) -> CallTotals:
+_KEYS: dict[str, Callable[[Call], Sequence[str]]] = {
+    "quarter": lambda call: [_quarter(call)],
+    "day": lambda call: [call.started_at.astimezone(UTC).date().isoformat()],
+    "model": lambda call: [call.model or call.requested_model],
+    "provider": lambda call: [call.provider or ""],
+    "conversation": lambda call: [str(call.conversation_id or "")],
+    "tag": lambda call: sorted(set(call.tags)) or [""],
+    "run": lambda call: [call.run_id or ""],
+    "source": lambda call: [call.cost.source.value],
+}
+
+
+def _sum(keys: tuple[str, ...], calls: list[Call]) -> CallTotals:
     usages = [call.usage for call in calls if call.usage]
     unsettled = [call.cost for call in calls if call.cost.usd is None]
     by_source: dict[str, Decimal] = {}
@@ -309,7 +386,7 @@ def _sum(key: str, calls: list[Call]) -> CallTotals:
             by_source[source] = by_source.get(source, Decimal(0)) + call.cost.usd
     bounds = [cost.at_most_usd for cost in unsettled]
     return CallTotals(
-        key=key,
+        keys=keys,
         calls=len(calls),
         prompt_tokens=sum(usage.prompt_tokens for usage in usages),
         completion_tokens=sum(usage.completion_tokens for usage in usages),

@@ -8,6 +8,7 @@ from neuralterm.application.clock import SystemClock
 from neuralterm.application.cost_tracker import CostTracker
 from neuralterm.application.events import Events
 from neuralterm.application.orchestrator import ChatOrchestrator
+from neuralterm.application.records import CallFilter
 from neuralterm.application.spending import SpendingGate
 from neuralterm.domain.budget import Budget, Window
 from neuralterm.domain.exceptions import StreamInterruptedError
@@ -75,7 +76,7 @@ async def test_end_to_end_streaming_flow(house, tmp_path):
     assert house.tracker.accumulated_cost == charged
     assert house.events.types[0] == Events.MESSAGE_STARTED
     assert house.events.types[-1] == Events.MESSAGE_COMPLETED
-    assert house.ledger.committed_since(None) == charged
+    assert house.ledger.committed(CallFilter()).usd == charged
 
     elsewhere = Database(tmp_path / "neuralterm.db")
     stored = SQLiteConversationRepository(elsewhere).get_messages(conversation.id)

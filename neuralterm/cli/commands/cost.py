@@ -72,8 +72,7 @@ def report(container: Container, /, **given: Any) -> None:
     neuralterm cost --since 7d --by model
     neuralterm cost --by month --csv -z Europe/Berlin
 
-    ZONE is an IANA name. Times are kept to the hour in reports by day, week and month: in zones that are off by
-    half an hour, the hour around midnight counts for the day it begins in.
+    ZONE is an IANA name.
     """
     from neuralterm.application.records import CallFilter
     from neuralterm.application.reports import cost_report, require_all_billed
@@ -81,7 +80,7 @@ def report(container: Container, /, **given: Any) -> None:
     if given["as_json"] and given["as_csv"]:
         raise click.UsageError("--json and --csv exclude each other.")
     wanted = CallFilter(since=given["since"], until=given["until"], tag=given["tag"])
-    found = cost_report(container.ledger, wanted, by=given["by"], timezone=given["timezone"])
+    found = cost_report(container.ledger, wanted, by=[given["by"]] if given["by"] else [], timezone=given["timezone"])
     _show(container, found, given)
     if given["strict"]:
         require_all_billed(found)
@@ -97,5 +96,3 @@ def _show(container: Container, found: CostReport, given: dict[str, Any]) -> Non
         console.print(cost_view.report_csv(found))
     else:
         console.print(cost_view.report_text(found, container.spending.statuses()))
-    if found.inexact_days:
-        console.note("note: days of this zone begin within an hour of UTC; each hour counts for the day it begins in")

@@ -7,7 +7,7 @@ import pytest
 
 from neuralterm.application.records import HistoryFilter
 from neuralterm.domain.exceptions import StorageError
-from neuralterm.domain.models import CostSource, Message, MessageRole, MessageStatus, TokenUsage
+from neuralterm.domain.models import Cost, CostSource, Message, MessageRole, MessageStatus, TokenUsage
 from tests.integration.sqlite.samples import (
     NOON,
     USAGE,
@@ -294,3 +294,73 @@ def test_the_summary_counts_answers_of_unknown_cost(repository, thread):
         repository.add_message(message)
     (summary,) = repository.summaries(HistoryFilter())
     assert summary.unsettled == 2
+
+
+@pytest.mark.parametrize("usage", [None, TokenUsage(1000, 34, 1034, cost=Decimal("0.7"), upstream_cost=Decimal(1))])
+def test_a_price_that_comes_late_is_the_answers_and_its_conversations(repository, thread, usage):
+    answer = pending(thread)
+    repository.add_message(answer)
+    repository.finish_message(finished(answer, cost=Decimal("0.5"), token_usage=USAGE, latency_ms=10))
+    before = repository.get_by_id(thread.id)
+
+    assert repository.price_message(answer.id, Cost(Decimal("0.75"), CostSource.RECONCILED, Decimal(9)), usage)
+
+    (priced,) = repository.get_messages(thread.id)
+    after = repository.get_by_id(thread.id)
+    assert (priced.cost, priced.cost_source, priced.content) == (Decimal("0.75"), CostSource.RECONCILED, "Paris.")
+    assert priced.token_usage == (usage or USAGE)
+    assert (after.total_cost, after.total_tokens) == (Decimal("0.75"), 1034 if usage else 154)
+    assert after.updated_at == before.updated_at
+
+
+def test_an_answer_that_was_unknown_may_get_its_first_price_and_lose_it_again(repository, thread):
+    answer = pending(thread)
+    repository.add_message(answer)
+    repository.finish_message(finished(answer, cost=None, cost_source=CostSource.UNSETTLED))
+
+    assert repository.price_message(answer.id, Cost(Decimal("0.75"), CostSource.RECONCILED), USAGE)
+    assert repository.get_by_id(thread.id).total_cost == Decimal("0.75")
+    assert repository.price_message(answer.id, Cost.unsettled(Decimal(2)), None)
+
+    (message,) = repository.get_messages(thread.id)
+    assert (message.cost, message.cost_source, message.token_usage) == (None, CostSource.UNSETTLED, USAGE)
+    assert repository.get_by_id(thread.id).total_cost == 0
+
+
+def test_only_finished_answers_have_a_price(repository, thread):
+    answer = pending(thread)
+    repository.add_message(answer)
+
+    assert not repository.price_message(answer.id, Cost(Decimal(1), CostSource.BILLED), None)
+    assert not repository.price_message(uuid4(), Cost(Decimal(1), CostSource.BILLED), None)
+    assert repository.get_by_id(thread.id).total_cost == 0
+
+
+def test_an_abandoned_answer_keeps_what_was_journalled(repository, thread):
+    answer = pending(thread)
+    repository.add_message(question(thread))
+    repository.add_message(answer)
+    repository.append_text(answer.id, "Par")
+    repository.append_text(answer.id, "is")
+
+    assert repository.abandon_message(answer.id)
+
+    _, kept = repository.get_messages(thread.id)
+    assert (kept.content, kept.status, kept.cost) == ("Paris", MessageStatus.INTERRUPTED, None)
+    assert kept.cost_source is CostSource.UNSETTLED
+    assert [hit.message_id for hit in repository.search("Paris", 5)] == [answer.id]
+    with pytest.raises(StorageError):
+        repository.append_text(answer.id, "!")
+    assert not repository.abandon_message(answer.id)
+    assert repository.get_messages(thread.id)[1].content == "Paris"
+
+
+def test_only_a_pending_answer_can_be_abandoned(repository, thread):
+    answer = pending(thread)
+    repository.add_message(answer)
+    repository.finish_message(finished(answer, cost=Decimal(1), cost_source=CostSource.BILLED))
+
+    assert not repository.abandon_message(answer.id)
+    assert not repository.abandon_message(uuid4())
+    (message,) = repository.get_messages(thread.id)
+    assert (message.status, message.cost_source) == (MessageStatus.COMPLETE, CostSource.BILLED)

@@ -32,7 +32,7 @@ def test_fifty_processes_start_at_once_in_a_fresh_directory(database):
     assert [(each.message_count, each.status) for each in summaries] == [(2, MessageStatus.COMPLETE)] * 50
     assert {repository.get_messages(each.conversation.id)[1].content for each in summaries} == {"abc"}
     assert sum(each.conversation.total_cost for each in summaries) == Decimal("0.05")
-    assert ledger.totals(CallFilter(), None)[0].by_source == {"billed": Decimal("0.05")}
+    assert ledger.totals(CallFilter())[0].by_source == {"billed": Decimal("0.05")}
     assert len(repository.search("abc", 100)) == 50
     assert database.query("PRAGMA integrity_check") == [("ok",)]
 
@@ -46,4 +46,4 @@ def test_what_a_dead_process_wrote_is_there(database):
     question, answer = repository.get_messages(repository.latest().id)
     assert (question.content, answer.content, answer.status) == ("question", "abc", MessageStatus.PENDING)
     assert len(repository.summaries(HistoryFilter(partial_only=True))) == 1
-    assert ledger.committed_since(None) == Decimal("0.01")
+    assert ledger.committed(CallFilter()).usd == Decimal("0.01")

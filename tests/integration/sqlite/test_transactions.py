@@ -40,7 +40,7 @@ def test_a_failure_undoes_what_repository_and_ledger_did(storage, failure):
     assert storage.repository.get_messages(thread.id) == []
     assert storage.repository.get_by_id(thread.id) == thread
     assert storage.repository.search("Paris", 5) == []
-    assert storage.ledger.committed_since(None) == 0
+    assert storage.ledger.committed(CallFilter()).usd == 0
 
 
 def test_what_a_transaction_did_stays(storage):
@@ -52,7 +52,7 @@ def test_what_a_transaction_did_stays(storage):
         storage.ledger.open_call(call(at_most="0.5"))
 
     assert len(storage.repository.get_messages(thread.id)) == 1
-    assert storage.ledger.committed_since(None) == Decimal("0.5")
+    assert storage.ledger.committed(CallFilter()).usd == Decimal("0.5")
 
 
 def test_an_inner_failure_that_is_caught_undoes_the_inner_part_only(storage):
@@ -110,13 +110,13 @@ def test_no_other_process_comes_between(database):
     stranger = SQLiteLedger(Database(database.path, busy_timeout=0.01))
 
     with ledger.transaction():
-        ledger.committed_since(None)
+        ledger.committed(CallFilter())
         with pytest.raises(StorageError, match="locked"):
             stranger.open_call(call(at_most="1"))
-        assert stranger.committed_since(None) == 0  # reading does not wait
+        assert stranger.committed(CallFilter()).usd == 0  # reading does not wait
 
     stranger.open_call(call(at_most="1"))
-    assert ledger.committed_since(None) == 1
+    assert ledger.committed(CallFilter()).usd == 1
     stranger.database.close()
 
 
@@ -126,7 +126,7 @@ def test_another_thread_waits_for_the_end_of_a_transaction(database):
 
     def look():
         inside.wait(5)
-        seen.append(ledger.totals(CallFilter(), None)[0].calls)
+        seen.append(ledger.totals(CallFilter())[0].calls)
 
     thread = Thread(target=look)
     thread.start()
@@ -155,4 +155,4 @@ def test_many_threads_share_one_connection(database):
     for thread in threads:
         thread.join()
 
-    assert ledger.committed_since(None) == Decimal("0.1")
+    assert ledger.committed(CallFilter()).usd == Decimal("0.1")
