@@ -90,8 +90,7 @@ class Budgets:
                 "a budget for one invocation can't be stored",
                 hint='use --max-cost, or max_cost or a [[budget]] with window = "call" in the configuration',
             )
-        if change.zone is not None:
-            time_zone(change.zone)
+        _check(change)
         before = next((budget for budget in self._store.budgets() if budget.name == name), None)
         budget = self._changed(before or self._fresh(name, change), change)
         self._store.save_budget(budget)
@@ -151,3 +150,11 @@ def budget_name(text: str) -> str:
     if name == CEILING or name in CALENDAR_NAMES.values():
         raise ValidationError(f"{name!r} is the name of another kind of budget", hint="choose another name")
     return name
+
+
+def _check(change: BudgetChange) -> None:
+    if change.zone is not None:
+        time_zone(change.zone)
+    for what, value in (("tag", change.tag), ("model", change.model)):
+        if value is not None and not value.strip():
+            raise ValidationError(f"the {what} of the budget is empty", hint="leave it out to count all calls")

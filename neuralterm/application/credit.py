@@ -37,4 +37,6 @@ def _left_in_words(report: KeyReport) -> str | None:
     if report.limit_usd is None or report.limit_remaining_usd is None:
         return None
     resets = f", which is reset {report.limit_reset}" if report.limit_reset else ""
-    return f"this key has {dollars(report.limit_remaining_usd)} left of its limit of {dollars(report.limit_usd)}{resets}"
+    return (
+        f"this key has {dollars(report.limit_remaining_usd)} left of its limit of {dollars(report.limit_usd)}{resets}"
+    )

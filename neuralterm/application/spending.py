@@ -191,9 +191,7 @@ class SpendingGate:
     def _raise_if_waiting_helps(
         self, plan: CallPlan, prices: PriceSet, tightest: BudgetStatus, fitting: Admission | None
     ) -> None:
-        if fitting is not None and (
-            not fitting.cap_was_reduced or (fitting.output_cap or 0) >= COMFORTABLE_OUTPUT_CAP
-        ):
+        if fitting is not None and (not fitting.cap_was_reduced or (fitting.output_cap or 0) >= COMFORTABLE_OUTPUT_CAP):
             return
         held = self._held_elsewhere(tightest.budget)
         if not held:
