@@ -34,6 +34,7 @@ def apply_to_container(container: Container, given: Mapping[str, Any]) -> None:
         timeout=given["timeout"],
         idle_timeout=given["idle_timeout"],
         retry_for=given["retry_for"],
+        tag_branch=given["tag_branch"] or None,
     )
     container.notices.show_reasoning = not given["hide_reasoning"]
 
@@ -64,7 +65,7 @@ def build_request(
         stream=not given.get("no_stream"),
         model=given["model"],
         system_prompt=_text(given["system"]),
-        tags=tuple(dict.fromkeys((*map(argument_text, given["tags"]), *settings.tags))),
+        tags=tuple(dict.fromkeys((*map(argument_text, given["tags"]), *container.tags))),
         run_id=settings.run_id,
         retry_for=settings.retry_for,
     )
