@@ -120,6 +120,11 @@ class Container:
 
         return SQLiteModelCache(self.database, "sandbox" if self.settings.sandbox else self.settings.base_url)
 
+    @property
+    def service(self) -> str:
+        """The name under which the ledger keeps calls to this server."""
+        return "sandbox" if self.settings.sandbox else self.settings.base_url.rstrip("/")
+
     @cached_property
     def attachments(self) -> Attachments:
         from neuralterm.application.attachments import Attachments
@@ -166,6 +171,16 @@ class Container:
             timeout=self.settings.timeout,
             idle_timeout=self.settings.idle_timeout,
         )
+
+    @property
+    def account(self) -> OpenRouterClient:
+        """The client, for questions about money.
+
+        Raises:
+            ConfigurationError: there is no key.
+        """
+        self._require_key()
+        return self.client
 
     @cached_property
     def template_files(self) -> TemplateFiles:

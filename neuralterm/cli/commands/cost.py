@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from neuralterm.cli.cost_reconcile import reconcile_command, verify_command
 from neuralterm.cli.options import DefaultGroup, MomentType, json_option, pass_container
 
 if TYPE_CHECKING:
@@ -51,6 +52,10 @@ def _written_in_full(text: str) -> datetime | None:
 @click.group(cls=DefaultGroup, default="report")
 def command() -> None:
     """Show where the money went."""
+
+
+command.add_command(reconcile_command)
+command.add_command(verify_command)
 
 
 @command.command("report")
