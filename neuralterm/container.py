@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from neuralterm.application.catalogue import Catalogue
     from neuralterm.application.clock import SystemClock
     from neuralterm.application.cost_tracker import CostTracker
+    from neuralterm.application.estimates import TokenEstimates
     from neuralterm.application.events import EventBus
     from neuralterm.application.orchestrator import ChatOrchestrator
     from neuralterm.application.records import Answer
@@ -215,22 +216,18 @@ class Container:
         return SpendingGate(self.clock, self.ledger, budgets)
 
     @cached_property
+    def estimates(self) -> TokenEstimates:
+        from neuralterm.application.estimates import TokenEstimates
+        from neuralterm.infrastructure.ratio_store import SQLiteRatioStore
+
+        return TokenEstimates(self.token_counter, SQLiteRatioStore(self.database))
+
+    @cached_property
     def cost_tracker(self) -> CostTracker | None:
-        """Watches the tightest budget; None where there is none."""
+        """Watches the budgets that count a call; None where there are no budgets at all."""
         from neuralterm.application.cost_tracker import CostTracker
 
-        tightest = self.spending.tightest()
-        if tightest is None:
-            return None
-        budget, committed = tightest
-        return CostTracker(
-            self.bus,
-            budget.limit_usd,
-            warning_level=budget.warning_level,
-            count_tokens=self.token_counter.count_tokens,
-            already_spent=committed,
-            name=budget.name,
-        )
+        return CostTracker(self.bus, count_tokens=self.estimates.count_tokens) if self.spending.budgets else None
 
     @cached_property
     def session(self) -> SessionState:
@@ -279,6 +276,7 @@ class Container:
             models=self.catalogue,
             max_input_chars=None,
             attachments=lambda: self.attachments,
+            estimates=self.estimates,
         )
 
     @cached_property
@@ -302,6 +300,7 @@ class Container:
             (Events.MESSAGE_STARTED, self.notices),
             (Events.BUDGET_THRESHOLD, self.notices),
             (Events.BUDGET_EXCEEDED, self.notices),
+            (Events.BUDGET_WAITING, self.notices),
             (Events.CONTEXT_TRUNCATED, self.notices),
             (Events.REQUEST_RETRIED, self.notices),
             (Events.STORAGE_FAILED, self.notices),

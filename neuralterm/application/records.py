@@ -20,7 +20,7 @@ class SendOptions:
     `model` None is the conversation's own. `system_prompt` joins the conversation where it differs from the last one there.
     `max_tokens` is the user's own output cap; `fallbacks` are models that the service may use instead; `extra` are further
     fields of the request body. `retry_for`: seconds during which a request that failed before its first delta is tried
-    again; 0 tries once.
+    again; 0 tries once. `budget_wait`: seconds to wait for money that other running calls hold.
     """
 
     max_tokens: int | None = None
@@ -32,6 +32,7 @@ class SendOptions:
     tags: tuple[str, ...] = ()
     run_id: str | None = None
     retry_for: float = 0.0
+    budget_wait: float = 0.0
 
 
 @dataclass(slots=True)
@@ -162,7 +163,8 @@ class CallTotals:
 class Committed:
     """What calls use of a budget, in USD, provider charges to the user's own keys included.
 
-    `spent_usd` is known for certain; `reserved_usd` is kept back for estimated and unsettled calls, at their upper bounds.
+    `spent_usd` are the known amounts, estimates among them; `reserved_usd` is kept back besides, up to the upper bounds of
+    estimated and unsettled calls.
     """
 
     spent_usd: Decimal = Decimal(0)

@@ -18,9 +18,6 @@ DEFAULT_WARNING_LEVEL = Decimal("0.8")
 # Some providers refuse a smaller cap (`max_tokens` of at least 16), and a shorter answer is of no use to anyone.
 SMALLEST_OUTPUT_CAP = 16
 
-# The cap for output that costs nothing; any finite number would do, this one is beyond every model of 2026.
-UNPRICED_OUTPUT_CAP = 1_000_000
-
 
 class Window(str, Enum):
     """The time a budget counts: one invocation, or a calendar period. Weeks start on Monday."""
@@ -100,21 +97,25 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What a call may do: at most `output_cap` output tokens, and so at most `at_most_usd`."""
+    """What a call may do: at most `output_cap` output tokens (None: any number, they are free), so at most `at_most_usd`."""
 
-    output_cap: int
+    output_cap: int | None
     at_most_usd: Decimal
     cap_was_reduced: bool
 
 
 def fit_output_cap(
-    prices: PriceSet, *, prompt_tokens: int, wanted_output_tokens: int | None, remaining_usd: Decimal
+    prices: PriceSet,
+    *,
+    prompt_tokens: int,
+    wanted_output_tokens: int | None,
+    remaining_usd: Decimal,
+    floor: int = SMALLEST_OUTPUT_CAP,
 ) -> Admission | None:
     """Return the largest output cap whose worst case fits what is left.
 
     `prompt_tokens` is an upper bound; `wanted_output_tokens` is the cap that the user or the model sets anyway (None:
-    none). Returns None when not even `SMALLEST_OUTPUT_CAP` (or the smaller wanted cap) fits, and when the prices can't
-    be bounded.
+    none). Returns None when not even `floor` (or the smaller wanted cap) fits, and when the prices can't be bounded.
     """
     fixed = worst_case(prices, prompt_tokens, 0)
     price = prices.highest_completion_price()
@@ -123,16 +124,14 @@ def fit_output_cap(
     left = EXACT.subtract(remaining_usd, fixed)
     if left < 0:
         return None
-    cap = wanted_output_tokens
-    if price > 0:
-        affordable = int(EXACT.divide(left, price).to_integral_value(ROUND_FLOOR))
-        cap = affordable if cap is None else min(cap, affordable)
-    elif cap is None:
-        cap = UNPRICED_OUTPUT_CAP
-    floor = SMALLEST_OUTPUT_CAP if wanted_output_tokens is None else min(SMALLEST_OUTPUT_CAP, wanted_output_tokens)
+    if price == 0:
+        return Admission(wanted_output_tokens, fixed, cap_was_reduced=False)
+    cap = int(EXACT.divide(left, price).to_integral_value(ROUND_FLOOR))
+    reduced = wanted_output_tokens is None or cap < wanted_output_tokens
+    if wanted_output_tokens is not None:
+        cap, floor = min(cap, wanted_output_tokens), min(floor, wanted_output_tokens)
     if cap < floor:
         return None
     bound = worst_case(prices, prompt_tokens, cap)
     assert bound is not None
-    reduced = price > 0 if wanted_output_tokens is None else cap < wanted_output_tokens
     return Admission(cap, bound, reduced)
