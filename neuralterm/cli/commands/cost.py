@@ -7,11 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-<<<<<<< HEAD
 from neuralterm.cli.cost_budget import budget
-=======
 from neuralterm.cli.cost_reconcile import reconcile_command, verify_command
->>>>>>> reconcile
 from neuralterm.cli.options import DefaultGroup, MomentType, json_option, pass_container
 
 if TYPE_CHECKING:
