@@ -9,32 +9,35 @@ from typing import Any
 from neuralterm.application.bounds import CallPlan
 from neuralterm.application.ports import TokenCounting
 from neuralterm.application.records import SendOptions
-from neuralterm.application.spending import Permit, SpendingGate
+from neuralterm.application.spending import MoneyHeldError, Permit, SpendingGate
 from neuralterm.application.turn import Prompt
 from neuralterm.domain.exceptions import BudgetExceededError
 
 
-def admit(prompt: Prompt, options: SendOptions, counter: TokenCounting, gate: SpendingGate) -> Permit:
+def admit(
+    prompt: Prompt, options: SendOptions, counter: TokenCounting, gate: SpendingGate, *, may_wait: bool = False
+) -> Permit:
     """Admit by the quick bound of the prompt; only where that costs the user something, by the closest one.
 
     Raises:
-        BudgetExceededError: as `SpendingGate.admit`.
+        BudgetExceededError, MoneyHeldError: as `SpendingGate.admit`.
     """
     quick = counter.upper_bound(prompt.messages)
     try:
-        permit = gate.admit(_plan(prompt, options, quick))
-    except BudgetExceededError:
+        permit = gate.admit(call_plan(prompt, options, quick), may_wait=may_wait)
+    except (BudgetExceededError, MoneyHeldError):
         close = counter.upper_bound(prompt.messages, prompt.model_id)
         if close >= quick:
             raise
-        return gate.admit(_plan(prompt, options, close))
+        return gate.admit(call_plan(prompt, options, close), may_wait=may_wait)
     if not permit.cap_by_budget:
         return permit
     close = counter.upper_bound(prompt.messages, prompt.model_id)
-    return permit if close >= quick else gate.admit(_plan(prompt, options, close))
+    return permit if close >= quick else gate.admit(call_plan(prompt, options, close), may_wait=may_wait)
 
 
-def _plan(prompt: Prompt, options: SendOptions, prompt_bound: int) -> CallPlan:
+def call_plan(prompt: Prompt, options: SendOptions, prompt_bound: int) -> CallPlan:
+    """Return what is known of the request, with an upper bound of the tokens of its messages."""
     return CallPlan(
         model_ids=(prompt.model_id, *options.fallbacks),
         models=(prompt.model, *prompt.fallbacks),
@@ -43,6 +46,8 @@ def _plan(prompt: Prompt, options: SendOptions, prompt_bound: int) -> CallPlan:
         extra=options.extra,
         prompt_estimate=prompt.tokens,
         unbounded_part=_unbounded_part(prompt),
+        tags=options.tags,
+        conversation_id=prompt.conversation_id,
     )
 
 

@@ -7,20 +7,22 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, M
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from neuralterm.application.admission import admit
+from neuralterm.application.admission import admit, call_plan
 from neuralterm.application.cost_tracker import CostTracker
-from neuralterm.application.estimates import estimated_usage
+from neuralterm.application.estimates import TokenEstimates
 from neuralterm.application.events import DomainEvent, EventBus, Events
 from neuralterm.application.faults import record_outcome
 from neuralterm.application.ports import Breaker, ChatClient, Clock, ConversationRepository, TokenCounting
 from neuralterm.application.records import Answer, Call, SendOptions
 from neuralterm.application.retry import delay_before_retry
 from neuralterm.application.settlement import Ending, cost_of, error_code, status_of
-from neuralterm.application.spending import Permit, SpendingGate
-from neuralterm.application.turn import Prompt, Turn, pending_answer, request_arguments
+from neuralterm.application.spending import MoneyHeldError, Permit, SpendingGate
+from neuralterm.application.turn import Prompt, Turn, pending_answer
+from neuralterm.application.wire_request import request_arguments
 from neuralterm.domain.exceptions import (
     BudgetExceededError,
     NeuralTermError,
+    OutputCapTooLargeError,
     StorageError,
 )
 from neuralterm.domain.models import Cost, Message, MessageStatus
@@ -30,9 +32,17 @@ if TYPE_CHECKING:
     from neuralterm.application.attachments import Attachments
 
 
+# While others hold the money, the gate is tried again so often (seconds).
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answering:
-    """The life of one answer, step by step; the orchestrator calls `begin`, `attempts`, `conclude` in this order."""
+    """The life of one answer, step by step.
+
+    The orchestrator calls `begin`, `attempts`, `keep`, `announce` in this order. Whatever goes wrong after `begin`, `keep`
+    and `announce` are still called.
+    """
 
     repository: ConversationRepository
     client: ChatClient
@@ -42,26 +52,30 @@ class Answering:
     spending: SpendingGate
     breaker: Breaker | None
     tracker: CostTracker | None
+    estimates: TokenEstimates
     attachments: Callable[[], Attachments] | None = None
 
-    def begin(self, prompt: Prompt, temperature: float | None, options: SendOptions) -> Turn:
-        """Pass the spending gate and store question, pending answer and call: all of it or nothing."""
-        if self.spending.budgets or self.tracker is not None:
+    async def begin(self, prompt: Prompt, temperature: float | None, options: SendOptions) -> Turn:
+        """Pass the spending gate and store question, pending answer and call: all of it or nothing.
+
+        Where other calls that run hold the money, waits for them, `options.budget_wait` seconds at most.
+        """
+        if self._is_counted(prompt, options):
             prompt = replace(prompt, tokens=self.counter.count_messages(prompt.messages, prompt.model_id))
         message = pending_answer(prompt)
-        with self._transaction():
-            permit = admit(prompt, options, self.counter, self.spending)
-            self._store_question(prompt, message, options)
-            call = self._open_call(prompt, message, permit, options)
+        permit, call = await self._admitted(prompt, message, options)
         turn = Turn(prompt, message, call, permit, options, temperature, started=self.clock.monotonic())
-        if self.tracker is not None and prompt.model is not None:
-            self.tracker.set_model(prompt.model)
+        if self.tracker is not None:
+            self.tracker.watch(permit.budgets)
+            if prompt.model is not None:
+                self.tracker.set_model(prompt.model)
         payload = {
             "model": prompt.model_id,
             "message_id": message.id,
             "prompt_tokens": prompt.tokens,
             "max_tokens": permit.output_cap,
             "shortened_to": turn.shortened_to,
+            "unbounded": permit.unbounded,
         }
         self._emit(Events.MESSAGE_STARTED, turn, payload)
         return turn
@@ -79,30 +93,73 @@ class Answering:
                 return
             except NeuralTermError as error:
                 seconds_left = deadline - self.clock.monotonic()
-                delay = None if turn.has_text else delay_before_retry(error, attempt, seconds_left)
-                if delay is None:
+                lowered = self._affordable_cap(turn, error)
+                delay = 0.0 if lowered else delay_before_retry(error, attempt, seconds_left)
+                if delay is None or turn.has_text:
                     raise
                 self._give_up_attempt(turn, error)
-                self._emit(Events.REQUEST_RETRIED, turn, {"attempt": attempt, "delay": delay, "error": error})
+                if lowered is not None:
+                    turn.lower_cap(lowered)
+                payload = {"attempt": attempt, "delay": delay, "error": error, "lowered_to": lowered}
+                self._emit(Events.REQUEST_RETRIED, turn, payload)
             await self.clock.sleep(delay)
             self._admit_again(turn)
             attempt += 1
 
-    def conclude(self, turn: Turn, error: BaseException | None) -> Answer:
-        """Store how the answer ended, and say so."""
+    def keep(self, turn: Turn, error: BaseException | None) -> Answer:
+        """Store how the answer ended. May be called again when more is known of its cost."""
         ending = turn.ending(error)
         cost = self._cost(turn, ending) if turn.call_open else turn.call.cost
         answer = turn.finish(status_of(ending), cost, error_code(error), self.clock.monotonic())
         self._keep(turn, lambda: self._store_answer(turn))
+        return answer
+
+    def announce(self, turn: Turn, answer: Answer) -> None:
+        """Tell everybody that the answer has ended."""
         payload = {
             "usage": answer.usage,
-            "cost": cost.usd,
+            "cost": answer.cost.usd,
             "latency_ms": answer.latency_ms,
             "status": answer.status,
             "answer": answer,
         }
         self._emit(Events.MESSAGE_COMPLETED, turn, payload)
-        return answer
+
+    def _is_counted(self, prompt: Prompt, options: SendOptions) -> bool:
+        """Say whether the prompt's tokens are worth counting: only where somebody watches the money."""
+        if self.tracker is not None and self.tracker.is_watching:
+            return True
+        return bool(self.spending.applying(call_plan(prompt, options, 0).subject))
+
+    async def _admitted(self, prompt: Prompt, message: Message, options: SendOptions) -> tuple[Permit, Call]:
+        deadline = self.clock.monotonic() + options.budget_wait
+        pause, said = _FIRST_PAUSE, False
+        while True:
+            may_wait = self.clock.monotonic() < deadline
+            try:
+                with self._transaction():
+                    permit = admit(prompt, options, self.counter, self.spending, may_wait=may_wait)
+                    self._store_question(prompt, message, options)
+                    return permit, self._open_call(prompt, message, permit, options)
+            except MoneyHeldError as held:
+                if not said:
+                    self._say_waiting(prompt, held, options.budget_wait)
+                said = True
+            await self.clock.sleep(min(pause, max(deadline - self.clock.monotonic(), 0.0)))
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _say_waiting(self, prompt: Prompt, held: MoneyHeldError, seconds: float) -> None:
+        payload = {"name": held.budget.name, "held_usd": held.held_usd, "seconds": seconds}
+        self.bus.emit(DomainEvent(Events.BUDGET_WAITING, prompt.conversation_id, payload))
+
+    def _affordable_cap(self, turn: Turn, error: NeuralTermError) -> int | None:
+        """Return the lower cap to ask with, once, when the account pays for a shorter answer than was asked for."""
+        if not isinstance(error, OutputCapTooLargeError) or turn.cap_lowered or turn.has_text:
+            return None
+        cap, affordable = turn.permit.output_cap, error.affordable_tokens
+        if affordable is None or affordable < self.spending.min_tokens:
+            return None
+        return affordable if cap is None or affordable < cap else None
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -139,6 +196,8 @@ class Answering:
         if self.breaker is not None:
             self.breaker.check()
         chunks = self.client.chat_completion_stream(**request_arguments(turn))
+        if hasattr(chunks, "on_generation"):
+            chunks.on_generation = lambda generation_id: self._note_generation(turn, generation_id)
         try:
             async for chunk in chunks:
                 if chunk["type"] == "final":
@@ -174,7 +233,7 @@ class Answering:
         return text
 
     def _note_generation(self, turn: Turn, generation_id: str | None) -> None:
-        if generation_id:
+        if generation_id and generation_id != turn.call.generation_id:
             self._keep(turn, lambda: self.spending.note_generation(turn.call, generation_id))
 
     def _stop_if_exceeded(self) -> None:
@@ -209,6 +268,7 @@ class Answering:
             with self._transaction():
                 self.repository.finish_message(turn.message)
                 self._settle(turn)
+                self._learn(turn)
         except StorageError:
             # The conversation may have been deleted meanwhile; what the answer cost must not go with it.
             self._settle(turn)
@@ -217,6 +277,11 @@ class Answering:
     def _settle(self, turn: Turn) -> None:
         if turn.call_open:
             self.spending.settle_call(turn.call)
+
+    def _learn(self, turn: Turn) -> None:
+        if not turn.has_learnt and turn.call_open and "response_format" not in turn.options.extra:
+            self.estimates.learn(turn.prompt, turn.call.usage)
+            turn.has_learnt = turn.call.usage is not None
 
     def _keep(self, turn: Turn, write: Callable[[], None]) -> bool:
         """Write, and tell whether it worked; a failure is said once for each answer.
@@ -234,7 +299,7 @@ class Answering:
 
     def _cost(self, turn: Turn, ending: Ending) -> Cost:
         process_ends = ending.error is not None and not isinstance(ending.error, Exception)
-        return cost_of(ending, lambda: estimated_usage(turn, self.counter, roughly=process_ends))
+        return cost_of(ending, lambda: self.estimates.usage(turn, roughly=process_ends))
 
     def _emit(self, event_type: str, turn: Turn, payload: dict[str, Any]) -> None:
         self.bus.emit(DomainEvent(event_type, turn.prompt.conversation_id, payload))

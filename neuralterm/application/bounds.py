@@ -2,43 +2,59 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
-from neuralterm.domain.budget import Budget
+from neuralterm.domain.budget import Budget, Scope
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import BudgetExceededError
 from neuralterm.domain.money import EXACT, dollars
-from neuralterm.domain.pricing import PriceSet, highest_of
+from neuralterm.domain.pricing import PriceSet, Span, highest_of
 
-# Request fields that add charges, or choose among prices, that the model list does not tell; and those that would take
-# the place of what the bound was computed from.
-UNBOUNDED_FIELDS = frozenset(
+# Request fields that are known to add no charge besides the tokens that are counted anyway, and that leave the bound as it
+# was computed. Whatever is not here may be a search, a dearer tier, a second answer, another model.
+BOUNDED_FIELDS = frozenset(
     {
-        "audio",
-        "image_config",
-        "max_completion_tokens",
-        "max_tokens",
-        "messages",
-        "modalities",
-        "model",
-        "models",
-        "n",
-        "plugins",
-        "prediction",
-        "preset",
-        "prompt",
-        "route",
-        "service_tier",
-        "tools",
-        "web_search_options",
+        "cache_control",
+        "frequency_penalty",
+        "include_reasoning",
+        "logit_bias",
+        "logprobs",
+        "metadata",
+        "min_p",
+        "parallel_tool_calls",
+        "presence_penalty",
+        "prompt_cache_key",
+        "provider",
+        "reasoning",
+        "reasoning_effort",
+        "repetition_penalty",
+        "response_format",
+        "seed",
+        "session_id",
+        "stop",
+        "structured_outputs",
+        "temperature",
+        "top_a",
+        "top_k",
+        "top_logprobs",
+        "top_p",
+        "usage",
+        "user",
+        "verbosity",
     }
 )
 # Routing suffixes that may choose a dearer tier or add a search.
 UNBOUNDED_SUFFIXES = frozenset({"nitro", "online"})
+# Models that search the web of their own accord, for a fee that the list tells for one search, not for a call.
+_SEARCHES_BY_ITSELF = re.compile(r"^perplexity/|-search|deep-research")
+# What the service calls the cap on the length of an answer.
+CAP_FIELDS = ("max_tokens", "max_completion_tokens")
 
 # A prompt may have so many per cent of the tokens counted here, where the model's own vocabulary is another.
 _LONGEST_PERCENT = 160
@@ -53,6 +69,24 @@ class BudgetStatus:
     reserved_usd: Decimal
     remaining_usd: Decimal
     resets_at: datetime | None
+
+    @property
+    def committed_usd(self) -> Decimal:
+        """What is spent and what is reserved."""
+        return EXACT.add(self.spent_usd, self.reserved_usd)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What of a call the scope of a budget looks at: its tags, the models that may answer, its conversation."""
+
+    tags: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    conversation: UUID | None = None
+
+    def is_covered_by(self, scope: Scope) -> bool:
+        """Say whether a budget with that scope counts the call."""
+        return scope.covers(self.tags, self.models, self.conversation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +105,31 @@ class CallPlan:
     extra: Mapping[str, Any]
     prompt_estimate: int | None = None
     unbounded_part: str | None = None
+    tags: tuple[str, ...] = ()
+    conversation_id: UUID | None = None
+
+    @property
+    def subject(self) -> Subject:
+        """What budgets look at."""
+        return Subject(self.tags, tuple(self.model_ids), self.conversation_id)
+
+    @property
+    def cap_binds(self) -> bool:
+        """True when every model that may answer takes a cap; one that lists no parameters is expected to."""
+        return all(takes_cap(model) for model in self.models)
+
+    @property
+    def prices_are_declared(self) -> bool:
+        """True when a price is one of the user's own words, which no service can be held to."""
+        return any(model is not None and model.declared_prices for model in self.models)
+
+    def prices(self, span: Span) -> PriceSet:
+        """Return the highest prices that the call can meet in that span of time, of all models that may answer."""
+        return highest_of([model.prices.highest(self.prompt_bound, span) for model in self.models if model is not None])
 
     def natural_cap(self, prompt_tokens: int) -> int | None:
         """Return the cap that holds without any budget: the user's, or else the largest of the models' own."""
-        if self.wanted_output_tokens is not None:
+        if self.wanted_output_tokens is not None and self.cap_binds:
             return self.wanted_output_tokens
         limits = [model.output_limit(prompt_tokens) if model else None for model in self.models]
         known = [limit for limit in limits if limit]
@@ -88,30 +143,58 @@ class CallPlan:
         return min(self.prompt_bound, self.prompt_estimate * _LONGEST_PERCENT // 100)
 
 
-def bounded_prices(plan: CallPlan, budget: Budget) -> PriceSet:
-    """Return the highest prices that can apply, or say which part of the request has no bound."""
-    sets = []
+@dataclass(frozen=True, slots=True)
+class Unbounded:
+    """Why a call's cost has no bound, and what to do about it. `prices_known`: the tokens at least have a price."""
+
+    reason: str
+    hint: str
+    prices_known: bool = False
+
+
+def unbounded(plan: CallPlan) -> Unbounded | None:
+    """Return which part of the request has no bound; None when all of it has one."""
     for model_id, model in zip(plan.model_ids, plan.models, strict=True):
-        if model is None:
-            raise _unbounded(budget, f"the price of {model_id} is not known", "`neuralterm models` lists the models")
-        if model.prices.varies:
-            raise _unbounded(budget, f"the price of {model_id} depends on routing", "choose a model with a fixed price")
-        if UNBOUNDED_SUFFIXES.intersection(model_id.split(":")[1:]):
-            raise _unbounded(budget, f"{model_id} may cost more than its list price", "leave the suffix out")
-        sets.append(model.prices.highest())
+        found = _unbounded_model(model_id, model)
+        if found is not None:
+            return found
     if plan.unbounded_part:
-        raise _unbounded(budget, plan.unbounded_part, "send it without a budget, or leave it out")
-    for field in sorted(UNBOUNDED_FIELDS.intersection(plan.extra)):
-        raise _unbounded(budget, f"the request field {field!r} may add charges", "leave it out")
-    return highest_of(sets)
+        return Unbounded(plan.unbounded_part, "send it without a budget, or leave it out", prices_known=True)
+    for field in sorted(plan.extra.keys() - BOUNDED_FIELDS):
+        return Unbounded(f"the request field {field!r} may add charges", "leave it out", prices_known=True)
+    if not plan.cap_binds and plan.natural_cap(plan.prompt_bound) is None:
+        return Unbounded("the model takes no limit for the length of its answer", "choose another model")
+    return None
 
 
-def _unbounded(budget: Budget, reason: str, hint: str) -> BudgetExceededError:
+def _unbounded_model(model_id: str, model: OpenRouterModel | None) -> Unbounded | None:
+    if model is None:
+        return Unbounded(f"the price of {model_id} is not known", "`neuralterm models` lists the models")
+    if model.prices.varies:
+        return Unbounded(f"the price of {model_id} depends on routing", "choose a model with a fixed price")
+    if UNBOUNDED_SUFFIXES.intersection(model_id.split(":")[1:]):
+        return Unbounded(f"{model_id} may cost more than its list price", "leave the suffix out")
+    if _SEARCHES_BY_ITSELF.search(model_id.lower()) and model.pricing.get("web_search") not in (None, "", "0"):
+        return Unbounded(f"{model_id} searches the web, for a fee on each search", "choose another model", True)
+    made = [kind for kind in model.output_modalities if kind != "text"]
+    if made:
+        return Unbounded(f"{model_id} may make {made[0]} output, whose price can't be told", "choose another model")
+    return None
+
+
+def takes_cap(model: OpenRouterModel | None) -> bool:
+    """Say whether a model takes a cap for the length of its answer."""
+    names = () if model is None else model.supported_parameters
+    return not names or any(name in names for name in CAP_FIELDS)
+
+
+def cost_unbounded(budget: Budget, why: Unbounded) -> BudgetExceededError:
+    """Return the error for a call that a hard budget can't let through."""
     return BudgetExceededError(
-        f"refused by the {budget.name} of {dollars(budget.limit_usd)}: {reason}, so its cost can't be bounded",
+        f"refused by the {budget.name} of {dollars(budget.limit_usd)}: {why.reason}, so its cost can't be bounded",
         "COST_UNBOUNDED",
         limit_usd=budget.limit_usd,
-        hint=hint,
+        hint=f"{why.hint}; --soft-budget lets it through",
     )
 
 
@@ -125,6 +208,6 @@ def refusal(status: BudgetStatus, prompt_cost: Decimal | None) -> BudgetExceeded
     return BudgetExceededError(
         f"refused by the {status.budget.name} of {dollars(status.budget.limit_usd)}: {'; '.join(reasons)}",
         limit_usd=status.budget.limit_usd,
-        spent_usd=EXACT.add(status.spent_usd, status.reserved_usd),
+        spent_usd=status.committed_usd,
         hint="nothing was sent; raise the budget, shorten the prompt or choose a cheaper model",
     )

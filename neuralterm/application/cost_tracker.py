@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from neuralterm.application.estimates import rough_tokens
+from neuralterm.application.counting import rough_tokens
 from neuralterm.application.events import DomainEvent, EventBus, EventObserver, Events
 from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL
 from neuralterm.domain.catalogue import OpenRouterModel
-from neuralterm.domain.models import MessageStatus, TokenUsage
+from neuralterm.domain.models import MessageStatus, TokenUsage, utc_now
 from neuralterm.domain.money import EXACT
+from neuralterm.domain.pricing import PriceList
+
+if TYPE_CHECKING:
+    from neuralterm.application.bounds import BudgetStatus
 
 # Texts are counted in batches of this many characters: one count costs about as much for 200 characters as for one.
 _BATCH = 200
@@ -20,14 +25,27 @@ _BATCH = 200
 TokenCount = Callable[[str, str], int]
 
 
+@dataclass(slots=True)
+class _Watched:
+    """A budget: `base` (USD) counts against it besides what was settled here since `settled_before`."""
+
+    name: str
+    limit: Decimal
+    warning_level: Decimal
+    base: Decimal
+    settled_before: Decimal = Decimal(0)
+    warned: bool = False
+    told_exceeded: bool = False
+
+
 class CostTracker(EventObserver):
     """Adds up what answers cost, estimates the running one, and says when a budget is nearly or wholly used.
 
-    `budget_limit` is in USD, None for no limit. `budget.threshold` is emitted once when `warning_level` of it is used,
-    `budget.exceeded` once when more than all of it is, when the running answer has no room for one more token, or when an
-    answer was stopped by its budget; after `reset()` each may come again. `already_spent` (USD) counts against the limit
-    but not in `accumulated_cost`. `count_tokens(text, model_id)` makes the estimate as good as a count; without it a token
-    is taken for four bytes.
+    `budget_limit` is in USD, None for no limit. `budget.threshold` is emitted once for each budget when `warning_level` of
+    it is used, `budget.exceeded` once when more than all of it is, when the running answer has no room for one more token,
+    or when an answer was stopped by its budget; after `reset()` each may come again. `already_spent` (USD) counts against
+    the limit but not in `accumulated_cost`. `watch` adds the budgets that the spending gate found to count a call.
+    `count_tokens(text, model_id)` makes the estimate as good as a count; without it a token is taken for four bytes.
 
     Thread-safe. The estimate is of one answer at a time: an answer that starts takes the place of the running one.
     """
@@ -43,15 +61,13 @@ class CostTracker(EventObserver):
         name: str = "budget",
     ) -> None:
         self._bus = event_bus
-        self._limit = budget_limit
-        self._warning_level = warning_level
         self._count_tokens = count_tokens
-        self._name = name
-        self._already_spent = already_spent
         self._lock = RLock()
         self._model: OpenRouterModel | None = None
-        self._prices: tuple[Decimal, Decimal] | None = None
+        self._per_thousand: tuple[Decimal, Decimal] | None = None
         self._tokens_of_uncounted: int | None = None
+        self._own = None if budget_limit is None else _Watched(name, budget_limit, warning_level, already_spent)
+        self._watched: dict[str, _Watched] = {}
         self.reset()
 
     @property
@@ -62,9 +78,32 @@ class CostTracker(EventObserver):
 
     @property
     def exceeded(self) -> bool:
-        """True while more than the limit is used, or would be by one more token of the running answer."""
+        """True while more than a limit is used, or would be by one more token of the running answer."""
         with self._lock:
-            return self._limit is not None and self._used() + self._next_token() > self._limit
+            here, more = self.accumulated_cost, self._next_token()
+            return any(_used(each, here) + more > each.limit for each in self._budgets())
+
+    @property
+    def is_watching(self) -> bool:
+        """True when there is any budget to compare with."""
+        return bool(self._budgets())
+
+    def watch(self, budgets: Iterable[BudgetStatus]) -> None:
+        """Compare the next answer with these budgets, as they are before it."""
+        with self._lock:
+            before, self._watched = self._watched, {}
+            for status in budgets:
+                budget = status.budget
+                said = before.get(budget.name)
+                self._watched[budget.name] = _Watched(
+                    budget.name,
+                    budget.limit_usd,
+                    budget.warning_level,
+                    status.committed_usd,
+                    self._settled,
+                    warned=said is not None and said.warned,
+                    told_exceeded=said is not None and said.told_exceeded,
+                )
 
     def set_model(self, model: OpenRouterModel) -> None:
         """Take the prices for estimates from this model."""
@@ -72,14 +111,16 @@ class CostTracker(EventObserver):
         with self._lock:
             self._model = model
             self._tokens_of_uncounted = None
-            self._prices = None if prompt is None or completion is None else (prompt, completion)
+            self._per_thousand = None if prompt is None or completion is None else (prompt, completion)
+            self._take_prices()
 
     def reset(self) -> None:
-        """Start afresh: nothing spent here, nothing warned of. Model and limit stay."""
+        """Start afresh: nothing spent here, nothing warned of. Model and limits stay."""
         with self._lock:
             self._settled = Decimal(0)
-            self._warned = False
-            self._told_exceeded = False
+            for each in self._budgets():
+                each.settled_before = Decimal(0)
+                each.warned = each.told_exceeded = False
             self._begin(prompt_tokens=0)
 
     def on_event(self, event: DomainEvent) -> None:
@@ -89,8 +130,11 @@ class CostTracker(EventObserver):
             self._follow(event.event_type, payload)
             due = self._due(stopped=payload.get("status") is MessageStatus.STOPPED)
         # Observers are told outside the lock: one that waits for another thread must not block it here.
-        for event_type, spent in due:
-            self._emit(event_type, event, spent)
+        for event_type, budget, spent in due:
+            self._emit(event_type, event, budget, spent)
+
+    def _budgets(self) -> list[_Watched]:
+        return ([] if self._own is None else [self._own]) + list(self._watched.values())
 
     def _follow(self, event_type: str, payload: dict[str, Any]) -> None:
         if event_type == Events.MESSAGE_STARTED:
@@ -107,6 +151,17 @@ class CostTracker(EventObserver):
         self._uncounted: list[str] = []
         self._uncounted_length = 0
         self._tokens_of_uncounted = None
+        self._take_prices()
+
+    def _take_prices(self) -> None:
+        """Take the prices for a prompt of this size at this time: long prompts and busy hours may cost more."""
+        self._prices = self._per_thousand
+        listed = getattr(self._model, "prices", None)
+        if self._prices is None or not isinstance(listed, PriceList) or not listed.overrides:
+            return
+        now = listed.at(self._prompt_tokens, utc_now())
+        if now.prompt is not None and now.completion is not None:
+            self._prices = (now.prompt * 1000, now.completion * 1000)
 
     def _read(self, delta: str) -> None:
         self._uncounted.append(delta)
@@ -148,9 +203,6 @@ class CostTracker(EventObserver):
     def _has_text(self) -> bool:
         return bool(self._counted_tokens or self._uncounted)
 
-    def _used(self) -> Decimal:
-        return EXACT.add(self._already_spent, self.accumulated_cost)
-
     def _count(self, text: str) -> int:
         if not text:
             return 0
@@ -158,26 +210,38 @@ class CostTracker(EventObserver):
             return self._count_tokens(text, self._model.id)
         return rough_tokens(text)
 
-    def _due(self, *, stopped: bool) -> list[tuple[str, Decimal]]:
-        """Return the warnings that are due and have not been given, with what is used (USD)."""
-        if self._limit is None or self._told_exceeded:
+    def _due(self, *, stopped: bool) -> list[tuple[str, _Watched, Decimal]]:
+        """Return the warnings that are due and have not been given, each with its budget and what is used (USD)."""
+        open_budgets = [each for each in self._budgets() if not each.told_exceeded]
+        if not open_budgets:
             return []
-        spent, due = self._used(), []
-        if not self._warned and spent >= EXACT.multiply(self._limit, self._warning_level) and spent > 0:
-            self._warned = True
-            due.append((Events.BUDGET_THRESHOLD, spent))
-        if stopped or spent + self._next_token() > self._limit:
-            self._told_exceeded = True
-            due.append((Events.BUDGET_EXCEEDED, spent))
+        due, here, more = [], self.accumulated_cost, self._next_token()
+        tightest = min(self._budgets(), key=lambda each: each.limit - _used(each, here))
+        for each in open_budgets:
+            spent = _used(each, here)
+            if not each.warned and spent >= EXACT.multiply(each.limit, each.warning_level) and spent > 0:
+                each.warned = True
+                due.append((Events.BUDGET_THRESHOLD, each, spent))
+            if (stopped and each is tightest) or spent + more > each.limit:
+                each.told_exceeded = True
+                due.append((Events.BUDGET_EXCEEDED, each, spent))
         return due
 
-    def _emit(self, event_type: str, cause: DomainEvent, spent: Decimal) -> None:
-        limit = self._limit or Decimal(0)
-        percent = int(EXACT.divide(spent * 100, limit)) if limit else 100
-        payload: dict[str, Any] = {"name": self._name, "limit_usd": limit, "spent_usd": spent, "percent": percent}
+    def _emit(self, event_type: str, cause: DomainEvent, budget: _Watched, spent: Decimal) -> None:
+        percent = int(EXACT.divide(spent * 100, budget.limit)) if budget.limit else 100
+        payload: dict[str, Any] = {
+            "name": budget.name,
+            "limit_usd": budget.limit,
+            "spent_usd": spent,
+            "percent": percent,
+        }
         if event_type == Events.BUDGET_EXCEEDED:
             payload["stopped"] = _is_stopped(cause)
         self._bus.emit(DomainEvent(event_type, cause.conversation_id, payload))
+
+
+def _used(budget: _Watched, spent_here: Decimal) -> Decimal:
+    return EXACT.add(budget.base, EXACT.subtract(spent_here, budget.settled_before))
 
 
 def _is_stopped(cause: DomainEvent) -> bool:

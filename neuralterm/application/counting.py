@@ -11,10 +11,17 @@ from neuralterm.domain.models import Message
 BOUND_PER_MESSAGE = 16
 BOUND_PER_PROMPT = 128
 
+BYTES_PER_TOKEN = 4
+
 
 def utf8_length(text: str) -> int:
     """Return the bytes of a text; lone surrogates count too."""
     return len(text.encode("utf-8", "surrogatepass"))
+
+
+def rough_tokens(text: str) -> int:
+    """Return about how many tokens a text has: one for every four bytes, without looking at a vocabulary."""
+    return -(-len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN)
 
 
 def framing_bound(messages: list[Message]) -> int:

@@ -1,26 +1,123 @@
-"""Token counts made here, where the service has not reported any."""
+"""Token counts made here, where the service has not reported any, and how they learn from those that it has."""
 
 from __future__ import annotations
 
-from neuralterm.application.ports import TokenCounting
-from neuralterm.application.turn import Turn
-from neuralterm.domain.models import TokenUsage
+from dataclasses import dataclass
+from math import ceil
 
-_BYTES_PER_TOKEN = 4
+from neuralterm.application.context import has_attachments
+from neuralterm.application.counting import BYTES_PER_TOKEN, utf8_length
+from neuralterm.application.ports import RatioStore, TokenCounting
+from neuralterm.application.turn import Prompt, Turn
+from neuralterm.domain.models import Message, TokenUsage
+from neuralterm.domain.ratios import Family, Ratio, family_of
+
+TOKENS, BYTES = "tokens", "bytes"
+
+# From so many observations on, what was learnt takes the place of what is known in general.
+_ENOUGH_SAMPLES = 3
+# Prompts shorter than this say more about what frames them than about the text.
+_SHORTEST_LESSON_BYTES = 160
+# Further off than this, something else was counted: a hidden prompt, a search.
+_BELIEVABLE = (0.2, 5.0)
+_LEAST_SPREAD = 0.01
 
 
-def rough_tokens(text: str) -> int:
-    """Return about how many tokens a text has: one for every four bytes, without looking at a vocabulary."""
-    return -(-len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """About how many tokens: `low` to `high` is two standard deviations either way; learnt from `samples` calls."""
+
+    tokens: int
+    low: int
+    high: int
+    samples: int = 0
+
+    @property
+    def error(self) -> float:
+        """The error bar as a part of the whole: 0.04 for plus or minus four per cent."""
+        return (self.high - self.tokens) / self.tokens if self.tokens else 0.0
 
 
-def estimated_usage(turn: Turn, counter: TokenCounting, *, roughly: bool) -> TokenUsage:
-    """Return what an answer used so far, counted here; `roughly` where there is no time to load a vocabulary."""
-    text = turn.content + (turn.reasoning or "")
-    if roughly:
-        prompt = counter.upper_bound(turn.prompt.messages) // _BYTES_PER_TOKEN
-        output = rough_tokens(text)
-    else:
-        prompt = turn.prompt.tokens or counter.count_messages(turn.prompt.messages, turn.prompt.model_id)
-        output = counter.count_tokens(text, turn.prompt.model_id)
-    return TokenUsage(prompt, output, prompt + output)
+class TokenEstimates:
+    """Estimates tokens of any model from counts made here. Without a store it knows only what is known in general."""
+
+    def __init__(self, counter: TokenCounting, ratios: RatioStore | None = None) -> None:
+        self._counter = counter
+        self._ratios = ratios
+        self._factors: dict[str, Ratio] = {}
+
+    def prompt(self, messages: list[Message], model_id: str) -> Estimate:
+        """Return an estimate for a prompt. Loads a vocabulary."""
+        family = family_of(model_id)
+        by_tokens, by_bytes = self._factor(family), self._learnt(family, BYTES)
+        counted = self._counter.count_messages(messages, model_id)
+        if by_bytes and not by_tokens.samples and _spread(by_bytes) < _spread(by_tokens) * by_bytes.mean:
+            return _estimate(_bytes_of(messages), by_bytes)
+        return _estimate(counted, by_tokens)
+
+    def count_tokens(self, text: str, model_id: str) -> int:
+        """Return about how many tokens a text has; exact where the model's vocabulary is here. Loads a vocabulary."""
+        return ceil(self._counter.count_tokens(text, model_id) * self._factor(family_of(model_id)).mean)
+
+    def rough_tokens(self, text: str, model_id: str) -> int:
+        """Return about how many tokens a text has, by its size alone: loads nothing."""
+        family = family_of(model_id)
+        learnt = self._learnt(family, BYTES)
+        per_byte = learnt.mean if learnt else family.factor / BYTES_PER_TOKEN
+        return ceil(len(text.encode("utf-8", "replace")) * per_byte)
+
+    def usage(self, turn: Turn, *, roughly: bool) -> TokenUsage:
+        """Return what an answer used so far; `roughly` where there is no time to load a vocabulary."""
+        text, model_id = turn.content + (turn.reasoning or ""), turn.prompt.model_id
+        if roughly:
+            prompt = self.rough_tokens("".join(message.content for message in turn.prompt.messages), model_id)
+            output = self.rough_tokens(text, model_id)
+        else:
+            prompt = self.prompt(turn.prompt.messages, model_id).tokens
+            output = self.count_tokens(text, model_id)
+        return TokenUsage(prompt, output, prompt + output)
+
+    def learn(self, prompt: Prompt, usage: TokenUsage | None) -> None:
+        """Compare what was counted here with what the service reports; costs no more than adding up sizes."""
+        size = _bytes_of(prompt.messages)
+        if self._ratios is None or usage is None or usage.prompt_tokens <= 0 or size < _SHORTEST_LESSON_BYTES:
+            return
+        if any(map(has_attachments, prompt.messages)):
+            return
+        family = family_of(prompt.model_id)
+        lessons = [(BYTES, usage.prompt_tokens / size, BYTES_PER_TOKEN)]
+        if prompt.tokens:
+            lessons.append((TOKENS, usage.prompt_tokens / prompt.tokens, 1))
+        for basis, value, usual in lessons:
+            if _BELIEVABLE[0] <= value * usual <= _BELIEVABLE[1]:
+                self._ratios.add_sample(family.name, basis, value)
+        self._factors.pop(family.name, None)
+
+    def _factor(self, family: Family) -> Ratio:
+        if family.name not in self._factors:
+            self._factors[family.name] = self._learnt(family, TOKENS) or _known(family)
+        return self._factors[family.name]
+
+    def _learnt(self, family: Family, basis: str) -> Ratio | None:
+        ratio = None if self._ratios is None else self._ratios.ratio(family.name, basis)
+        return ratio if ratio is not None and ratio.samples >= _ENOUGH_SAMPLES else None
+
+
+def _known(family: Family) -> Ratio:
+    """Return what is known in general, as if it had been learnt from no call."""
+    return Ratio(0, family.factor, family.spread**2)
+
+
+def _spread(ratio: Ratio) -> float:
+    known_in_general = ratio.samples == 0
+    return max(ratio.squares**0.5 if known_in_general else ratio.spread, _LEAST_SPREAD * ratio.mean)
+
+
+def _estimate(counted: int, ratio: Ratio) -> Estimate:
+    spread = 2 * _spread(ratio)
+    low = max(0, int(counted * (ratio.mean - spread)))
+    return Estimate(ceil(counted * ratio.mean), low, ceil(counted * (ratio.mean + spread)), ratio.samples)
+
+
+def _bytes_of(messages: list[Message]) -> int:
+    return sum(utf8_length(message.content) for message in messages)

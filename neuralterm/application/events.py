@@ -6,16 +6,18 @@ Payloads (keys always present):
 
 | event | payload |
 | --- | --- |
-| `message.started` | `model`, `message_id`, `prompt_tokens` (estimate or None), `max_tokens` (or None), `shortened_to` |
+| `message.started` | `model`, `message_id`, `prompt_tokens` (or None), `max_tokens` (or None), `shortened_to`, `unbounded` |
 | `token.generated` | `delta` |
 | `reasoning.generated` | `delta` |
 | `message.completed` | `usage`, `cost` (USD or None), `latency_ms`, `status`, `answer` |
 | `budget.threshold`, `budget.exceeded` | `limit_usd`, `spent_usd`, `percent`, `name`; `stopped` (`exceeded` only) |
 | `context.truncated` | `original_count`, `new_count`, `dropped` (messages) |
-| `request.retried` | `attempt`, `delay` (seconds), `error` |
+| `budget.waiting` | `name`, `held_usd`, `seconds` (how long at most) |
+| `request.retried` | `attempt`, `delay` (seconds), `error`, `lowered_to` (the output cap the account pays for, or None) |
 | `storage.failed` | `error` |
 
-`shortened_to` is `max_tokens` where a budget made it smaller than it would have been, else None.
+`shortened_to` is `max_tokens` where a budget made it smaller than it would have been, else None; `unbounded` says why a
+soft budget let a call without a known bound through, else None.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ class Events:
     MESSAGE_COMPLETED = "message.completed"
     BUDGET_THRESHOLD = "budget.threshold"
     BUDGET_EXCEEDED = "budget.exceeded"
+    BUDGET_WAITING = "budget.waiting"
     CONTEXT_TRUNCATED = "context.truncated"
     REQUEST_RETRIED = "request.retried"
     STORAGE_FAILED = "storage.failed"

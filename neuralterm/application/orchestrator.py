@@ -5,22 +5,24 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from neuralterm.application.answering import Answering
 from neuralterm.application.clock import SystemClock
-from neuralterm.application.context import has_attachments
 from neuralterm.application.cost_tracker import CostTracker
 from neuralterm.application.counting import PlainCounting, with_bounds
+from neuralterm.application.credit import say_what_is_left
+from neuralterm.application.estimates import TokenEstimates
 from neuralterm.application.events import DomainEvent, EventBus, Events
 from neuralterm.application.ports import Breaker, ChatClient, Clock, ConversationRepository, TokenCounting
-from neuralterm.application.prompts import check_input, check_output_cap, fit_to_window, needs_window, new_messages
+from neuralterm.application.preparing import ModelLookup, Preparing
+from neuralterm.application.prompts import check_input, check_output_cap
 from neuralterm.application.records import Answer, SendOptions
 from neuralterm.application.spending import SpendingGate
 from neuralterm.application.turn import Prompt, Turn
 from neuralterm.domain.catalogue import OpenRouterModel
-from neuralterm.domain.exceptions import NeuralTermError, NotFoundError, ValidationError
+from neuralterm.domain.exceptions import InsufficientCreditsError, NotFoundError
 from neuralterm.domain.models import DEFAULT_MODEL, Conversation, Message, MessageRole
 
 if TYPE_CHECKING:
@@ -29,23 +31,14 @@ if TYPE_CHECKING:
 DEFAULT_MAX_INPUT_CHARS = 32_000
 
 
-class ModelLookup(Protocol):
-    """Finds a model's entry in the list of the service."""
-
-    def cached(self, model_id: str) -> OpenRouterModel | None:
-        """Return what is known here, whatever its age."""
-
-    async def find(self, model_id: str) -> OpenRouterModel | None:
-        """Return the entry, asking the service when what is known here does not do."""
-
-
 class ChatOrchestrator:
     """Keeps conversations, sends prompts, streams answers, and sees that text, status and cost of each are kept.
 
     Only the first four arguments are needed. `spending` keeps budgets and the ledger, `cost_tracker` stops an answer that
     crosses its limit, `models` finds prices and windows of models that `load_models` has not loaded, `max_input_chars`
     None leaves the limit to the model's window. `attachments` is called when a message has any, and keeps them.
-    `lookup_patience`: seconds that looking a model up may take where the answer does not depend on it.
+    `lookup_patience`: seconds that looking a model up may take where the answer does not depend on it. `estimates` counts
+    tokens where the service does not.
     """
 
     def __init__(
@@ -62,42 +55,47 @@ class ChatOrchestrator:
         models: ModelLookup | None = None,
         max_input_chars: int | None = DEFAULT_MAX_INPUT_CHARS,
         attachments: Callable[[], Attachments] | None = None,
+        estimates: TokenEstimates | None = None,
         lookup_patience: float = 5.0,
     ) -> None:
         clock = clock or SystemClock()
+        counter = with_bounds(token_counter)
+        spending = spending or SpendingGate(clock)
         self._repository = repository
         self._client = openrouter
         self._bus = event_bus
-        self._counter = with_bounds(token_counter)
-        self._spending = spending or SpendingGate(clock)
         self._answering = Answering(
             repository=repository,
             client=openrouter,
             bus=event_bus,
-            counter=self._counter,
+            counter=counter,
             clock=clock,
-            spending=self._spending,
+            spending=spending,
             breaker=circuit_breaker,
             tracker=cost_tracker,
+            estimates=estimates or TokenEstimates(counter),
             attachments=attachments,
         )
-        self._attachments = attachments
-        self._lookup = models
-        self._lookup_patience = lookup_patience
-        self._max_input_chars = max_input_chars
-        self._models: dict[str, OpenRouterModel] = {}
-        self._looked_for: set[str] = set()
+        self._preparing = Preparing(
+            repository=repository,
+            counter=counter,
+            spending=spending,
+            lookup=models,
+            patience=lookup_patience,
+            max_input_chars=max_input_chars,
+            attachments=attachments,
+        )
 
     async def load_models(self) -> list[OpenRouterModel]:
         """Fetch the model list and keep it for `get_model_config`."""
         models = await self._client.get_available_models()
-        self._models = {model.id: model for model in models}
+        self._preparing.models = {model.id: model for model in models}
         return models
 
     def get_model_config(self, model_id: str) -> OpenRouterModel | None:
         """Return prices and limits of a model as far as they are known here; None when they are not."""
-        known = self._models.get(model_id)
-        return known if known or self._lookup is None else self._lookup.cached(model_id)
+        known, lookup = self._preparing.models.get(model_id), self._preparing.lookup
+        return known if known or lookup is None else lookup.cached(model_id)
 
     async def create_conversation(
         self,
@@ -139,76 +137,48 @@ class ChatOrchestrator:
         """
         options = options or SendOptions()
         prompt = await self._prepare(conversation_id, content, options, attachments)
-        turn = self._answering.begin(prompt, temperature, options)
+        turn = await self._answering.begin(prompt, temperature, options)
         try:
             attempts = self._answering.attempts(turn)
             async with contextlib.aclosing(attempts):
                 async for text in attempts:
                     yield text, None
-            await self._learn_price(turn)
         except BaseException as error:
-            self._answering.conclude(turn, error)
+            self._answering.announce(turn, self._answering.keep(turn, error))
+            if isinstance(error, InsufficientCreditsError):
+                await say_what_is_left(error, self._client)
             raise
-        answer = self._answering.conclude(turn, None)
+        answer = self._answering.keep(turn, None)
+        try:
+            if await self._has_learnt_price(turn):
+                answer = self._answering.keep(turn, None)
+        finally:
+            self._answering.announce(turn, answer)
         yield "", _metadata(answer)
 
     async def _prepare(
         self, conversation_id: UUID, content: str, options: SendOptions, files: Sequence[AttachmentFile]
     ) -> Prompt:
-        check_input(content, self._max_input_chars)
+        check_input(content, self._preparing.max_input_chars)
         check_output_cap(options.max_tokens)
         conversation = self._repository.get_by_id(conversation_id)
         if conversation is None:
             raise NotFoundError(f"conversation {conversation_id} not found")
-        model_id = options.model or conversation.model_id
-        history, new = new_messages(self._repository, conversation, content, options)
-        if files:
-            self._use_attachments().attach(new[-1], files)
-        messages = [*history, *new]
-        needed = any(map(has_attachments, messages)) or needs_window(messages, self._counter)
-        model = await self._describe(model_id, needed=needed)
-        fallbacks = [await self._describe(fallback, needed=False) for fallback in options.fallbacks]
-        prompt = Prompt(conversation_id, model_id, model, messages, new, tuple(fallbacks))
-        fitted = fit_to_window(prompt, self._counter, options.max_tokens)
-        if fitted.has_attachments:
-            fitted = self._use_attachments().prepare(fitted, files, options.fallbacks)
-        if fitted.dropped:
-            counts = {"original_count": len(messages), "new_count": len(fitted.messages), "dropped": fitted.dropped}
+        prompt = await self._preparing.prompt(conversation, content, options, files)
+        if prompt.dropped:
+            new_count = len(prompt.messages)
+            counts = {"original_count": prompt.message_count, "new_count": new_count, "dropped": prompt.dropped}
             self._bus.emit(DomainEvent(Events.CONTEXT_TRUNCATED, conversation_id, counts))
-        return fitted
+        return prompt
 
-    def _use_attachments(self) -> Attachments:
-        if self._attachments is None:
-            raise ValidationError("there is nowhere to keep attachments")
-        return self._attachments()
-
-    async def _describe(self, model_id: str, *, needed: bool) -> OpenRouterModel | None:
-        """Return the model's entry; the service is asked for it only under a budget or where it is `needed`."""
-        if model_id in self._models or self._lookup is None:
-            return self._models.get(model_id)
-        if not (needed or self._spending.budgets):
-            return self._lookup.cached(model_id)
-        self._looked_for.add(model_id)
-        import anyio
-
-        found = None
-        try:
-            with anyio.move_on_after(None if self._spending.budgets else self._lookup_patience):
-                found = await self._lookup.find(model_id)
-        except NeuralTermError:
-            if self._spending.budgets:
-                raise
-            return None
-        if found is not None:
-            self._models[model_id] = found
-        return found
-
-    async def _learn_price(self, turn: Turn) -> None:
+    async def _has_learnt_price(self, turn: Turn) -> bool:
         """Look the model up after an answer whose cost was not told, so that one can be computed."""
         usage, prompt = turn.final.get("usage"), turn.prompt
         is_told = usage is not None and usage.cost is not None
-        if prompt.model is None and not is_told and prompt.model_id not in self._looked_for:
-            turn.prompt = replace(prompt, model=await self._describe(prompt.model_id, needed=True))
+        if prompt.model is not None or is_told or self._preparing.was_looked_for(prompt.model_id):
+            return False
+        turn.prompt = replace(prompt, model=await self._preparing.describe(prompt.model_id, needed=True))
+        return turn.prompt.model is not None
 
 
 def _metadata(answer: Answer) -> dict[str, Any]:

@@ -20,7 +20,7 @@ class SendOptions:
     `model` None is the conversation's own. `system_prompt` joins the conversation where it differs from the last one there.
     `max_tokens` is the user's own output cap; `fallbacks` are models that the service may use instead; `extra` are further
     fields of the request body. `retry_for`: seconds during which a request that failed before its first delta is tried
-    again; 0 tries once.
+    again; 0 tries once. `budget_wait`: seconds to wait for money that other running calls hold.
     """
 
     max_tokens: int | None = None
@@ -32,6 +32,7 @@ class SendOptions:
     tags: tuple[str, ...] = ()
     run_id: str | None = None
     retry_for: float = 0.0
+    budget_wait: float = 0.0
 
 
 @dataclass(slots=True)
@@ -162,7 +163,8 @@ class CallTotals:
 class Committed:
     """What calls use of a budget, in USD, provider charges to the user's own keys included.
 
-    `spent_usd` is known for certain; `reserved_usd` is kept back for estimated and unsettled calls, at their upper bounds.
+    `spent_usd` are the known amounts, estimates among them; `reserved_usd` is kept back besides, up to the upper bounds of
+    estimated and unsettled calls.
     """
 
     spent_usd: Decimal = Decimal(0)
@@ -172,6 +174,43 @@ class Committed:
     def usd(self) -> Decimal:
         """All of it."""
         return EXACT.add(self.spent_usd, self.reserved_usd)
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertain:
+    """Calls whose charge is not known for certain, and what they may have been charged in USD (None: no bound is known)."""
+
+    calls: int = 0
+    at_most_usd: Decimal | None = Decimal(0)
+
+    def plus(self, other: Uncertain) -> Uncertain:
+        """Return both together."""
+        bounds = (self.at_most_usd, other.at_most_usd)
+        known = [bound for bound in bounds if bound is not None]
+        at_most = EXACT.add(*known) if len(known) == len(bounds) else None
+        return Uncertain(self.calls + other.calls, at_most)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceCharges:
+    """What the ledger holds of one service, in USD, provider charges to the user's own keys left out.
+
+    `confirmed_usd` is what the service named itself, at once or when asked later; `computed_usd` are its token counts at
+    list prices. `askable` can still be asked for, `unaskable` not: there is no generation id. `unassigned` are certain
+    amounts of calls that an older version wrote down without their service.
+    """
+
+    confirmed_usd: Decimal = Decimal(0)
+    computed_usd: Decimal = Decimal(0)
+    running: Uncertain = Uncertain()
+    askable: Uncertain = Uncertain()
+    unaskable: Uncertain = Uncertain()
+    unassigned: Uncertain = Uncertain()
+
+    @property
+    def uncertain(self) -> Uncertain:
+        """All that has no certain amount here, or is not certain to be this service's."""
+        return self.running.plus(self.askable).plus(self.unaskable).plus(self.unassigned)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,64 +4,96 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, timedelta, tzinfo
 from decimal import Decimal
 from uuid import UUID
 
-from neuralterm.application.bounds import BudgetStatus, CallPlan, bounded_prices, refusal
-from neuralterm.application.ports import Clock, Ledger
-from neuralterm.application.records import Call, CallFilter
-from neuralterm.domain.budget import Admission, Budget, Window, fit_output_cap
-from neuralterm.domain.models import CERTAIN_SOURCES, Cost
+from neuralterm.application.bounds import BudgetStatus, CallPlan, Subject, cost_unbounded, refusal, unbounded
+from neuralterm.application.ports import Clock, Ledger, Processes
+from neuralterm.application.records import Call, CallFilter, Committed
+from neuralterm.domain.budget import SMALLEST_OUTPUT_CAP, Admission, Budget, Window, fit_output_cap
+from neuralterm.domain.models import CERTAIN_SOURCES
 from neuralterm.domain.money import EXACT, plain
-from neuralterm.domain.pricing import PriceSet, highest_of, worst_case
+from neuralterm.domain.pricing import PriceSet, Span, worst_case
+from neuralterm.domain.zones import time_zone
+
+# Prices may change with the time of the day. No answer takes longer, and no two clocks are further apart.
+LONGEST_CALL = timedelta(hours=6)
+CLOCK_SKEW = timedelta(minutes=10)
+
+# A cap below this is worth waiting for more, when others hold money that they may not need.
+COMFORTABLE_OUTPUT_CAP = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Permit:
     """What a request may do. `output_cap` None: no cap is set; `at_most_usd` None: its cost has no known bound.
 
-    `max_price_per_million` are the prices (USD per million tokens) that routing must not exceed: set under a budget.
-    `cap_by_budget` is true when a budget made the cap smaller than it would have been.
+    `max_price_per_million` are the prices (USD per million tokens; `request`: USD a request) that routing must not exceed,
+    set under a budget. `cap_by_budget` is true when a budget made the cap smaller than it would have been. `budgets` are
+    those that count the call, as they were before it. `unbounded` says why a soft budget let a call without bound through.
     """
 
     output_cap: int | None
     at_most_usd: Decimal | None
     cap_by_budget: bool = False
     max_price_per_million: Mapping[str, str] | None = None
+    budgets: tuple[BudgetStatus, ...] = ()
+    unbounded: str | None = None
+
+
+class MoneyHeldError(Exception):
+    """A call does not fit now, but other calls that run hold `held_usd` of the budget and may not need all of it."""
+
+    def __init__(self, budget: Budget, held_usd: Decimal) -> None:
+        super().__init__(f"{held_usd} USD of the {budget.name} is held by running calls")
+        self.budget = budget
+        self.held_usd = held_usd
 
 
 class SpendingGate:
-    """Compares the worst case of a request with every budget, and writes each request to the ledger.
+    """Compares the worst case of a request with every budget that counts it, and writes each request to the ledger.
 
-    Without a ledger nothing is written and only budgets for this invocation can be kept.
+    Without a ledger nothing is written and only budgets for this invocation can be kept. `service` is the base URL that
+    requests go to, `zone` where the days of budgets begin that name no zone. `min_tokens` is the shortest output cap worth
+    paying for. A `soft` gate lets calls through whose cost can't be bounded. `processes` tells who runs a call.
     """
 
-    def __init__(self, clock: Clock, ledger: Ledger | None = None, budgets: Iterable[Budget] = ()) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        ledger: Ledger | None = None,
+        budgets: Iterable[Budget] = (),
+        *,
+        processes: Processes | None = None,
+        service: str | None = None,
+        zone: tzinfo = UTC,
+        min_tokens: int = SMALLEST_OUTPUT_CAP,
+        soft: bool = False,
+    ) -> None:
         self._clock = clock
         self._ledger = ledger
+        self._processes = processes
+        self._service = service
+        self._zone = zone
+        self._soft = soft
+        self._here: dict[UUID, Call] = {}
+        self._bounds: dict[UUID, Decimal | None] = {}
         self.budgets = tuple(budgets)
-        self._open: dict[UUID, Decimal] = {}
-        self._spent_here = Decimal(0)
-        self._known_here = Decimal(0)
+        self.min_tokens = min_tokens
 
     def transaction(self) -> AbstractContextManager[None]:
         """Make what is inside one atomic step that no other process can come between."""
         return nullcontext() if self._ledger is None else self._ledger.transaction()
 
-    def committed(self, budget: Budget) -> Decimal:
-        """Return what of a budget is spent, or may still be spent by running or unsettled calls, in USD."""
-        if budget.window is Window.CALL:
-            return sum(self._open.values(), start=self._spent_here)
-        if self._ledger is None:
-            return Decimal(0)
-        return self._ledger.committed(CallFilter(since=budget.window.start(self._clock.now()))).usd
+    def applying(self, subject: Subject) -> list[Budget]:
+        """Return the budgets that count such a call."""
+        return [budget for budget in self.budgets if subject.is_covered_by(budget.scope)]
 
-    def tightest(self) -> tuple[Budget, Decimal] | None:
-        """Return the budget with the least left, and what of it is committed; None without budgets."""
-        states = [(budget, self.committed(budget)) for budget in self.budgets]
-        return min(states, key=lambda state: state[0].limit_usd - state[1], default=None)
+    def tightest(self, subject: Subject) -> BudgetStatus | None:
+        """Return the state of the budget with the least left of those that count such a call; None without any."""
+        return _tightest([self.status(budget) for budget in self.applying(subject)])
 
     def statuses(self) -> list[BudgetStatus]:
         """Return the state of every budget that outlives this invocation."""
@@ -69,45 +101,52 @@ class SpendingGate:
 
     def status(self, budget: Budget) -> BudgetStatus:
         """Return the state of one budget."""
-        now = self._clock.now()
-        committed = self.committed(budget)
-        reserved = max(EXACT.subtract(committed, self._known(budget, now)), Decimal(0))
-        remaining = max(EXACT.subtract(budget.limit_usd, committed), Decimal(0))
-        return BudgetStatus(budget, EXACT.subtract(committed, reserved), reserved, remaining, budget.window.end(now))
+        committed = self._committed(budget)
+        remaining = max(EXACT.subtract(budget.limit_usd, committed.usd), Decimal(0))
+        resets_at = budget.window.end(self._clock.now(), self._zone_of(budget))
+        return BudgetStatus(budget, committed.spent_usd, committed.reserved_usd, remaining, resets_at)
 
-    def _known(self, budget: Budget, now: datetime) -> Decimal:
-        if budget.window is Window.CALL or self._ledger is None:
-            return self._known_here
-        totals = self._ledger.totals(CallFilter(since=budget.window.start(now)))
-        return sum((usd for row in totals for usd in row.by_source.values()), start=Decimal(0))
-
-    def admit(self, plan: CallPlan) -> Permit:
+    def admit(self, plan: CallPlan, *, may_wait: bool = False) -> Permit:
         """Return what the request may do; call it inside `transaction()`, together with `open_call`.
 
         Raises:
             BudgetExceededError: not even a short answer fits, or the request's cost can't be bounded.
+            MoneyHeldError: with `may_wait`, when waiting for other calls to end may help.
         """
-        tightest = self.tightest()
+        statuses = [self.status(budget) for budget in self.applying(plan.subject)]
+        tightest = _tightest(statuses)
         if tightest is None:
-            return _unlimited(plan)
-        budget, committed = tightest
-        prices = bounded_prices(plan, budget)
-        remaining = EXACT.subtract(budget.limit_usd, committed)
-        fitting = fit_output_cap(
-            prices,
-            prompt_tokens=plan.prompt_bound,
-            wanted_output_tokens=plan.natural_cap(plan.likely_prompt_tokens),
-            remaining_usd=remaining,
-        )
+            return self._unlimited(plan)
+        reason = unbounded(plan)
+        if reason is not None and not self._soft:
+            raise cost_unbounded(tightest.budget, reason)
+        if reason is not None and not reason.prices_known:
+            if not tightest.remaining_usd:
+                raise refusal(tightest, None)
+            return Permit(plan.wanted_output_tokens, None, budgets=tuple(statuses), unbounded=reason.reason)
+        prices = plan.prices(self._span())
+        fitting = self._fit(plan, prices, tightest.remaining_usd)
+        if may_wait:
+            self._raise_if_waiting_helps(plan, prices, tightest, fitting)
         if fitting is None:
-            raise refusal(self.status(budget), worst_case(prices, plan.prompt_bound, 0))
-        return _permit(fitting, prices)
+            raise refusal(tightest, worst_case(prices, plan.prompt_bound, 0))
+        return Permit(
+            output_cap=fitting.output_cap if plan.cap_binds else plan.wanted_output_tokens,
+            at_most_usd=None if reason else fitting.at_most_usd,
+            cap_by_budget=fitting.cap_was_reduced,
+            max_price_per_million=None if plan.prices_are_declared else _price_ceiling(prices),
+            budgets=tuple(statuses),
+            unbounded=reason.reason if reason else None,
+        )
 
     def open_call(self, call: Call) -> None:
         """Write a call down before it is made; its bound counts from now on."""
+        call.service = self._service
+        call.owner = self._processes.me() if self._processes else None
         if self._ledger is not None:
             self._ledger.open_call(call)
-        self._open[call.id] = call.cost.at_most_usd or Decimal(0)
+        self._here[call.id] = call
+        self._bounds[call.id] = call.cost.at_most_usd
 
     def note_generation(self, call: Call, generation_id: str) -> None:
         """Remember the service's id of a running call."""
@@ -117,34 +156,98 @@ class SpendingGate:
 
     def settle_call(self, call: Call) -> None:
         """Replace the bound of a call by what it cost; what is not known for sure goes on counting at its bound."""
-        bound = self._open.pop(call.id, None)
-        if bound is not None:
-            self._spent_here = EXACT.add(self._spent_here, counted(call.cost, bound))
-            self._known_here = EXACT.add(self._known_here, call.cost.usd or Decimal(0))
+        call.owner = None
+        if call.id in self._here:
+            self._here[call.id] = call
+            if call.cost.source not in CERTAIN_SOURCES and call.cost.at_most_usd is None:
+                call.cost = replace(call.cost, at_most_usd=self._bounds[call.id])
         if self._ledger is not None:
             self._ledger.settle_call(call)
 
+    def _committed(self, budget: Budget) -> Committed:
+        if budget.window is Window.CALL:
+            return committed_by(call for call in self._here.values() if _subject_of(call).is_covered_by(budget.scope))
+        if self._ledger is None:
+            return Committed()
+        scope = budget.scope
+        start = budget.window.start(self._clock.now(), self._zone_of(budget))
+        return self._ledger.committed(
+            CallFilter(since=start, tag=scope.tag, model=scope.model, conversation=scope.conversation)
+        )
 
-def counted(cost: Cost, bound: Decimal = Decimal(0)) -> Decimal:
-    """Return what a cost counts against a budget, in USD."""
-    if cost.usd is not None and cost.source in CERTAIN_SOURCES:
-        return cost.usd
-    return max(cost.usd or Decimal(0), cost.at_most_usd or bound)
+    def _zone_of(self, budget: Budget) -> tzinfo:
+        return self._zone if budget.zone is None else time_zone(budget.zone)
+
+    def _span(self) -> Span:
+        now = self._clock.now()
+        return Span(now - CLOCK_SKEW, now + LONGEST_CALL)
+
+    def _fit(self, plan: CallPlan, prices: PriceSet, remaining_usd: Decimal) -> Admission | None:
+        natural = plan.natural_cap(plan.likely_prompt_tokens if plan.cap_binds else 0)
+        return fit_output_cap(
+            prices,
+            prompt_tokens=plan.prompt_bound,
+            wanted_output_tokens=natural,
+            remaining_usd=remaining_usd,
+            floor=self.min_tokens if plan.cap_binds or natural is None else natural,
+        )
+
+    def _raise_if_waiting_helps(
+        self, plan: CallPlan, prices: PriceSet, tightest: BudgetStatus, fitting: Admission | None
+    ) -> None:
+        if fitting is not None and (not fitting.cap_was_reduced or (fitting.output_cap or 0) >= COMFORTABLE_OUTPUT_CAP):
+            return
+        held = self._held_elsewhere(tightest.budget)
+        if not held:
+            return
+        then = self._fit(plan, prices, EXACT.add(tightest.remaining_usd, held))
+        if then is not None and then != fitting:
+            raise MoneyHeldError(tightest.budget, held)
+
+    def _held_elsewhere(self, budget: Budget) -> Decimal:
+        """Return the USD of a budget that calls of other living processes hold while they run."""
+        if budget.window is Window.CALL or self._ledger is None or self._processes is None:
+            return Decimal(0)
+        start = budget.window.start(self._clock.now(), self._zone_of(budget))
+        held = Decimal(0)
+        for call in self._ledger.running():
+            counts = _subject_of(call).is_covered_by(budget.scope) and (start is None or call.started_at >= start)
+            if counts and call.id not in self._here and call.owner and self._processes.may_live(call.owner):
+                held = EXACT.add(held, call.cost.at_most_usd or Decimal(0))
+        return held
+
+    def _unlimited(self, plan: CallPlan) -> Permit:
+        cap = plan.natural_cap(prompt_tokens=0)
+        if cap is None or unbounded(plan) is not None:
+            return Permit(plan.wanted_output_tokens, None)
+        return Permit(plan.wanted_output_tokens, worst_case(plan.prices(self._span()), plan.prompt_bound, cap))
 
 
-def _unlimited(plan: CallPlan) -> Permit:
-    cap = plan.natural_cap(prompt_tokens=0)
-    if cap is None or plan.unbounded_part or any(model is None or model.prices.varies for model in plan.models):
-        return Permit(plan.wanted_output_tokens, None)
-    prices = highest_of([model.prices.highest() for model in plan.models if model])
-    return Permit(plan.wanted_output_tokens, worst_case(prices, plan.prompt_bound, cap))
+def committed_by(calls: Iterable[Call]) -> Committed:
+    """Return what calls use of a budget, as `Ledger.committed`."""
+    spent = reserved = Decimal(0)
+    for call in calls:
+        cost = call.cost
+        known, bound = cost.usd or Decimal(0), cost.at_most_usd or Decimal(0)
+        spent = EXACT.add(spent, EXACT.add(known, cost.upstream_usd or Decimal(0)))
+        if cost.source not in CERTAIN_SOURCES and bound > known:
+            reserved = EXACT.add(reserved, EXACT.subtract(bound, known))
+    return Committed(spent, reserved)
 
 
-def _permit(fitting: Admission, prices: PriceSet) -> Permit:
+def _tightest(statuses: list[BudgetStatus]) -> BudgetStatus | None:
+    return min(statuses, key=lambda status: status.budget.limit_usd - status.committed_usd, default=None)
+
+
+def _subject_of(call: Call) -> Subject:
+    models = (call.requested_model, call.model) if call.model else (call.requested_model,)
+    return Subject(tuple(call.tags), models, call.conversation_id)
+
+
+def _price_ceiling(prices: PriceSet) -> dict[str, str]:
+    """Return the prices as `provider.max_price` takes them; a fee on each request that is not listed must not come in."""
     listed = {"prompt": prices.prompt, "completion": prices.completion}
-    max_price = {
+    ceiling = {
         name: plain(EXACT.multiply(price, Decimal(1_000_000))) for name, price in listed.items() if price is not None
     }
-    if prices.request is not None:
-        max_price["request"] = plain(prices.request)
-    return Permit(fitting.output_cap, fitting.at_most_usd, fitting.cap_was_reduced, max_price)
+    return {**ceiling, "request": plain(prices.request or Decimal(0))}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from decimal import Decimal
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -13,9 +12,7 @@ from neuralterm.application.records import Answer, Call, SendOptions
 from neuralterm.application.settlement import Ending
 from neuralterm.application.spending import Permit
 from neuralterm.domain.catalogue import OpenRouterModel
-from neuralterm.domain.exceptions import ValidationError
 from neuralterm.domain.models import Cost, Message, MessageRole, MessageStatus
-from neuralterm.domain.money import parse_usd
 
 # Text is written to the journal at most this long after it came, so that little is lost when the process is killed.
 JOURNAL_INTERVAL_S = 0.2
@@ -25,7 +22,8 @@ JOURNAL_INTERVAL_S = 0.2
 class Prompt:
     """What is about to be sent: `messages` is what the model sees, `new` is what the conversation gains.
 
-    `tokens` is a count of `messages`, None where nobody needs it. `contents` are those of their attachments, by SHA-256.
+    `dropped` counts the messages of the history that did not fit. `tokens` is a count of `messages`, None where nobody needs
+    it. `contents` are those of their attachments, by SHA-256.
     """
 
     conversation_id: UUID
@@ -37,6 +35,11 @@ class Prompt:
     dropped: int = 0
     tokens: int | None = None
     contents: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+    @property
+    def message_count(self) -> int:
+        """How many messages there were before any was dropped; the marker in their place is none."""
+        return len(self.messages) - 1 + self.dropped if self.dropped else len(self.messages)
 
     @property
     def has_attachments(self) -> bool:
@@ -66,7 +69,8 @@ class Turn:
     """The answer to a prompt, from the moment it is asked for.
 
     `call` is the request that was made last; `call_open` is false while it is settled and the next one not yet made.
-    `storage_failed` is true once a write about this answer has failed.
+    `storage_failed` is true once a write about this answer has failed, `cap_lowered` once the account did not pay for the
+    cap that was wished, `has_learnt` once the reported usage has been compared with what was counted here.
     """
 
     prompt: Prompt
@@ -82,6 +86,8 @@ class Turn:
     first_token_ms: int | None = None
     call_open: bool = True
     storage_failed: bool = False
+    cap_lowered: bool = False
+    has_learnt: bool = False
     _unwritten: list[str] = field(default_factory=list)
     _written_at: float | None = None
 
@@ -106,6 +112,11 @@ class Turn:
         cap = self.permit.output_cap if self.permit.cap_by_budget else None
         window = self.prompt.model.context_length if self.prompt.model else None
         return None if cap is None or (window and cap >= window) else cap
+
+    def lower_cap(self, tokens: int) -> None:
+        """Ask for no more than so many tokens from now on."""
+        self.options = replace(self.options, max_tokens=tokens)
+        self.cap_lowered = True
 
     def take(self, text: str, reasoning: str, now: float) -> None:
         """Add what one delta brought."""
@@ -204,47 +215,3 @@ def pending_answer(prompt: Prompt) -> Message:
         model_id=prompt.model_id,
         status=MessageStatus.PENDING,
     )
-
-
-def request_arguments(turn: Turn) -> dict[str, Any]:
-    """Return the arguments for the chat client; those beyond the common four only where they are set."""
-    model, cap = turn.prompt.model, turn.permit.output_cap
-    extra = dict(turn.options.extra)
-    if turn.options.fallbacks:
-        extra["models"] = [turn.prompt.model_id, *turn.options.fallbacks]
-    if turn.permit.max_price_per_million is not None:
-        extra["provider"] = _with_price_ceiling(extra.get("provider") or {}, turn.permit.max_price_per_million)
-    arguments: dict[str, Any] = {
-        "messages": turn.prompt.wire_messages(),
-        "model": turn.prompt.model_id,
-        "temperature": turn.temperature,
-    }
-    if cap is not None and model is not None and _takes_only_completion_cap(model):
-        extra["max_completion_tokens"] = cap
-    elif cap is not None:
-        arguments["max_tokens"] = cap
-    if extra:
-        arguments["extra"] = extra
-    if not turn.options.stream:
-        arguments["stream"] = False
-    return arguments
-
-
-def _with_price_ceiling(provider: object, ceiling: Mapping[str, str]) -> dict[str, Any]:
-    """Return the routing wishes with the budget's price ceiling; a lower one of the user's own stays."""
-    if not isinstance(provider, Mapping):
-        raise ValidationError("the request field 'provider' must be an object")
-    own = provider.get("max_price")
-    own = own if isinstance(own, Mapping) else {}
-    lower = {name: own[name] for name, limit in ceiling.items() if name in own and _is_lower(own[name], limit)}
-    return {**provider, "max_price": {**own, **ceiling, **lower}}
-
-
-def _is_lower(price: object, limit: str) -> bool:
-    parsed = parse_usd(price)
-    return parsed is not None and parsed < Decimal(limit)
-
-
-def _takes_only_completion_cap(model: OpenRouterModel) -> bool:
-    names = model.supported_parameters
-    return "max_completion_tokens" in names and "max_tokens" not in names

@@ -10,16 +10,14 @@ from enum import Enum
 from fnmatch import fnmatchcase
 from uuid import UUID
 
-from neuralterm.domain.money import EXACT
+from neuralterm.domain.exceptions import ValidationError
+from neuralterm.domain.money import EXACT, plain
 from neuralterm.domain.pricing import PriceSet, worst_case
 
 DEFAULT_WARNING_LEVEL = Decimal("0.8")
 
 # Some providers refuse a smaller cap (`max_tokens` of at least 16), and a shorter answer is of no use to anyone.
 SMALLEST_OUTPUT_CAP = 16
-
-# The cap for output that costs nothing; any finite number would do, this one is beyond every model of 2026.
-UNPRICED_OUTPUT_CAP = 1_000_000
 
 
 class Window(str, Enum):
@@ -33,17 +31,17 @@ class Window(str, Enum):
 
     def start(self, now: datetime, zone: tzinfo = UTC) -> datetime | None:
         """Return the beginning (UTC) of the window that `now` is in, by the calendar of `zone`; None without one."""
-        first = self._first_day(now.astimezone(zone).date())
-        return None if first is None else _midnight(first, zone)
+        first = self._first_day(_day_of(now, zone))
+        return None if first is None else _beginning(first, zone)
 
     def end(self, now: datetime, zone: tzinfo = UTC) -> datetime | None:
         """Return when (UTC) the window that `now` is in ends and the budget starts afresh; None for never."""
-        first = self._first_day(now.astimezone(zone).date())
+        first = self._first_day(_day_of(now, zone))
         if first is None:
             return None
         days = {Window.DAY: 1, Window.WEEK: 7}.get(self)
         following = (first + timedelta(days=32)).replace(day=1) if days is None else first + timedelta(days=days)
-        return _midnight(following, zone)
+        return _beginning(following, zone)
 
     def _first_day(self, today: date) -> date | None:
         if self is Window.DAY:
@@ -53,9 +51,25 @@ class Window(str, Enum):
         return today.replace(day=1) if self is Window.MONTH else None
 
 
-def _midnight(day: date, zone: tzinfo) -> datetime:
-    # Where clocks skip midnight, the day begins at the moment that midnight would have been.
-    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+def _day_of(now: datetime, zone: tzinfo) -> date:
+    """Return the last day that has begun. A clock that was set back over midnight shows the one before once more."""
+    day = now.astimezone(zone).date()
+    following = day + timedelta(days=1)
+    return following if _beginning(following, zone) <= now else day
+
+
+def _beginning(day: date, zone: tzinfo) -> datetime:
+    """Return the first moment (UTC) at which clocks in the zone show this day, or a later one."""
+    midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
+    moment = midnight.astimezone(UTC)
+    if moment.astimezone(zone).replace(tzinfo=None) == midnight.replace(tzinfo=None):
+        return moment
+    # Clocks skip midnight: the day begins when they jump, which is to the second in every zone.
+    before, after = midnight.replace(fold=1).astimezone(UTC), moment
+    while after - before > timedelta(seconds=1):
+        middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))
+        before, after = (before, middle) if middle.astimezone(zone).date() >= day else (middle, after)
+    return after
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +97,13 @@ def matches(model_id: str, pattern: str) -> bool:
     return fnmatchcase(model_id.lower(), pattern.lower())
 
 
+def checked_warning_level(level: Decimal) -> Decimal:
+    """Return a warning level. Raises `ValidationError` unless it is above 0 and at most 1."""
+    if not 0 < level <= 1:
+        raise ValidationError(f"the warning level is {plain(level)}, it must be above 0 and at most 1")
+    return level
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """A limit in USD for a window. A warning is due when `warning_level` (0 to 1) of it is used.
@@ -100,21 +121,25 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What a call may do: at most `output_cap` output tokens, and so at most `at_most_usd`."""
+    """What a call may do: at most `output_cap` output tokens (None: any number, they are free), so at most `at_most_usd`."""
 
-    output_cap: int
+    output_cap: int | None
     at_most_usd: Decimal
     cap_was_reduced: bool
 
 
 def fit_output_cap(
-    prices: PriceSet, *, prompt_tokens: int, wanted_output_tokens: int | None, remaining_usd: Decimal
+    prices: PriceSet,
+    *,
+    prompt_tokens: int,
+    wanted_output_tokens: int | None,
+    remaining_usd: Decimal,
+    floor: int = SMALLEST_OUTPUT_CAP,
 ) -> Admission | None:
     """Return the largest output cap whose worst case fits what is left.
 
     `prompt_tokens` is an upper bound; `wanted_output_tokens` is the cap that the user or the model sets anyway (None:
-    none). Returns None when not even `SMALLEST_OUTPUT_CAP` (or the smaller wanted cap) fits, and when the prices can't
-    be bounded.
+    none). Returns None when not even `floor` (or the smaller wanted cap) fits, and when the prices can't be bounded.
     """
     fixed = worst_case(prices, prompt_tokens, 0)
     price = prices.highest_completion_price()
@@ -123,16 +148,14 @@ def fit_output_cap(
     left = EXACT.subtract(remaining_usd, fixed)
     if left < 0:
         return None
-    cap = wanted_output_tokens
-    if price > 0:
-        affordable = int(EXACT.divide(left, price).to_integral_value(ROUND_FLOOR))
-        cap = affordable if cap is None else min(cap, affordable)
-    elif cap is None:
-        cap = UNPRICED_OUTPUT_CAP
-    floor = SMALLEST_OUTPUT_CAP if wanted_output_tokens is None else min(SMALLEST_OUTPUT_CAP, wanted_output_tokens)
+    if price == 0:
+        return Admission(wanted_output_tokens, fixed, cap_was_reduced=False)
+    cap = int(EXACT.divide(left, price).to_integral_value(ROUND_FLOOR))
+    reduced = wanted_output_tokens is None or cap < wanted_output_tokens
+    if wanted_output_tokens is not None:
+        cap, floor = min(cap, wanted_output_tokens), min(floor, wanted_output_tokens)
     if cap < floor:
         return None
     bound = worst_case(prices, prompt_tokens, cap)
     assert bound is not None
-    reduced = price > 0 if wanted_output_tokens is None else cap < wanted_output_tokens
     return Admission(cap, bound, reduced)

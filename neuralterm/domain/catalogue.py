@@ -23,7 +23,8 @@ class OpenRouterModel:
 
     `pricing` is the service's own object: decimal strings, USD per token. `prompt_price` and `completion_price` are USD
     per 1,000 tokens, as `TokenUsage.calculate_cost` takes them; None when the price depends on routing or is missing.
-    `context_length` and `max_completion_tokens` are in tokens; `created` is a Unix time in seconds.
+    `context_length` and `max_completion_tokens` are in tokens; `created` is a Unix time in seconds. `declared_prices` says
+    that the prices are the user's own words, not the service's.
     """
 
     id: str
@@ -38,6 +39,7 @@ class OpenRouterModel:
     output_modalities: tuple[str, ...] = ()
     supported_parameters: tuple[str, ...] = ()
     expiration_date: str | None = None
+    declared_prices: bool = False
 
     @property
     def prices(self) -> PriceList:

@@ -12,6 +12,7 @@
     └── OpenRouterAPIError               the service said no, or could not be asked
         ├── AuthenticationError          401
         ├── InsufficientCreditsError     402, and a key that has reached its own limit
+        │   └── OutputCapTooLargeError   402 that a lower output cap may avoid
         ├── PermissionDeniedError        403
         │   └── ModerationError          403 with reasons: the input was flagged
         ├── TokenLimitError              400 (413): longer than the model's context window
@@ -150,9 +151,30 @@ class AuthenticationError(OpenRouterAPIError):
 
 
 class InsufficientCreditsError(OpenRouterAPIError):
-    """No credit left at the service, or the key's own limit is reached."""
+    """No credit left at the service, or, with the code `KEY_LIMIT`, the key's own limit is reached."""
 
     default_code = "INSUFFICIENT_CREDITS"
+
+
+class OutputCapTooLargeError(InsufficientCreditsError):
+    """The credit that is left does not pay for the longest answer that the request allows.
+
+    `affordable_tokens` is the output cap that it would pay for, None when the service did not say.
+    """
+
+    default_code = "OUTPUT_CAP_TOO_LARGE"
+
+    def __init__(
+        self,
+        message: str,
+        status_code: int | None = 402,
+        response_body: str | None = None,
+        *,
+        affordable_tokens: int | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, status_code, response_body, hint=hint)
+        self.affordable_tokens = affordable_tokens
 
 
 class PermissionDeniedError(OpenRouterAPIError):

@@ -11,6 +11,7 @@ from typing import Protocol
 from neuralterm.application.context import has_attachments, truncate
 from neuralterm.application.counting import byte_bound, framing_bound, utf8_length
 from neuralterm.domain.models import Message
+from neuralterm.domain.ratios import bare_name, family_of
 
 CL100K = "cl100k_base"
 O200K = "o200k_base"
@@ -28,14 +29,6 @@ LONGEST_PIECE = 200_000
 
 _CL100K_MODELS = re.compile(r"gpt-(4(?![.o\d])|3\.5|35)")
 _OPENAI_MODELS = re.compile(r"(gpt-(3\.5|35|4|5|oss)|chatgpt-4|o[134](?![\w.]))")
-
-# How many tokens of a family's own, in per cent, come to one of o200k_base: means over prose, code and JSON in English.
-_FAMILY_PERCENT = (
-    (re.compile(r"claude-(2|3|instant|[a-z]+-4(\.[0-6])?(?![.\d]))"), 125),
-    (re.compile(r"claude"), 160),
-    (re.compile(r"gemini|gemma"), 120),
-    (re.compile(r"deepseek|mistral|mixtral|ministral|codestral|devstral"), 110),
-)
 
 
 class Encoder(Protocol):
@@ -110,7 +103,7 @@ class TokenCounter:
         budget = max_tokens - reserve_tokens
         if self.upper_bound(messages) <= budget:
             return messages
-        budget = budget * 100 // _family_percent(model_id)
+        budget = int(budget / family_of(model_id).factor)
         return truncate(messages, budget, lambda message: self.count_message(message, model_id), TOKENS_PER_PROMPT)
 
 
@@ -120,7 +113,7 @@ def encoding_name(model_id: str) -> str:
     The id may carry an author (`openai/`) and a variant (`:free`). Models that are not OpenAI's, and unknown ones, get the
     newer encoding, which is the better guess for all of them.
     """
-    return CL100K if _CL100K_MODELS.match(_bare_name(model_id)) else O200K
+    return CL100K if _CL100K_MODELS.match(bare_name(model_id)) else O200K
 
 
 _loading = Lock()
@@ -139,19 +132,9 @@ def _build_encoder(name: str) -> Encoder:
     return load_encoding(name)
 
 
-def _bare_name(model_id: str) -> str:
-    """Return the id without author, variant (`:free`) and preset (`@preset/...`)."""
-    return re.split("[:@]", model_id.lower(), maxsplit=1)[0].rpartition("/")[2]
-
-
 def _has_known_vocabulary(model_id: str) -> bool:
     author, slash, _ = model_id.lower().partition("/")
-    return (not slash or author == "openai") and bool(_OPENAI_MODELS.match(_bare_name(model_id)))
-
-
-def _family_percent(model_id: str) -> int:
-    name = _bare_name(model_id)
-    return next((percent for pattern, percent in _FAMILY_PERCENT if pattern.match(name)), 100)
+    return (not slash or author == "openai") and bool(_OPENAI_MODELS.match(bare_name(model_id)))
 
 
 def _attached(message: Message) -> int:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 from neuralterm.sandbox.embedded import running_sandbox
-from neuralterm.sandbox.loopback import DEFAULT_DELAY, LOOPBACK
+from neuralterm.sandbox.loopback import DEFAULT_DELAY, DEFAULT_SETTLE_DELAY, LOOPBACK
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with running_sandbox(port=options.port, host=options.host, delay=options.delay) as url:
+        with running_sandbox(**vars(options)) as url:
             _serve_until_interrupted(url)
     except (ValueError, OSError) as exc:
         sys.stderr.write(f"error: {exc}\n")
@@ -46,6 +46,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default=LOOPBACK, help="loopback address to listen on (default: %(default)s)")
     parser.add_argument(
         "--delay", type=float, default=DEFAULT_DELAY, help="seconds between two deltas (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--settle-delay",
+        type=float,
+        default=DEFAULT_SETTLE_DELAY,
+        help="seconds until the cost of an answer that has ended can be asked for (default: %(default)s)",
     )
     return parser
 

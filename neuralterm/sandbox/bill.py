@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import string
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -22,7 +24,10 @@ def _new_id(created: datetime) -> str:
 
 @dataclass(slots=True)
 class Generation:
-    """One answer while it is made, and the record of it afterwards. Token counts are the sandbox's own."""
+    """One answer while it is made, and the record of it afterwards. Token counts are the sandbox's own.
+
+    With `is_byok` the provider charges a key of the caller's own, and the sandbox nothing.
+    """
 
     model: ServedModel
     prompt_tokens: int
@@ -32,6 +37,7 @@ class Generation:
     reasoning_tokens: int = 0
     finish_reason: str | None = None
     cancelled: bool = False
+    is_byok: bool = False
     id: str = ""
 
     def __post_init__(self) -> None:
@@ -48,28 +54,38 @@ class Generation:
         )
 
     @property
-    def cost(self) -> Decimal:
-        """USD for the tokens so far; nothing for an answer that never began."""
+    def list_price(self) -> Decimal:
+        """USD for the tokens so far, whoever charges it; nothing for an answer that never began."""
         if self.completion_tokens == 0 and self.finish_reason is None:
             return Decimal(0)
         return self._price_of(self.usage)
 
     @property
-    def prompt_cost(self) -> Decimal:
-        """The part of `cost` that does not depend on the answer's length."""
-        if self.cost == 0:
+    def cost(self) -> Decimal:
+        """What the sandbox charges, in USD."""
+        return Decimal(0) if self.is_byok else self.list_price
+
+    @property
+    def upstream_cost(self) -> Decimal:
+        """What a provider charges to a key of the caller's own, in USD."""
+        return self.list_price if self.is_byok else Decimal(0)
+
+    @property
+    def prompt_price(self) -> Decimal:
+        """The part of `list_price` that does not depend on the answer's length."""
+        if self.list_price == 0:
             return Decimal(0)
         return self._price_of(TokenUsage(self.prompt_tokens, 0, self.prompt_tokens))
 
     def usage_object(self) -> dict[str, Any]:
         """Return `usage` as replies carry it."""
-        cost, prompt_cost = self.cost, self.prompt_cost
+        price, prompt_price = self.list_price, self.prompt_price
         return {
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
             "total_tokens": self.prompt_tokens + self.completion_tokens,
-            "cost": cost,
-            "is_byok": False,
+            "cost": self.cost,
+            "is_byok": self.is_byok,
             "prompt_tokens_details": {
                 "cached_tokens": 0,
                 "cache_write_tokens": 0,
@@ -77,9 +93,9 @@ class Generation:
                 "video_tokens": 0,
             },
             "cost_details": {
-                "upstream_inference_cost": cost,
-                "upstream_inference_prompt_cost": prompt_cost,
-                "upstream_inference_completions_cost": EXACT.subtract(cost, prompt_cost),
+                "upstream_inference_cost": price,
+                "upstream_inference_prompt_cost": prompt_price,
+                "upstream_inference_completions_cost": EXACT.subtract(price, prompt_price),
             },
             "completion_tokens_details": {
                 "reasoning_tokens": self.reasoning_tokens,
@@ -97,9 +113,9 @@ class Generation:
             "created_at": iso_utc(self.created),
             "total_cost": self.cost,
             "usage": self.cost,
-            "upstream_inference_cost": 0,
+            "upstream_inference_cost": self.upstream_cost,
             "cache_discount": None,
-            "is_byok": False,
+            "is_byok": self.is_byok,
             "streamed": self.streamed,
             "cancelled": self.cancelled,
             "finish_reason": self.finish_reason,
@@ -122,26 +138,47 @@ class Generation:
 
 
 class Bill:
-    """All generations that have ended, complete or not."""
+    """All generations that have ended, complete or not.
 
-    def __init__(self) -> None:
+    What one cost can be asked for `settle_delay` seconds after its end, as at the real service.
+    """
+
+    def __init__(self, settle_delay: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settle_delay = settle_delay
+        self._clock = clock
         self._generations: dict[str, Generation] = {}
+        self._ended: dict[str, float] = {}
 
     def add(self, generation: Generation) -> None:
         """Charge a generation. Its counts must not change afterwards."""
         self._generations[generation.id] = generation
+        self._ended.setdefault(generation.id, self._clock())
 
     def find(self, generation_id: str) -> Generation | None:
-        """Return a charged generation."""
-        return self._generations.get(generation_id)
+        """Return a generation that was charged long enough ago."""
+        ended = self._ended.get(generation_id)
+        if ended is None or self._clock() - ended < self._settle_delay:
+            return None
+        return self._generations[generation_id]
 
     def amounts(self) -> dict[str, Decimal]:
         """Return USD by generation id, oldest first."""
         return {generation.id: generation.cost for generation in list(self._generations.values())}
 
-    def total(self) -> Decimal:
-        """Return the sum in USD."""
-        total = Decimal(0)
-        for amount in self.amounts().values():
-            total = EXACT.add(total, amount)
-        return total
+    def total(self, since: datetime | None = None) -> Decimal:
+        """Return the sum in USD of generations that began since then (None: ever)."""
+        return _sum(generation.cost for generation in self._began_since(since))
+
+    def upstream_total(self, since: datetime | None = None) -> Decimal:
+        """Return in the same way what providers charged to keys of the caller's own."""
+        return _sum(generation.upstream_cost for generation in self._began_since(since))
+
+    def _began_since(self, since: datetime | None) -> list[Generation]:
+        return [each for each in list(self._generations.values()) if since is None or each.created >= since]
+
+
+def _sum(amounts: Iterable[Decimal]) -> Decimal:
+    total = Decimal(0)
+    for amount in amounts:
+        total = EXACT.add(total, amount)
+    return total

@@ -48,6 +48,10 @@ def _check(model: ServedModel, request: ChatRequest) -> None:
             f"However, you requested about {size} tokens ({size} of text input).",
             metadata={"error_type": "context_length_exceeded", "provider_name": None},
         )
+    if not request.required <= set(model.listing["supported_parameters"]):
+        raise ServiceRefusedError(
+            404, "No endpoints found that can handle the requested parameters", metadata={"provider_name": None}
+        )
     base = model.prices.base
     for key, price, unit in (
         ("prompt", base.prompt, _MILLION),
@@ -71,7 +75,7 @@ class _Script:
 
     @classmethod
     def of(cls, plan: Plan, request: ChatRequest, model: ServedModel) -> _Script:
-        thoughts, words = split_tokens(plan.reasoning), split_tokens(plan.text)
+        thoughts, words = split_tokens(plan.reasoning)[: request.thinking_cap], split_tokens(plan.text)
         caps = [cap for cap in (request.output_cap, model.max_completion_tokens) if cap is not None]
         cap = min(caps, default=None)
         if plan.ignores_cap or cap is None or len(thoughts) + len(words) <= cap:
@@ -91,7 +95,7 @@ class Answer:
         self._model, self._plan = chosen
         self._script = _Script.of(self._plan, request, self._model)
         self._pause = delay * self._plan.pace
-        self._generation = Generation(self._model, request.prompt_tokens, request.stream)
+        self._generation = Generation(self._model, request.prompt_tokens, request.stream, is_byok=self._plan.is_byok)
 
     async def deliver(self) -> None:
         """Send the reply. Whatever was generated is billed, also when the client goes away or the server stops."""
@@ -113,12 +117,12 @@ class Answer:
             await anyio.sleep_forever()
         if self._plan.ending is Ending.ERROR:
             self._settle(None)
-            await self._send_event(self._chunk({}, None, usage=self._generation.usage_object(), error=_ERROR))
+            await self._send_event(self._chunk({}, None, **self._usage(), error=_ERROR))
         else:
             reason = self._script.finish_reason
             self._settle(reason)
             await self._send_event(self._chunk({}, reason))
-            await self._send_event(self._chunk({}, reason, usage=self._generation.usage_object()))
+            await self._send_event(self._chunk({}, reason, **self._usage()))
         await self._connection.send(_DONE)
         await self._connection.finish()
 
@@ -199,7 +203,10 @@ class Answer:
         choice = {"index": 0, "message": message, "finish_reason": finish_reason, "native_finish_reason": finish_reason}
         if self._plan.ending is Ending.ERROR:
             choice.update(finish_reason="error", error=_ERROR)
-        return {**self._head("chat.completion"), "choices": [choice], "usage": self._generation.usage_object()}
+        return {**self._head("chat.completion"), "choices": [choice], **self._usage()}
+
+    def _usage(self) -> dict[str, Any]:
+        return {"usage": self._generation.usage_object()} if self._plan.tells_usage else {}
 
 
 def _detail(text: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from neuralterm.sandbox.loopback import DEFAULT_DELAY, LOOPBACK, base_url, listen
+from neuralterm.sandbox.loopback import DEFAULT_DELAY, DEFAULT_SETTLE_DELAY, LOOPBACK, base_url, listen
 
 if TYPE_CHECKING:
     from neuralterm.sandbox.server import SandboxServer
@@ -19,13 +19,18 @@ _STOP_WITHIN = 5.0
 
 @contextmanager
 def running_sandbox(
-    server: SandboxServer | None = None, *, port: int = 0, host: str = LOOPBACK, delay: float = DEFAULT_DELAY
+    server: SandboxServer | None = None,
+    *,
+    port: int = 0,
+    host: str = LOOPBACK,
+    delay: float = DEFAULT_DELAY,
+    settle_delay: float = DEFAULT_SETTLE_DELAY,
 ) -> Iterator[str]:
     """Serve in a daemon thread while the block runs, and yield the base URL.
 
     The socket listens when the block begins; the libraries are loaded in the thread, so the caller does not wait for
-    them. A `server` of the caller's (whose `bill` can then be read) brings its own host, port and delay; otherwise one is
-    made. Raises ValueError and OSError as `listen` does.
+    them. A `server` of the caller's (whose `bill` can then be read) brings its own host, port and delays; otherwise one
+    is made. Raises ValueError and OSError as `listen` does.
     """
     listener = listen(host, port) if server is None else listen(server.host, server.port)
     stop, stopped = socket.socketpair()
@@ -33,7 +38,7 @@ def running_sandbox(
 
     def run() -> None:
         try:
-            _run(server, listener, delay, stopped)
+            _run(server, listener, (delay, settle_delay), stopped)
         except BaseException as exc:  # handed to the thread that owns the block
             failures.append(exc)
         finally:
@@ -52,12 +57,15 @@ def running_sandbox(
         raise failures[0]
 
 
-def _run(server: SandboxServer | None, listener: socket.socket, delay: float, stopped: socket.socket) -> None:
+def _run(
+    server: SandboxServer | None, listener: socket.socket, delays: tuple[float, float], stopped: socket.socket
+) -> None:
     import anyio
 
     from neuralterm.sandbox.server import SandboxServer
 
-    serving = SandboxServer(delay=delay) if server is None else server
+    delay, settle_delay = delays
+    serving = SandboxServer(delay=delay, settle_delay=settle_delay) if server is None else server
 
     async def serve_until_stopped() -> None:
         async with anyio.create_task_group() as group:

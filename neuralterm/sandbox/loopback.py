@@ -10,6 +10,9 @@ LOOPBACK = "127.0.0.1"
 # Seconds between two deltas, so that people see an answer being written.
 DEFAULT_DELAY = 0.005
 
+# Seconds after the end of a generation in which nobody can ask for its cost.
+DEFAULT_SETTLE_DELAY = 0.3
+
 # Connections that may wait while the event loop is still starting.
 _BACKLOG = 1024
 

@@ -15,12 +15,23 @@ from neuralterm.sandbox.tokens import count_prompt, text_of
 _MAX_PRICE_KEYS = ("prompt", "completion", "request")
 _MOST_DIGITS = 400
 
+# The parameters that endpoints support or don't, by their names in a request.
+_PARAMETERS = frozenset(
+    (
+        *("frequency_penalty", "logit_bias", "logprobs", "max_completion_tokens", "max_tokens", "min_p"),
+        *("parallel_tool_calls", "presence_penalty", "reasoning", "repetition_penalty", "response_format", "seed"),
+        *("stop", "temperature", "tool_choice", "tools", "top_a", "top_k", "top_logprobs", "top_p", "verbosity"),
+    )
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """A checked request. `models` are the ids to try, in order; `max_price` is USD per million tokens (per request).
 
-    `prompt_tokens` is the prompt's size in the sandbox's own tokens.
+    `prompt_tokens` is the prompt's size in the sandbox's own tokens. `required` are the parameters that an endpoint must
+    support to be chosen; `thinking_cap` limits the tokens of the reasoning. `is_first_visit`: the same key has not asked
+    for the same models before.
     """
 
     models: tuple[str, ...]
@@ -32,6 +43,9 @@ class ChatRequest:
     effort: str | None
     hide_reasoning: bool
     prompt_tokens: int
+    required: frozenset[str] = frozenset()
+    thinking_cap: int | None = None
+    is_first_visit: bool = True
 
     @property
     def last_user_text(self) -> str:
@@ -48,18 +62,21 @@ def parse_chat_request(body: bytes) -> ChatRequest:
         raise ServiceRefusedError(400, "Invalid JSON in request body") from None
     if not isinstance(data, dict):
         raise ServiceRefusedError(400, "Input required: the request body must be an object")
-    reasoning = _mapping(data, "reasoning")
+    reasoning, provider = _mapping(data, "reasoning"), _mapping(data, "provider")
+    output_cap = _output_cap(data)
     messages = _messages(data)
     return ChatRequest(
         models=_models(data),
         messages=messages,
         stream=data.get("stream") is True,
-        output_cap=_output_cap(data),
-        max_price=_max_price(_mapping(data, "provider")),
+        output_cap=output_cap,
+        max_price=_max_price(provider),
         response_format=_mapping(data, "response_format"),
         effort=_effort(data, reasoning),
         hide_reasoning=reasoning.get("exclude") is True,
         prompt_tokens=count_prompt(messages),
+        required=_parameters(data) if provider.get("require_parameters") is True else frozenset(),
+        thinking_cap=_thinking_cap(reasoning, output_cap),
     )
 
 
@@ -105,6 +122,28 @@ def _output_cap(data: Mapping[str, Any]) -> int | None:
     if any(not isinstance(cap, int) or isinstance(cap, bool) or cap < 1 for cap in caps):
         raise ServiceRefusedError(400, "max_tokens: expected a positive integer")
     return min(caps, default=None)
+
+
+def _thinking_cap(reasoning: Mapping[str, Any], output_cap: int | None) -> int | None:
+    cap = reasoning.get("max_tokens")
+    if cap is None:
+        return None
+    if not isinstance(cap, int) or isinstance(cap, bool) or cap < 1:
+        raise ServiceRefusedError(400, "reasoning.max_tokens: expected a positive integer")
+    if output_cap is not None and cap >= output_cap:
+        raise ServiceRefusedError(400, f"max_tokens ({output_cap}) must be greater than reasoning.max_tokens ({cap})")
+    return cap
+
+
+def _parameters(data: Mapping[str, Any]) -> frozenset[str]:
+    """Return what the request needs of an endpoint, by the names of the model list."""
+    names = {name for name in _PARAMETERS if data.get(name) is not None}
+    if data.get("reasoning_effort") is not None:
+        names.add("reasoning")
+    form = data.get("response_format")
+    if isinstance(form, dict) and form.get("type") == "json_schema":
+        names.add("structured_outputs")
+    return frozenset(names)
 
 
 def _max_price(provider: Mapping[str, Any]) -> dict[str, Decimal]:

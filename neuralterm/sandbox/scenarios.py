@@ -24,6 +24,10 @@ SCENARIO_PROVIDER = "Sandbox"
 _LONG_SENTENCES = 296
 _SLOW_SENTENCES = 20
 
+# Output tokens: the most of a scenario, and what `sandbox/affordable` has credit for.
+_OUTPUT_CAP = 16384
+_AFFORDABLE = 100
+
 
 class Ending(Enum):
     """How an answer ends."""
@@ -36,7 +40,11 @@ class Ending(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """An answer that is going to be given. `pace` multiplies the server's delay between two tokens."""
+    """An answer that is going to be given. `pace` multiplies the server's delay between two tokens.
+
+    `is_byok`: a provider charges it to a key of the caller's own. Unless it `tells_usage`, neither tokens nor cost come
+    with it.
+    """
 
     text: str
     reasoning: str = ""
@@ -44,6 +52,8 @@ class Plan:
     finish_reason: str = "stop"
     pace: int = 1
     ignores_cap: bool = False
+    is_byok: bool = False
+    tells_usage: bool = True
 
 
 def converse(request: ChatRequest) -> Plan:
@@ -108,6 +118,41 @@ def _no_credit(request: ChatRequest) -> Plan:
     )
 
 
+def _affordable(request: ChatRequest) -> Plan:
+    wanted = _OUTPUT_CAP if request.output_cap is None else request.output_cap
+    if wanted <= _AFFORDABLE:
+        return converse(request)
+    raise ServiceRefusedError(
+        402,
+        f"This request needs more credits, or fewer max_tokens: it asks for up to {wanted} tokens, "
+        f"but the account can only afford {_AFFORDABLE}",
+        metadata={"provider_name": None},
+    )
+
+
+def _in_flight(request: ChatRequest) -> Plan:
+    if not request.is_first_visit:
+        return converse(request)
+    raise ServiceRefusedError(
+        402,
+        "Credit is reserved for requests that are still running",
+        metadata={
+            "reason": "in_flight_budget_exhausted",
+            "limit_source": "openrouter_in_flight_budget",
+            "headers": {"Retry-After": "1"},
+        },
+        headers={"Retry-After": "1"},
+    )
+
+
+def _byok(request: ChatRequest) -> Plan:
+    return Plan(paragraph(request), is_byok=True)
+
+
+def _no_cost(request: ChatRequest) -> Plan:
+    return Plan(paragraph(request), tells_usage=False)
+
+
 def _cut(request: ChatRequest) -> Plan:
     return Plan("This answer breaks off in the middle of a", ending=Ending.CUT)
 
@@ -155,7 +200,7 @@ class Scenario:
             "name": f"Sandbox: {self.name}",
             "created": 1795392000,
             "context_length": 128000,
-            "max_completion_tokens": 16384,
+            "max_completion_tokens": _OUTPUT_CAP,
             "inputs": ["text", "image", "file", "audio"],
             "tokenizer": "Other",
             "provider": SCENARIO_PROVIDER,
@@ -173,6 +218,10 @@ SCENARIOS = (
     Scenario("rate-limited", "Always 429, with Retry-After: 1.", _rate_limited),
     Scenario("overloaded", "Always 503: the provider has no capacity.", _overloaded),
     Scenario("no-credit", "Always 402: the account has no credit left.", _no_credit),
+    Scenario("affordable", "402 unless max_tokens is at most 100, which the credit pays for.", _affordable),
+    Scenario("in-flight", "402 at first: running requests reserve the credit. Then it answers.", _in_flight),
+    Scenario("byok", "Charged by the provider to a key of your own; the service takes nothing.", _byok),
+    Scenario("no-cost", "Says neither tokens nor cost; both can be asked for afterwards.", _no_cost),
     Scenario("cut", "The connection closes in mid-answer; what was sent is billed.", _cut),
     Scenario("error-midstream", "An error arrives in mid-answer; what was sent is billed.", _error_midstream),
     Scenario("stall", "Some words, then silence until the client gives up.", _stall),

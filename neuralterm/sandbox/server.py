@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import anyio
 from anyio.abc import SocketListener, SocketStream, TaskStatus
 
+from neuralterm.domain.budget import Window
 from neuralterm.sandbox.bill import Bill
 from neuralterm.sandbox.catalogue import Catalogue, real_models
 from neuralterm.sandbox.chat import Answer, choose
-from neuralterm.sandbox.loopback import DEFAULT_DELAY, LOOPBACK, base_url, listen
+from neuralterm.sandbox.loopback import DEFAULT_DELAY, DEFAULT_SETTLE_DELAY, LOOPBACK, base_url, listen
 from neuralterm.sandbox.protocol import BODY_LIMIT, ClientGoneError, Connection, ConnectionCutError, Request
 from neuralterm.sandbox.refusal import ServiceRefusedError
 from neuralterm.sandbox.request import parse_chat_request
@@ -28,16 +33,28 @@ _log = logging.getLogger(__name__)
 
 
 class SandboxServer:
-    """An OpenRouter-compatible server on a loopback address. `delay` is in seconds between two tokens."""
+    """An OpenRouter-compatible server on a loopback address.
+
+    `delay` is in seconds between two tokens, `settle_delay` in seconds (by `clock`) from the end of a generation until its
+    cost can be asked for.
+    """
 
     def __init__(
-        self, port: int = 0, *, host: str = LOOPBACK, delay: float = DEFAULT_DELAY, body_limit: int = BODY_LIMIT
+        self,
+        port: int = 0,
+        *,
+        host: str = LOOPBACK,
+        delay: float = DEFAULT_DELAY,
+        settle_delay: float = DEFAULT_SETTLE_DELAY,
+        body_limit: int = BODY_LIMIT,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.port = port
         self.host = host
         self._delay = delay
         self._body_limit = body_limit
-        self._bill = Bill()
+        self._bill = Bill(settle_delay, clock)
+        self._met: set[tuple[str, tuple[str, ...]]] = set()
         self._catalogue = Catalogue([*real_models(), *(scenario.model() for scenario in SCENARIOS)])
         self._routes = {
             ("GET", "/models"): self._models,
@@ -110,7 +127,8 @@ class SandboxServer:
             "limit_reset": None,
             "limit_remaining": None,
             "include_byok_in_limit": False,
-            "usage": self._bill.total(),
+            **_spent("usage", self._bill.total),
+            **_spent("byok_usage", self._bill.upstream_total),
             "is_free_tier": False,
             "expires_at": None,
         }
@@ -128,12 +146,27 @@ class SandboxServer:
 
     async def _chat(self, connection: Connection, request: Request) -> None:
         chat = parse_chat_request(request.body)
+        visit = (_key_of(request), chat.models)
+        chat = replace(chat, is_first_visit=visit not in self._met)
+        self._met.add(visit)
         await Answer(connection, self._bill, chat, choose(chat, self._catalogue), self._delay).deliver()
 
 
-def _authenticate(request: Request) -> None:
+def _spent(name: str, total: Callable[[datetime | None], Decimal]) -> dict[str, Any]:
+    """Return a sum for ever and for the day, week and month (UTC) that it is now."""
+    now = datetime.now(UTC)
+    windows = {"daily": Window.DAY, "weekly": Window.WEEK, "monthly": Window.MONTH}
+    return {name: total(None)} | {f"{name}_{each}": total(window.start(now)) for each, window in windows.items()}
+
+
+def _key_of(request: Request) -> str:
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not key.strip():
+    return key.strip() if scheme.lower() == "bearer" else ""
+
+
+def _authenticate(request: Request) -> None:
+    key = _key_of(request)
+    if not key:
         raise ServiceRefusedError(401, "Missing Authentication header")
-    if key.strip() == REFUSED_KEY:
+    if key == REFUSED_KEY:
         raise ServiceRefusedError(401, "User not found.")

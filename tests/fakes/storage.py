@@ -19,6 +19,8 @@ from neuralterm.application.records import (
     ConversationSummary,
     HistoryFilter,
     SearchHit,
+    ServiceCharges,
+    Uncertain,
 )
 from neuralterm.domain.budget import matches
 from neuralterm.domain.catalogue import OpenRouterModel
@@ -255,7 +257,7 @@ class InMemoryLedger:
     def committed(self, filter: CallFilter) -> Committed:
         counted = [call for call in self.calls if _counts(call, filter)]
         used = sum((_committed(call) for call in counted), start=Decimal(0))
-        spent = sum((_certain(call) for call in counted), start=Decimal(0))
+        spent = sum((_known(call) for call in counted), start=Decimal(0))
         return Committed(spent, used - spent)
 
     def totals(self, filter: CallFilter, by: Sequence[str] = ()) -> list[CallTotals]:
@@ -283,6 +285,16 @@ class InMemoryLedger:
         ]
         return sorted(found, key=lambda call: call.started_at, reverse=True)[:limit]
 
+    def calls_of(self, generation_id: str) -> list[Call]:
+        return [_as_read(call) for call in self.calls if call.generation_id == generation_id]
+
+    def charges_at(self, service: str, since: datetime | None = None) -> ServiceCharges:
+        charges = ServiceCharges()
+        for call in self.calls:
+            if call.service in (None, service) and (since is None or call.started_at >= since):
+                charges = _with(charges, call)
+        return charges
+
     def _opened(self, call_id: UUID) -> Call:
         call = self.store.tables.calls.get(call_id)
         if call is None:
@@ -295,6 +307,8 @@ class InMemoryModelCache:
         self._kept: tuple[list[OpenRouterModel], datetime] | None = None
 
     def store(self, models: Sequence[OpenRouterModel], fetched_at: datetime) -> None:
+        if any(model.declared_prices for model in models):
+            raise ValueError("declared prices are no part of the service's list")
         first_of_each = {model.id: model for model in reversed(models)}
         kept = [model for model in models if first_of_each[model.id] is model]
         self._kept = copy.deepcopy(kept), _to_millisecond(fetched_at)
@@ -337,9 +351,8 @@ def _committed(call: Call) -> Decimal:
     return max(cost.usd or Decimal(0), cost.at_most_usd or Decimal(0)) + upstream
 
 
-def _certain(call: Call) -> Decimal:
-    known = call.cost.usd if call.cost.source in CERTAIN_SOURCES else None
-    return (known or Decimal(0)) + (call.cost.upstream_usd or Decimal(0))
+def _known(call: Call) -> Decimal:
+    return (call.cost.usd or Decimal(0)) + (call.cost.upstream_usd or Decimal(0))
 
 
 def _counts(call: Call, filter: CallFilter) -> bool:
@@ -355,6 +368,19 @@ def _counts(call: Call, filter: CallFilter) -> bool:
         and (filter.provider is None or filter.provider.lower() == (call.provider or "").lower())
         and (filter.model is None or any(matches(model, filter.model) for model in models))
     )
+
+
+def _with(charges: ServiceCharges, call: Call) -> ServiceCharges:
+    cost = call.cost
+    if cost.source in (CostSource.BILLED, CostSource.RECONCILED) and call.service:
+        return replace(charges, confirmed_usd=charges.confirmed_usd + cost.usd)
+    if cost.source is CostSource.COMPUTED and call.service:
+        return replace(charges, computed_usd=charges.computed_usd + cost.usd)
+    if cost.source in CERTAIN_SOURCES:
+        return replace(charges, unassigned=charges.unassigned.plus(Uncertain(1, cost.usd)))
+    at_most = None if cost.at_most_usd is None else max(cost.at_most_usd, cost.usd or Decimal(0))
+    name = "running" if _runs(call) else "askable" if call.generation_id is not None else "unaskable"
+    return replace(charges, **{name: getattr(charges, name).plus(Uncertain(1, at_most))})
 
 
 def _quarter(call: Call) -> str:

@@ -26,6 +26,8 @@ ERRORS = [
     (exc.ModerationError("x"), 6),
     (exc.InsufficientCreditsError("x", 402), 7),
     (exc.InsufficientCreditsError("x", 403), 7),
+    (exc.InsufficientCreditsError("x", 403, code="KEY_LIMIT"), 7),
+    (exc.OutputCapTooLargeError("x", affordable_tokens=9), 7),
     (exc.RateLimitError("x"), 8),
     (exc.ModelUnavailableError("x", 503), 8),
     (exc.OpenRouterAPIError("x", 500, retryable=True), 8),

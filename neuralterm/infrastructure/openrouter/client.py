@@ -24,12 +24,17 @@ from neuralterm.infrastructure.openrouter.stream import CompletionStream
 from neuralterm.version import __version__
 
 if TYPE_CHECKING:
+    from neuralterm.application.records import GenerationReport, KeyReport
     from neuralterm.infrastructure.openrouter.transport import Reply, Transport
 
 # The service tells applications apart by this address; for a local one it goes by the title.
 _REFERER = "http://localhost/neuralterm"
 _SHORTEST_SECRET = 8
 _LARGEST_MODEL_LIST = 64 * 1024 * 1024
+_GET_HEADERS = {"Accept": "application/json"}
+
+# Seconds for a question about money: it is asked beside something else, which it must not hold up.
+ACCOUNT_TIMEOUT = 10.0
 
 
 class OpenRouterClient:
@@ -82,12 +87,35 @@ class OpenRouterClient:
         try:
             return parse_model_list(body)
         except ValueError as exc:
-            raise OpenRouterAPIError(
-                "the service sent something that is no list of models",
-                200,
-                self._without_key(body[:4096]).decode("utf-8", "replace"),
-                hint=CHECK_BASE_URL,
-            ) from exc
+            raise self._unreadable("no list of models", body) from exc
+
+    async def get_generation(self, generation_id: str, *, timeout: float = ACCOUNT_TIMEOUT) -> GenerationReport | None:
+        """Return what a generation cost; None while the service does not know it, or no amount of it.
+
+        `timeout` limits the question in seconds. Raises as `get_available_models`.
+        """
+        from neuralterm.infrastructure.openrouter.account import generation_path, parse_generation
+
+        try:
+            body = await self._get(generation_path(generation_id), timeout)
+        except OpenRouterAPIError as error:
+            if error.status_code == 404:
+                return None
+            raise
+        try:
+            return parse_generation(body, generation_id)
+        except ValueError as exc:
+            raise self._unreadable("no record of a generation", body) from exc
+
+    async def get_key(self, *, timeout: float = ACCOUNT_TIMEOUT) -> KeyReport:
+        """Return what the key has used. `timeout` and errors as for `get_generation`."""
+        from neuralterm.infrastructure.openrouter.account import parse_key
+
+        body = await self._get("/key", timeout)
+        try:
+            return parse_key(body)
+        except ValueError as exc:
+            raise self._unreadable("no report about a key", body) from exc
 
     def chat_completion_stream(
         self,
@@ -124,11 +152,11 @@ class OpenRouterClient:
             clock=self._clock,
         )
 
-    async def _get(self, path: str) -> bytes:
+    async def _get(self, path: str, timeout: float | None = None) -> bytes:
         blocks: list[bytes] = []
         size = 0
         try:
-            async with self._exchange("GET", path, None, headers={"Accept": "application/json"}) as reply:
+            async with self._exchange("GET", path, None, headers=_GET_HEADERS, timeout=timeout) as reply:
                 while (block := await reply.read_block()) and size <= _LARGEST_MODEL_LIST:
                     blocks.append(block)
                     size += len(block)
@@ -139,9 +167,16 @@ class OpenRouterClient:
 
     @asynccontextmanager
     async def _exchange(
-        self, method: str, path: str, model: str | None, *, body: bytes | None = None, headers: Mapping[str, str]
+        self,
+        method: str,
+        path: str,
+        model: str | None,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        timeout: float | None = None,
     ) -> AsyncIterator[Reply]:
-        reply = await self._connected().send(method, path, body=body, headers=headers)
+        reply = await self._connected().send(method, path, body=body, headers=headers, timeout=timeout)
         try:
             if reply.status != 200:
                 raise await self._refusal(reply, model)
@@ -159,6 +194,10 @@ class OpenRouterClient:
             )
         body = self._without_key(await reply.read_error_body())
         return error_from_response(reply.status, reply.headers, body, model, now=time.time())
+
+    def _unreadable(self, what: str, body: bytes) -> OpenRouterAPIError:
+        shown = self._without_key(body[:4096]).decode("utf-8", "replace")
+        return OpenRouterAPIError(f"the service sent something that is {what}", 200, shown, hint=CHECK_BASE_URL)
 
     def _without_key(self, text: bytes) -> bytes:
         """Some servers repeat the key in their complaint about it. What is shorter than any key is no secret."""

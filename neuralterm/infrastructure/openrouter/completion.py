@@ -17,10 +17,16 @@ _CUT_BY_LIMIT = frozenset({"length", "max_output_tokens", "max_tokens", "model_l
 
 
 class Completion:
-    """One answer, complete or not. Takes stream chunks and whole replies alike; reads no clock but the one it gets."""
+    """One answer, complete or not. Takes stream chunks and whole replies alike; reads no clock but the one it gets.
 
-    def __init__(self, model: str, clock: Callable[[], float]) -> None:
+    `on_generation` is called once with the id of the generation, as soon as it is known.
+    """
+
+    def __init__(
+        self, model: str, clock: Callable[[], float], on_generation: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._clock = clock
+        self._on_generation = on_generation
         self._content = TextJoiner()
         self._reasoning = TextJoiner()
         self._refusal = TextJoiner()
@@ -62,7 +68,9 @@ class Completion:
 
     def note_generation(self, generation_id: str | None) -> None:
         """Remember the id of the generation; the first one holds."""
-        self._generation_id = self._generation_id or generation_id
+        if generation_id and self._generation_id is None:
+            self._generation_id = generation_id
+            self._on_generation(generation_id)
 
     def absorb(self, chunk: Mapping[str, Any]) -> dict[str, Any] | None:
         """Take in a chunk, or a whole reply; return the delta for its text, None when it has none."""

@@ -27,6 +27,8 @@ _STATUS_OF_NAME = {
     "model_not_found": 400,
     "authentication": 401,
     "payment_required": 402,
+    "openrouter_in_flight_budget": 402,
+    "in_flight_budget_exhausted": 402,
     "permission_denied": 403,
     "not_found": 404,
     "payload_too_large": 413,

@@ -11,6 +11,7 @@ from neuralterm.domain.exceptions import (
     ModelUnavailableError,
     ModerationError,
     OpenRouterAPIError,
+    OutputCapTooLargeError,
     PermissionDeniedError,
     RateLimitError,
     TokenLimitError,
@@ -30,6 +31,8 @@ _CONTEXT_WORDS = re.compile(
     r"|exceeds?[^.]* maximum (?:number of )?(?:input )?tokens allowed",
     re.IGNORECASE,
 )
+# Twelve digits are more tokens than anything has; a longer number is no number of tokens.
+_AFFORDABLE = re.compile(r"can only afford (?:up to )?(-?[0-9][0-9,]{0,15})(?![0-9,]*[0-9])", re.IGNORECASE)
 _TIMEOUTS = (408, 504, 524)
 _UNAVAILABLE = (502, 503, 529)
 CHECK_BASE_URL = "check OPENROUTER_BASE_URL: this does not look like the API"
@@ -112,22 +115,48 @@ def _bad_request(report: ErrorReport) -> OpenRouterAPIError:
 
 
 def _payment(report: ErrorReport) -> OpenRouterAPIError:
-    metadata = report.metadata
-    if "in_flight_budget" in f"{metadata.get('reason')} {metadata.get('limit_source')} {report.body}":
+    if _is_in_flight(report):
         hint = "requests that are still running reserve credit; wait for them, or run fewer at once"
         return RateLimitError(report.message, report.status, report.body, hint=hint, retryable=True)
-    hint = "add credit in the account settings of the service"
+    if report.says("prompt tokens limit"):
+        hint = "shorten the input, or add credit in the account settings of the service"
+        return InsufficientCreditsError(report.message, report.status, report.body, hint=hint)
     if report.says("can only afford", "fewer max_tokens"):
         hint = "lower --max-tokens, or add credit in the account settings of the service"
-    elif report.says("prompt tokens limit"):
-        hint = "shorten the input, or add credit in the account settings of the service"
+        affordable = _affordable_tokens(report.message)
+        return OutputCapTooLargeError(
+            report.message, report.status, report.body, affordable_tokens=affordable, hint=hint
+        )
+    if _is_key_limit(report):
+        return _key_limit(report)
+    hint = "add credit in the account settings of the service"
     return InsufficientCreditsError(report.message, report.status, report.body, hint=hint)
 
 
+def _is_in_flight(report: ErrorReport) -> bool:
+    metadata = report.metadata
+    words = (metadata.get("reason"), metadata.get("limit_source"), metadata.get("code"), *report.names, report.body)
+    return any("in_flight_budget" in str(word) for word in words)
+
+
+def _affordable_tokens(message: str) -> int | None:
+    """Return the N of "can only afford N": digits, perhaps in groups of three; less than nothing is nothing."""
+    found = _AFFORDABLE.search(message)
+    return None if found is None else max(0, int(found[1].replace(",", "")))
+
+
+def _is_key_limit(report: ErrorReport) -> bool:
+    return report.says("key limit exceeded") or report.metadata.get("limit_source") == "openrouter_key_limit"
+
+
+def _key_limit(report: ErrorReport) -> InsufficientCreditsError:
+    hint = "raise the limit of this key in the settings of the service, or use another key"
+    return InsufficientCreditsError(report.message, report.status, report.body, code="KEY_LIMIT", hint=hint)
+
+
 def _forbidden(report: ErrorReport) -> OpenRouterAPIError:
-    if report.says("key limit exceeded") or report.metadata.get("limit_source") == "openrouter_key_limit":
-        hint = "raise the limit of this key in the settings of the service, or use another key"
-        return InsufficientCreditsError(report.message, report.status, report.body, hint=hint)
+    if _is_key_limit(report):
+        return _key_limit(report)
     hint = "the key, the account or its guardrails do not allow this; see the settings of the service"
     return PermissionDeniedError(report.message, report.status, report.body, hint=hint)
 

@@ -24,13 +24,17 @@ class CompletionStream:
 
     `snapshot` may be called at any time, also after an error or `aclose`. An answer that did not come to its end raises
     StreamInterruptedError; an answer that did not begin raises OpenRouterAPIError or one of its subclasses.
+
+    `on_generation` may be set before the first item is asked for. It is called once with the service's id of the
+    generation, before any delta: when the head of the reply has it, else at the first chunk that does.
     """
 
     def __init__(self, ask: Ask, model: str, *, streamed: bool, clock: Callable[[], float]) -> None:
         self._ask = ask
         self._model = model
         self._streamed = streamed
-        self._completion = Completion(model, clock)
+        self.on_generation: Callable[[str], None] | None = None
+        self._completion = Completion(model, clock, self._tell_generation)
         self._items = self._run()
 
     def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
@@ -61,6 +65,10 @@ class CompletionStream:
         finally:
             completion.end()
         yield completion.as_dict()
+
+    def _tell_generation(self, generation_id: str) -> None:
+        if self.on_generation is not None:
+            self.on_generation(generation_id)
 
     def _reader(self, reply: Reply) -> BodyReader:
         def error_of(error: object) -> OpenRouterAPIError:

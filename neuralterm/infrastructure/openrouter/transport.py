@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -55,17 +55,24 @@ class Transport:
         self._loop: object = None
 
     async def send(
-        self, method: str, path: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> Reply:
         """Send a request; return when the head of the reply is there.
 
-        Raises ServiceUnreachableError when it did not come.
+        `timeout` limits the whole call in seconds, in the place of the standing limit. Raises ServiceUnreachableError
+        when the head did not come.
         """
-        timeouts = self._timeouts
+        timeouts = self._timeouts if timeout is None else replace(self._timeouts, total=timeout)
         deadline = math.inf if timeouts.total is None else anyio.current_time() + timeouts.total
         client = self._connected_client()
         request = client.build_request(method, f"{self._base_url}{path}", content=body, headers=headers)
-        with self._before_reply(), _until(deadline):
+        with self._before_reply(timeouts), _until(deadline):
             response = await client.send(request, stream=True)
         return Reply(response, deadline, timeouts)
 
@@ -108,13 +115,13 @@ class Transport:
             ) from exc
 
     @contextmanager
-    def _before_reply(self) -> Iterator[None]:
+    def _before_reply(self, timeouts: Timeouts) -> Iterator[None]:
         host = self._base_url.netloc.decode("ascii").rpartition("@")[2]
         try:
             yield
         except _DeadlineError as exc:
             raise ServiceUnreachableError(
-                f"{host} did not answer within {self._timeouts.total:g} seconds", request_sent=True
+                f"{host} did not answer within {timeouts.total:g} seconds", request_sent=True
             ) from exc
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as exc:
             reason = str(exc) or "no connection in time"
@@ -122,7 +129,7 @@ class Transport:
             raise ServiceUnreachableError(f"can't connect to {host}: {reason}", hint=hint) from exc
         except (httpx.ReadTimeout, httpx.WriteTimeout) as exc:
             raise ServiceUnreachableError(
-                f"{host} did not answer within {self._timeouts.idle:g} seconds", request_sent=True
+                f"{host} did not answer within {timeouts.idle:g} seconds", request_sent=True
             ) from exc
         except (httpx.HTTPError, OSError) as exc:
             raise ServiceUnreachableError(

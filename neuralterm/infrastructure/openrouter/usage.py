@@ -14,8 +14,8 @@ def parse_usage(value: object) -> TokenUsage | None:
     """Return the usage, with the cost exactly as it was sent; None when there are no numbers in it."""
     if not isinstance(value, Mapping):
         return None
-    prompt, completion = _count(value.get("prompt_tokens")), _count(value.get("completion_tokens"))
-    total, cost = _count(value.get("total_tokens")), parse_usd(value.get("cost"))
+    prompt, completion = parse_count(value.get("prompt_tokens")), parse_count(value.get("completion_tokens"))
+    total, cost = parse_count(value.get("total_tokens")), parse_usd(value.get("cost"))
     if cost is None and prompt is None and completion is None and total is None:
         return None
     prompt, completion = _other_part(prompt, total, completion), _other_part(completion, total, prompt)
@@ -26,16 +26,17 @@ def parse_usage(value: object) -> TokenUsage | None:
         prompt_tokens=prompt,
         completion_tokens=completion,
         total_tokens=prompt + completion if total is None else total,
-        reasoning_tokens=_count(of_completion.get("reasoning_tokens")) or 0,
-        cached_tokens=_count(of_prompt.get("cached_tokens")) or 0,
-        cache_write_tokens=_count(of_prompt.get("cache_write_tokens")) or 0,
+        reasoning_tokens=parse_count(of_completion.get("reasoning_tokens")) or 0,
+        cached_tokens=parse_count(of_prompt.get("cached_tokens")) or 0,
+        cache_write_tokens=parse_count(of_prompt.get("cache_write_tokens")) or 0,
         cost=cost,
         upstream_cost=upstream,
         is_byok=is_byok,
     )
 
 
-def _count(value: object) -> int | None:
+def parse_count(value: object) -> int | None:
+    """Return a number of tokens; None for what is none: negative ones and words too."""
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
         return None
     if isinstance(value, Decimal) and (not value.is_finite() or value.adjusted() > 15):

@@ -10,6 +10,7 @@ import respx
 
 from neuralterm.domain.exceptions import NeuralTermError, StreamInterruptedError
 from neuralterm.infrastructure.openrouter import OpenRouterClient
+from neuralterm.infrastructure.openrouter.account import parse_generation, parse_key
 from neuralterm.infrastructure.openrouter.errors import error_from_response
 
 from .wire_doubles import BASE_URL, CHAT_URL, HELLO, collect, failure_of
@@ -96,9 +97,9 @@ def test_errors(path):
         "400_context": "CONTEXT_LENGTH",
         "400_invalid": "API_ERROR",
         "401": "AUTHENTICATION",
-        "402_affordability": "INSUFFICIENT_CREDITS",
+        "402_affordability": "OUTPUT_CAP_TOO_LARGE",
         "402_in_flight": "RATE_LIMITED",
-        "403": "INSUFFICIENT_CREDITS",
+        "403": "KEY_LIMIT",
         "404": "MODEL_UNAVAILABLE",
         "429": "RATE_LIMITED",
         "503": "MODEL_UNAVAILABLE",
@@ -117,6 +118,27 @@ async def test_an_error_inside_a_success():
             items, error = await failure_of(client.chat_completion_stream(HELLO, "m"), NeuralTermError)
     assert items == []
     assert error.message == json.loads(body)["error"]["message"]
+
+
+@pytest.mark.parametrize("path", files("account/generation*.json"))
+async def test_generations(path):
+    sent = json.loads(path.read_bytes(), parse_float=Decimal)["data"]
+    report = parse_generation(path.read_bytes(), sent["id"])
+    assert (report.cost, report.upstream_cost) == (sent["total_cost"], None)
+    assert (report.model, report.provider) == (sent["model"], sent["provider_name"])
+    assert report.finish_reason == sent["finish_reason"]
+    assert report.usage.prompt_tokens == sent["native_tokens_prompt"]
+    assert report.usage.completion_tokens == sent["native_tokens_completion"]
+
+
+@pytest.mark.parametrize("path", files("account/key*.json"))
+def test_keys(path):
+    sent = json.loads(path.read_bytes(), parse_float=Decimal)["data"]
+    report = parse_key(path.read_bytes())
+    assert (report.usage_usd, report.usage_daily_usd) == (sent["usage"], sent["usage_daily"])
+    assert (report.usage_weekly_usd, report.usage_monthly_usd) == (sent["usage_weekly"], sent["usage_monthly"])
+    assert (report.limit_usd, report.limit_remaining_usd) == (sent["limit"], sent["limit_remaining"])
+    assert report.limit_reset is None
 
 
 @pytest.mark.parametrize("path", files("models/*.json"))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from neuralterm.domain.exceptions import (
     ConfigurationError,
+    InsufficientCreditsError,
     ModelUnavailableError,
     OpenRouterAPIError,
     RateLimitError,
@@ -53,6 +54,53 @@ async def test_chat_completion_stream_yields_deltas(client, service):
     items = await collect(client.chat_completion_stream(HELLO, "openai/gpt-4o-mini"))
     assert texts(items) == [("", "A greeting is due."), ("Grüß", ""), (" Gott 👋", "")]
     assert [item["type"] for item in items] == ["delta", "delta", "delta", "final"]
+
+
+@pytest.fixture
+def told(client):
+    """A stream of the client, and everything that happened to it in the order of it."""
+
+    async def run(**options):
+        happened = []
+        stream = client.chat_completion_stream(HELLO, "acme/large", **options)
+        stream.on_generation = lambda generation_id: happened.append(generation_id)
+        try:
+            async for item in stream:
+                happened.append(item["type"])  # noqa: PERF401  # a comprehension would lose what came before a failure
+        except (StreamInterruptedError, OpenRouterAPIError) as error:
+            happened.append(type(error))
+        return happened
+
+    return run
+
+
+async def test_the_id_is_told_when_the_head_is_there(told, service):
+    service.return_value = event_stream(chunk("a"), chunk("b"), "[DONE]", headers={"x-generation-id": "gen-head"})
+    assert await told() == ["gen-head", "delta", "delta", "final"]
+    service.return_value = event_stream(headers={"x-generation-id": "gen-head"})
+    assert await told() == ["gen-head", StreamInterruptedError]
+
+
+async def test_without_a_header_the_first_chunk_tells_it_before_its_own_text(told, service):
+    service.return_value = event_stream({**chunk("a"), "id": None}, chunk("b"), {**chunk("c"), "id": "x"}, "[DONE]")
+    assert await told() == ["delta", "gen-7", "delta", "delta", "final"]
+    service.return_value = event_stream({**chunk("a"), "id": ""}, "[DONE]")
+    assert await told() == ["delta", "final"]
+    service.return_value = httpx.Response(200, json={**chunk(), "choices": [{"message": {"content": "a"}}]})
+    assert await told(stream=False) == ["gen-7", "delta", "final"]
+
+
+async def test_the_id_is_told_of_answers_that_fail_and_not_of_refusals(told, service):
+    service.return_value = event_stream({**chunk("a"), "error": {"code": 502, "message": "x"}})
+    assert await told() == ["gen-7", "delta", StreamInterruptedError]
+    service.return_value = httpx.Response(402, json={"error": {"code": 402, "message": "x"}})
+    assert await told() == [InsufficientCreditsError]
+
+
+async def test_nobody_need_listen_for_the_id(client, service):
+    service.return_value = event_stream(chunk("a"), "[DONE]")
+    assert client.chat_completion_stream(HELLO, "m").on_generation is None
+    assert len(await collect(client.chat_completion_stream(HELLO, "m"))) == 2
 
 
 async def test_chat_completion_stream_yields_final_with_usage(client, service):

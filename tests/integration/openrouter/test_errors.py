@@ -12,6 +12,7 @@ from neuralterm.domain.exceptions import (
     ModelUnavailableError,
     ModerationError,
     OpenRouterAPIError,
+    OutputCapTooLargeError,
     PermissionDeniedError,
     RateLimitError,
     TokenLimitError,
@@ -274,13 +275,72 @@ def test_credit_reserved_by_running_requests_is_a_rate_limit():
     for metadata in (
         {"reason": "in_flight_budget_exhausted", "headers": {"Retry-After": "120"}},
         {"limit_source": "openrouter_in_flight_budget", "headers": {"Retry-After": "120"}},
+        {"code": "openrouter_in_flight_budget", "headers": {"retry-after": 120}},
     ):
         for error in (
             error_of(402, metadata=metadata),
+            error_of(402, json.dumps({"metadata": metadata}).encode()),
             error_from_object({"code": 402, "message": "x", "metadata": metadata}, {}, "m", now=NOW),
         ):
             assert type(error) is RateLimitError
             assert (error.status_code, error.retryable, error.retry_after) == (402, True, 120.0)
+
+
+@pytest.mark.parametrize("code", ["openrouter_in_flight_budget", "in_flight_budget_exhausted"])
+def test_reserved_credit_is_known_by_its_code_word_too(code):
+    for error in (
+        error_of(402, code=code, headers={"Retry-After": "3"}),
+        error_of(402, error_type=code, headers={"Retry-After": "3"}),
+        error_from_object({"code": code, "message": "x"}, {"retry-after": "3"}, "m", now=NOW),
+    ):
+        assert type(error) is RateLimitError
+        assert (error.status_code, error.retryable, error.retry_after) == (402, True, 3.0)
+
+
+TOO_LARGE = "This request requires more credits, or fewer max_tokens. You requested up to 65536 tokens, but can only "
+
+
+@pytest.mark.parametrize(
+    ("message", "affordable"),
+    [
+        (TOO_LARGE + "afford 10114. To increase, visit https://example.org/2026", 10114),
+        (TOO_LARGE + "afford 10,114.", 10114),
+        (TOO_LARGE + "afford 0", 0),
+        (TOO_LARGE + "afford -7.", 0),
+        (TOO_LARGE + "afford more than nothing.", None),
+        (TOO_LARGE + "afford " + "9" * 40, None),
+        ("Can only afford 9 tokens", 9),
+        ("This request requires more credits, or fewer max_tokens.", None),
+    ],
+)
+def test_a_cap_that_the_credit_does_not_pay_for(message, affordable):
+    for error in (
+        error_of(402, message=message),
+        error_of(402, message=message, metadata={"limit_source": "openrouter_key_limit"}),
+        error_from_object({"code": 402, "message": message}, {}, "m", now=NOW),
+    ):
+        assert type(error) is OutputCapTooLargeError
+        assert (error.affordable_tokens, error.code) == (affordable, "OUTPUT_CAP_TOO_LARGE")
+        assert (error.status_code, error.retryable) == (402, False)
+
+
+def test_a_prompt_that_is_too_dear_is_no_matter_of_the_cap():
+    error = error_of(402, message="Prompt tokens limit exceeded: 12000 > 8000. To increase, use fewer max_tokens")
+    assert type(error) is InsufficientCreditsError
+    assert (error.code, error.retryable) == ("INSUFFICIENT_CREDITS", False)
+
+
+def test_exhausted_credit_and_the_keys_own_limit_are_told_apart():
+    gone = error_of(402, message="Insufficient credits", metadata={"limit_source": "openrouter_credits"})
+    assert (type(gone), gone.code) == (InsufficientCreditsError, "INSUFFICIENT_CREDITS")
+    for error in (
+        error_of(402, message="Key limit exceeded (daily limit)"),
+        error_of(402, metadata={"limit_source": "openrouter_key_limit"}),
+        error_of(403, metadata={"limit_source": "openrouter_key_limit"}),
+        error_from_object({"code": 402, "message": "Key limit exceeded"}, {}, "m", now=NOW),
+    ):
+        assert (type(error), error.code, error.retryable) == (InsufficientCreditsError, "KEY_LIMIT", False)
+        assert "this key" in error.hint
 
 
 def test_hints_for_missing_credit():
@@ -295,7 +355,7 @@ def test_hints_for_missing_credit():
 def test_a_key_at_its_limit_is_out_of_credit():
     error = error_of(403, message="Key limit exceeded (daily limit). Manage it using https://example.org")
     assert type(error) is InsufficientCreditsError
-    assert (error.status_code, error.retryable) == (403, False)
+    assert (error.status_code, error.retryable, error.code) == (403, False, "KEY_LIMIT")
 
 
 def test_moderation_keeps_the_reasons_and_not_the_flagged_text():

@@ -52,7 +52,7 @@ def deltas(chunks, key="content"):
 
 @pytest.fixture
 def sandbox():
-    server = SandboxServer(delay=0)
+    server = SandboxServer(delay=0, settle_delay=0)
     with (
         running_sandbox(server) as url,
         httpx.Client(base_url=url, headers={"Authorization": "Bearer sk-any"}, timeout=20, trust_env=False) as client,

@@ -56,7 +56,7 @@ def test_stall_bills_exactly_what_was_sent(sandbox):
 
 
 def test_leaving_a_slow_stream_bills_the_part_that_was_sent():
-    server = SandboxServer(delay=0.001)
+    server = SandboxServer(delay=0.001, settle_delay=0)
     with running_sandbox(server) as url, httpx.Client(base_url=url, headers=KEY, trust_env=False) as client:
         with client.stream("POST", "/chat/completions", json=SLOW) as reply:
             read(reply, 3)

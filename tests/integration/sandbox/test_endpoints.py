@@ -19,6 +19,10 @@ SCENARIOS = [
     "length",
     "no-credit",
     "reasoning",
+    "affordable",
+    "in-flight",
+    "byok",
+    "no-cost",
 ]
 
 

@@ -130,7 +130,7 @@ def test_importing_the_package_loads_nothing_heavy():
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_process_prints_its_url_and_ends_cleanly(stop):
-    with start_process("--delay", "0") as process:
+    with start_process("--delay", "0", "--settle-delay", "0") as process:
         url = process.stdout.readline().strip()
         assert url.startswith("http://127.0.0.1:")
         assert httpx.get(f"{url}/models", timeout=20, trust_env=False).status_code == 200

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from neuralterm.domain.models import TokenUsage
 from neuralterm.domain.money import parse_usd
-from neuralterm.domain.pricing import PriceList, PriceSet, highest_of, worst_case
+from neuralterm.domain.pricing import PriceList, PriceSet, Span, highest_of, worst_case
 from tests.unit.domain.listings import LISTINGS, MOMENTS, USAGES
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -135,11 +135,18 @@ def test_the_highest_of_several():
     assert highest_of([]) == PriceSet()
 
 
-@given(LISTINGS, USAGES, MOMENTS)
-def test_a_cost_is_never_negative_and_never_above_the_worst_case(listing, usage, moment):
+@given(LISTINGS, USAGES, MOMENTS, st.integers(0, 10_000), st.integers(0, 3000), st.integers(0, 3000))
+def test_a_cost_is_never_negative_and_never_above_the_worst_case(listing, usage, moment, room, before, after):
     prices = PriceList.from_listing(listing)
     cost = prices.cost_of(usage, moment)
-    assert 0 <= cost <= worst_case(prices.highest(), usage.prompt_tokens, usage.completion_tokens)
+    bound = usage.prompt_tokens + room
+    span = Span(moment - timedelta(minutes=before), moment + timedelta(minutes=after))
+    highest = worst_case(prices.highest(bound, span), bound, usage.completion_tokens)
+    if cost is None:
+        assert prices.varies or any(override.uncertain for override in prices.overrides)
+    else:
+        assert 0 <= cost <= highest
+    assert highest <= worst_case(prices.highest(), bound, usage.completion_tokens)
 
 
 @given(LISTINGS, USAGES, st.integers(0, 1000), st.integers(0, 1000))
@@ -147,3 +154,89 @@ def test_the_worst_case_grows_with_the_call(listing, usage, more_prompt, more_ou
     prices = PriceList.from_listing(listing).highest()
     smaller = worst_case(prices, usage.prompt_tokens, usage.completion_tokens)
     assert smaller <= worst_case(prices, usage.prompt_tokens + more_prompt, usage.completion_tokens + more_output)
+
+
+class TestSpans:
+    """What may apply while a call runs: a window counts as soon as one moment of the call lies in it."""
+
+    NIGHT = PriceList.from_listing(
+        {
+            "prompt": "1",
+            "completion": "1",
+            "overrides": [{"utc_start": 2330, "utc_end": 100, "prompt": "5"}],
+        }
+    )
+
+    @pytest.mark.parametrize(
+        ("start", "minutes", "prompt"),
+        [
+            (at(12), 60, 1),
+            (at(22), 89, 1),
+            (at(22), 90, 5),
+            (at(23, 30), 0, 5),
+            (at(0, 59), 0, 5),
+            (at(1), 0, 1),
+            (at(1), 22 * 60 + 29, 1),
+            (at(1), 22 * 60 + 30, 5),
+            (at(23, 59), 10, 5),
+            (at(12), 24 * 60, 5),
+        ],
+    )
+    def test_a_window_counts_when_the_call_may_touch_it(self, start, minutes, prompt):
+        assert self.NIGHT.highest(span=Span(start, start + timedelta(minutes=minutes))).prompt == prompt
+
+    def test_a_window_without_wrapping_may_lie_within_the_call(self):
+        prices = PriceList.from_listing(
+            {"prompt": "1", "completion": "1", "overrides": [{"utc_start": 1300, "utc_end": 1330, "prompt": "5"}]}
+        )
+        assert prices.highest(span=Span(at(12), at(14))).prompt == 5
+        assert prices.highest(span=Span(at(13, 30), at(14))).prompt == 1
+        assert prices.highest(span=Span(at(23), at(12) + timedelta(days=1))).prompt == 1
+
+    def test_a_size_counts_when_the_prompt_may_have_it(self):
+        prices = TestOverrides.PRICES
+        assert prices.highest(200).prompt == 1
+        assert prices.highest(201).prompt == 2
+        assert prices.highest(401).prompt == 3
+        assert prices.highest().prompt == 3
+
+
+class TestWhatCantBeTold:
+    @pytest.mark.parametrize("key", ["request", "input_cache_read", "input_cache_write_1h", "internal_reasoning"])
+    def test_a_part_that_depends_on_routing_makes_the_whole_vary(self, key):
+        prices = PriceList.from_listing({"prompt": "1", "completion": "1", key: "-1"})
+        assert prices.varies
+        assert prices.unpriced == (key,)
+        assert prices.cost_of(TokenUsage(1, 1, 2), NOON) is None
+
+    def test_so_does_one_in_an_override(self):
+        listing = {"prompt": "1", "completion": "1", "overrides": [{"min_prompt_tokens": 5, "prompt": "-1"}]}
+        assert PriceList.from_listing(listing).varies
+
+    @pytest.mark.parametrize("condition", [{"utc_days": [1, 2]}, {"utc_start": 100}, {"min_prompt_tokens": "many"}])
+    def test_a_condition_that_is_not_known_is_in_the_bound_and_not_in_a_computed_cost(self, condition):
+        prices = PriceList.from_listing({"prompt": "1", "completion": "1", "overrides": [{"prompt": "5", **condition}]})
+        assert prices.highest(1, Span(NOON, NOON)).prompt == 5
+        assert prices.cost_of(TokenUsage(1, 1, 2), NOON) is None
+
+    def test_a_minimum_beside_an_unknown_condition_still_counts(self):
+        entry = {"prompt": "5", "utc_days": [1], "min_prompt_tokens": 10}
+        prices = PriceList.from_listing({"prompt": "1", "completion": "1", "overrides": [entry]})
+        assert prices.cost_of(TokenUsage(10, 1, 11), NOON) == 11
+        assert prices.cost_of(TokenUsage(11, 1, 12), NOON) is None
+
+
+class TestDiscount:
+    def test_it_lowers_a_computed_cost_and_no_bound(self):
+        prices = PriceList.from_listing({"prompt": "1", "completion": "2", "discount": Decimal("0.25")})
+        assert prices.cost_of(TokenUsage(4, 4, 8), NOON) == 9
+        assert prices.highest().prompt == 1
+
+    def test_a_surcharge_raises_both(self):
+        prices = PriceList.from_listing({"prompt": "1", "completion": "2", "request": "1", "discount": "-0.5"})
+        assert prices.cost_of(TokenUsage(4, 4, 8), NOON) == Decimal("19.5")
+        assert worst_case(prices.highest(), 4, 4) == Decimal("19.5")
+
+    @pytest.mark.parametrize("value", [None, "", "some", 1, 2, "NaN", [], {}])
+    def test_what_is_none(self, value):
+        assert PriceList.from_listing({"prompt": "1", "completion": "1", "discount": value}).discount == 0

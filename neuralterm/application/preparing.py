@@ -1,0 +1,109 @@
+"""From what a user says to a prompt that can pass the gate: history, attachments, the window, the model's entry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from neuralterm.application.bounds import Subject
+from neuralterm.application.context import has_attachments
+from neuralterm.application.ports import ConversationRepository, TokenCounting
+from neuralterm.application.prompts import check_input, check_output_cap, fit_to_window, needs_window, new_messages
+from neuralterm.application.records import SendOptions
+from neuralterm.application.spending import SpendingGate
+from neuralterm.application.turn import Prompt
+from neuralterm.domain.catalogue import OpenRouterModel
+from neuralterm.domain.exceptions import NeuralTermError, ValidationError
+from neuralterm.domain.models import Conversation
+
+if TYPE_CHECKING:
+    from neuralterm.application.attachments import AttachmentFile, Attachments
+
+
+class ModelLookup(Protocol):
+    """Finds a model's entry in the list of the service."""
+
+    def cached(self, model_id: str) -> OpenRouterModel | None:
+        """Return what is known here, whatever its age."""
+
+    async def find(self, model_id: str) -> OpenRouterModel | None:
+        """Return the entry, asking the service when what is known here does not do."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Preparing:
+    """Makes prompts. `patience`: seconds that looking a model up may take where nothing depends on it.
+
+    `models` are entries that are known already, by id; what is looked up joins them.
+    """
+
+    repository: ConversationRepository
+    counter: TokenCounting
+    spending: SpendingGate
+    lookup: ModelLookup | None = None
+    patience: float = 5.0
+    max_input_chars: int | None = None
+    attachments: Callable[[], Attachments] | None = None
+    models: dict[str, OpenRouterModel] = field(default_factory=dict)
+    _looked_for: set[str] = field(default_factory=set)
+
+    async def prompt(
+        self, conversation: Conversation, content: str, options: SendOptions, files: Sequence[AttachmentFile] = ()
+    ) -> Prompt:
+        """Return what is to be sent, fitted to the model's window; nothing is stored.
+
+        Raises:
+            ValidationError: empty or too long input, or a model that can't take an attachment.
+            TokenLimitError: the input is longer than the model's window.
+            OpenRouterAPIError: the model must be looked up because of a budget, and can't be.
+        """
+        check_input(content, self.max_input_chars)
+        check_output_cap(options.max_tokens)
+        model_id = options.model or conversation.model_id
+        history, new = new_messages(self.repository, conversation, content, options)
+        if files:
+            self._use_attachments().attach(new[-1], files)
+        messages = [*history, *new]
+        subject = Subject(options.tags, (model_id, *options.fallbacks), conversation.id)
+        under_budget = bool(self.spending.applying(subject))
+        needed = any(map(has_attachments, messages)) or needs_window(messages, self.counter)
+        model = await self.describe(model_id, needed=needed, under_budget=under_budget)
+        fallbacks = [await self.describe(each, under_budget=under_budget) for each in options.fallbacks]
+        prompt = Prompt(conversation.id, model_id, model, messages, new, tuple(fallbacks))
+        fitted = fit_to_window(prompt, self.counter, options.max_tokens)
+        if fitted.has_attachments:
+            fitted = self._use_attachments().prepare(fitted, files, options.fallbacks)
+        return fitted
+
+    async def describe(
+        self, model_id: str, *, needed: bool = False, under_budget: bool = False
+    ) -> OpenRouterModel | None:
+        """Return the model's entry; the service is asked for it only under a budget or where it is `needed`."""
+        if model_id in self.models or self.lookup is None:
+            return self.models.get(model_id)
+        if not (needed or under_budget):
+            return self.lookup.cached(model_id)
+        self._looked_for.add(model_id)
+        import anyio
+
+        found = None
+        try:
+            with anyio.move_on_after(None if under_budget else self.patience):
+                found = await self.lookup.find(model_id)
+        except NeuralTermError:
+            if under_budget:
+                raise
+            return None
+        if found is not None:
+            self.models[model_id] = found
+        return found
+
+    def was_looked_for(self, model_id: str) -> bool:
+        """Say whether the service has been asked for that model."""
+        return model_id in self._looked_for
+
+    def _use_attachments(self) -> Attachments:
+        if self.attachments is None:
+            raise ValidationError("there is nowhere to keep attachments")
+        return self.attachments()
