@@ -213,7 +213,7 @@ class Container:
         if settings.max_cost is not None:
             ceiling = Budget("ceiling", settings.max_cost, Window.CALL, settings.warning_level)
             budgets = (*budgets, ceiling)
-        return SpendingGate(self.clock, self.ledger, budgets)
+        return SpendingGate(self.clock, self.ledger, budgets, service=self.service)
 
     @cached_property
     def estimates(self) -> TokenEstimates:

@@ -215,9 +215,7 @@ class TestWhatCantBeTold:
 
     @pytest.mark.parametrize("condition", [{"utc_days": [1, 2]}, {"utc_start": 100}, {"min_prompt_tokens": "many"}])
     def test_a_condition_that_is_not_known_is_in_the_bound_and_not_in_a_computed_cost(self, condition):
-        prices = PriceList.from_listing(
-            {"prompt": "1", "completion": "1", "overrides": [{"prompt": "5", **condition}]}
-        )
+        prices = PriceList.from_listing({"prompt": "1", "completion": "1", "overrides": [{"prompt": "5", **condition}]})
         assert prices.highest(1, Span(NOON, NOON)).prompt == 5
         assert prices.cost_of(TokenUsage(1, 1, 2), NOON) is None
 
