@@ -10,12 +10,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from neuralterm.application.attachments import AttachmentFile, Attachments
+    from neuralterm.application.budgets import Budgets
     from neuralterm.application.catalogue import Catalogue
     from neuralterm.application.clock import SystemClock
     from neuralterm.application.cost_tracker import CostTracker
+    from neuralterm.application.declared_catalogue import DeclaredCatalogue
     from neuralterm.application.estimates import TokenEstimates
     from neuralterm.application.events import EventBus
     from neuralterm.application.orchestrator import ChatOrchestrator
+    from neuralterm.application.preview import Previewing
     from neuralterm.application.records import Answer
     from neuralterm.application.spending import SpendingGate
     from neuralterm.application.state import SessionState
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from neuralterm.components.console import Console
     from neuralterm.components.notices import Notices
     from neuralterm.config import Flags, Settings
+    from neuralterm.domain.budget import Budget
+    from neuralterm.infrastructure.budget_store import SQLiteBudgetStore
     from neuralterm.infrastructure.database import Database
     from neuralterm.infrastructure.ledger import SQLiteLedger
     from neuralterm.infrastructure.model_cache import SQLiteModelCache
@@ -119,7 +124,7 @@ class Container:
     def model_cache(self) -> SQLiteModelCache:
         from neuralterm.infrastructure.model_cache import SQLiteModelCache
 
-        return SQLiteModelCache(self.database, "sandbox" if self.settings.sandbox else self.settings.base_url)
+        return SQLiteModelCache(self.database, self.service)
 
     @property
     def service(self) -> str:
@@ -198,22 +203,73 @@ class Container:
         return TokenCounter()
 
     @cached_property
-    def catalogue(self) -> Catalogue:
+    def catalogue(self) -> Catalogue | DeclaredCatalogue:
         from neuralterm.application.catalogue import Catalogue
 
-        return Catalogue(self.client, self.model_cache, self.clock, on_stale=self.console.note)
+        catalogue = Catalogue(self.client, self.model_cache, self.clock, on_stale=self.console.note)
+        if self.settings.server_prices is None:
+            return catalogue
+        from neuralterm.application.declared_catalogue import DeclaredCatalogue
+
+        return DeclaredCatalogue(catalogue, self.settings.server_prices)
+
+    @cached_property
+    def budget_store(self) -> SQLiteBudgetStore:
+        from neuralterm.infrastructure.budget_store import SQLiteBudgetStore
+
+        return SQLiteBudgetStore(self.database)
+
+    @cached_property
+    def known_budgets(self) -> Budgets:
+        """Knows and changes the budgets of settings and store."""
+        from neuralterm.application.budgets import Budgets
+
+        settings = self.settings
+        return Budgets(
+            self.budget_store,
+            settings.placed_budgets,
+            timezone=settings.timezone,
+            warning_level=settings.warning_level,
+        )
+
+    @cached_property
+    def budgets(self) -> tuple[Budget, ...]:
+        """All budgets but the ceiling of this invocation, each with its time zone."""
+        return tuple(placed.budget for placed in self.known_budgets.all())
+
+    @cached_property
+    def tags(self) -> tuple[str, ...]:
+        """The tags that every call gets."""
+        settings = self.settings
+        if not settings.tag_branch:
+            return settings.tags
+        from pathlib import Path
+
+        from neuralterm.infrastructure.git_branch import git_branch
+
+        branch = git_branch(Path.cwd(), settings.ci_branch)
+        return settings.tags if branch is None else (*settings.tags, f"branch:{branch}")
 
     @cached_property
     def spending(self) -> SpendingGate:
         from neuralterm.application.spending import SpendingGate
         from neuralterm.domain.budget import Budget, Window
+        from neuralterm.domain.zones import time_zone
 
         settings = self.settings
-        budgets = settings.budgets
+        budgets = self.budgets
         if settings.max_cost is not None:
             ceiling = Budget("ceiling", settings.max_cost, Window.CALL, settings.warning_level)
             budgets = (*budgets, ceiling)
-        return SpendingGate(self.clock, self.ledger, budgets, service=self.service)
+        return SpendingGate(
+            self.clock,
+            self.ledger,
+            budgets,
+            service=self.service,
+            zone=time_zone(settings.timezone),
+            min_tokens=settings.min_tokens,
+            soft=settings.soft_budget,
+        )
 
     @cached_property
     def estimates(self) -> TokenEstimates:
@@ -228,6 +284,31 @@ class Container:
         from neuralterm.application.cost_tracker import CostTracker
 
         return CostTracker(self.bus, count_tokens=self.estimates.count_tokens) if self.spending.budgets else None
+
+    async def settle_open_calls(self) -> None:
+        """Look after calls that processes left open when they died, and ask about a few whose cost is not known."""
+        from neuralterm.application.abandoned import abandon_dead_calls
+
+        abandon_dead_calls(self.ledger, self.repository, self.processes, self.clock)
+        if self.ledger.to_reconcile(self.service, 1):
+            from neuralterm.application.reconciling import reconcile_some
+
+            await reconcile_some(self.ledger, self.repository, self.client, self.clock, self.service)
+
+    @cached_property
+    def previewing(self) -> Previewing:
+        """Says what a prompt would cost; needs no key."""
+        from neuralterm.application.preparing import Preparing
+        from neuralterm.application.preview import KnownFirst, Previewing
+
+        preparing = Preparing(
+            repository=self.repository,
+            counter=self.token_counter,
+            spending=self.spending,
+            lookup=KnownFirst(self.catalogue),
+            attachments=lambda: self.attachments,
+        )
+        return Previewing(preparing, self.estimates, self.clock)
 
     @cached_property
     def session(self) -> SessionState:

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from neuralterm.domain.exceptions import ConfigurationError
+from neuralterm.domain.budget import checked_warning_level
+from neuralterm.domain.exceptions import ConfigurationError, ValidationError
+from neuralterm.domain.loopback import is_loopback
+from neuralterm.domain.zones import time_zone
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
 
 
 def read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
@@ -27,12 +33,12 @@ def read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
         raise ConfigurationError(f"the configuration file {path} is not valid TOML: {error}") from error
 
 
-def refuse_unknown(table: Mapping[str, Any], known: Collection[str], path: Path) -> None:
+def refuse_unknown(table: Mapping[str, Any], known: Collection[str], where: Path | str) -> None:
     """Refuse a key that is not known: a misspelt budget that is silently ignored would be money lost."""
     unknown = sorted(set(table) - set(known))
     if unknown:
         raise ConfigurationError(
-            f"{path}: unknown setting {unknown[0]!r}", hint=f"known settings: {', '.join(sorted(known))}"
+            f"{where}: unknown setting {unknown[0]!r}", hint=f"known settings: {', '.join(sorted(known))}"
         )
 
 
@@ -52,6 +58,42 @@ def text_in(table: Mapping[str, Any], key: str) -> str | None:
     return value or None
 
 
+def flag_in(table: Mapping[str, Any], key: str) -> bool | None:
+    """Return true or false; None for a missing one."""
+    value = table.get(key)
+    if value is None or isinstance(value, bool):
+        return value
+    raise ConfigurationError(f"{key} must be true or false")
+
+
+def whole_in(table: Mapping[str, Any], key: str) -> int | None:
+    """Return a whole number of at least 1; None for a missing one."""
+    value = table.get(key)
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise ConfigurationError(f"{key} must be a whole number of at least 1")
+
+
+def zone_in(table: Mapping[str, Any], key: str) -> str | None:
+    """Return the name of a time zone that there is; None for a missing one."""
+    name = text_in(table, key)
+    if name is not None:
+        try:
+            time_zone(name)
+        except ValidationError as error:
+            raise ConfigurationError(f"{key}: {error.message}", hint=error.hint) from error
+    return name
+
+
+def level_in(table: Mapping[str, Any], key: str, default: Decimal) -> Decimal:
+    """Return a warning level; the default for a missing one."""
+    level = amount_in(table, key)
+    try:
+        return default if level is None else checked_warning_level(level)
+    except ValidationError as error:
+        raise ConfigurationError(f"{key}: {error.message}") from error
+
+
 def seconds_in(table: Mapping[str, Any], key: str, *, allow_zero: bool = False) -> float | None:
     """Return a finite number of seconds; None for a missing one."""
     value = table.get(key)
@@ -61,7 +103,16 @@ def seconds_in(table: Mapping[str, Any], key: str, *, allow_zero: bool = False) 
         seconds = float(Decimal(value))  # by way of Decimal: one too large becomes infinite, and raises nothing
         if 0 < seconds < float("inf") or (seconds == 0 and allow_zero):
             return seconds
-    raise ConfigurationError(f"{key} must be a number of seconds above 0")
+    raise ConfigurationError(f"{key} must be a number of seconds" + (", 0 or more" if allow_zero else " above 0"))
+
+
+def parse_seconds(text: str, name: str) -> float:
+    """Return a finite number of seconds, 0 or more; `name` is what a refusal calls it."""
+    try:
+        number = Decimal(text.strip())
+    except InvalidOperation:
+        number = Decimal("nan")
+    return seconds_in({name: number if number.is_finite() else text}, name, allow_zero=True) or 0.0
 
 
 def amount_in(table: Mapping[str, Any], key: str) -> Decimal | None:
@@ -84,3 +135,34 @@ def usd_or_none(text: str) -> Decimal | None:
     except InvalidOperation:
         return None
     return amount if amount.is_finite() and amount >= 0 else None
+
+
+def checked_base_url(text: str, *, allow_insecure_http: bool) -> str:
+    """Return a base URL without a slash at its end."""
+    url = text.strip().rstrip("/")
+    parts = _split(url)
+    if parts.scheme == "http" and not is_loopback(parts.hostname or "") and not allow_insecure_http:
+        raise ConfigurationError(
+            f"the base URL {url!r} would send the key over plain http",
+            hint="use https, or set allow_insecure_http = true in the user's config file",
+        )
+    return url
+
+
+def server_key(text: str) -> str:
+    """Return a base URL as all its spellings have it: scheme and host in lower case, no slash at the end."""
+    parts = _split(text.strip().rstrip("/"))
+    return parts._replace(netloc=parts.netloc.lower()).geturl()
+
+
+def _split(url: str) -> SplitResult:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises for one that is no number
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(f"the base URL {url!r} is not an http(s) address")
+    return parts

@@ -71,7 +71,7 @@ def report_document(report: CostReport, budgets: Sequence[BudgetStatus]) -> dict
             }
             for group in report.groups
         ],
-        "budgets": [_budget_document(status) for status in budgets],
+        "budgets": [budget_document(status) for status in budgets],
     }
 
 
@@ -79,7 +79,8 @@ def _unsettled_document(totals: CallTotals) -> dict[str, Any]:
     return {"calls": totals.unsettled_calls, "at_most_usd": money(totals.unsettled_at_most_usd)}
 
 
-def _budget_document(status: BudgetStatus) -> dict[str, Any]:
+def budget_document(status: BudgetStatus) -> dict[str, Any]:
+    """Return a budget as `cost --json` lists it."""
     return {
         "name": status.budget.name,
         "window": status.budget.window.value,

@@ -10,7 +10,8 @@ from enum import Enum
 from fnmatch import fnmatchcase
 from uuid import UUID
 
-from neuralterm.domain.money import EXACT
+from neuralterm.domain.exceptions import ValidationError
+from neuralterm.domain.money import EXACT, plain
 from neuralterm.domain.pricing import PriceSet, worst_case
 
 DEFAULT_WARNING_LEVEL = Decimal("0.8")
@@ -30,17 +31,17 @@ class Window(str, Enum):
 
     def start(self, now: datetime, zone: tzinfo = UTC) -> datetime | None:
         """Return the beginning (UTC) of the window that `now` is in, by the calendar of `zone`; None without one."""
-        first = self._first_day(now.astimezone(zone).date())
-        return None if first is None else _midnight(first, zone)
+        first = self._first_day(_day_of(now, zone))
+        return None if first is None else _beginning(first, zone)
 
     def end(self, now: datetime, zone: tzinfo = UTC) -> datetime | None:
         """Return when (UTC) the window that `now` is in ends and the budget starts afresh; None for never."""
-        first = self._first_day(now.astimezone(zone).date())
+        first = self._first_day(_day_of(now, zone))
         if first is None:
             return None
         days = {Window.DAY: 1, Window.WEEK: 7}.get(self)
         following = (first + timedelta(days=32)).replace(day=1) if days is None else first + timedelta(days=days)
-        return _midnight(following, zone)
+        return _beginning(following, zone)
 
     def _first_day(self, today: date) -> date | None:
         if self is Window.DAY:
@@ -50,9 +51,25 @@ class Window(str, Enum):
         return today.replace(day=1) if self is Window.MONTH else None
 
 
-def _midnight(day: date, zone: tzinfo) -> datetime:
-    # Where clocks skip midnight, the day begins at the moment that midnight would have been.
-    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+def _day_of(now: datetime, zone: tzinfo) -> date:
+    """Return the last day that has begun. A clock that was set back over midnight shows the one before once more."""
+    day = now.astimezone(zone).date()
+    following = day + timedelta(days=1)
+    return following if _beginning(following, zone) <= now else day
+
+
+def _beginning(day: date, zone: tzinfo) -> datetime:
+    """Return the first moment (UTC) at which clocks in the zone show this day, or a later one."""
+    midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
+    moment = midnight.astimezone(UTC)
+    if moment.astimezone(zone).replace(tzinfo=None) == midnight.replace(tzinfo=None):
+        return moment
+    # Clocks skip midnight: the day begins when they jump, which is to the second in every zone.
+    before, after = midnight.replace(fold=1).astimezone(UTC), moment
+    while after - before > timedelta(seconds=1):
+        middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))
+        before, after = (before, middle) if middle.astimezone(zone).date() >= day else (middle, after)
+    return after
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +95,13 @@ class Scope:
 def matches(model_id: str, pattern: str) -> bool:
     """Say whether a model id matches a pattern, case ignored."""
     return fnmatchcase(model_id.lower(), pattern.lower())
+
+
+def checked_warning_level(level: Decimal) -> Decimal:
+    """Return a warning level. Raises `ValidationError` unless it is above 0 and at most 1."""
+    if not 0 < level <= 1:
+        raise ValidationError(f"the warning level is {plain(level)}, it must be above 0 and at most 1")
+    return level
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ In Python an amount is a `Decimal`; in SQLite it is an INTEGER of pico-dollars (
 add amounts without rounding. Prices of the service go down to 10**-22 USD a token, charges down to 10**-9.
 """
 
-from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 
 PICO_PER_USD = 10**12
 
@@ -39,6 +39,11 @@ def to_pico(usd: Decimal) -> int:
 def to_pico_ceiling(usd: Decimal) -> int:
     """Return the amount in pico-dollars, rounded up: for upper bounds."""
     return int(EXACT.multiply(usd, Decimal(PICO_PER_USD)).to_integral_value(ROUND_CEILING))
+
+
+def to_pico_floor(usd: Decimal) -> int:
+    """Return the amount in pico-dollars, rounded down: for limits."""
+    return int(EXACT.multiply(usd, Decimal(PICO_PER_USD)).to_integral_value(ROUND_FLOOR))
 
 
 def from_pico(pico: int) -> Decimal:

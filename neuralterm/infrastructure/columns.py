@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from neuralterm.domain.exceptions import StorageError
-from neuralterm.domain.money import EXACT, PICO_PER_USD, dollars, from_pico, to_pico, to_pico_ceiling
+from neuralterm.domain.money import EXACT, PICO_PER_USD, dollars, from_pico, to_pico, to_pico_ceiling, to_pico_floor
 
 SMALLEST_INTEGER = -(2**63)
 LARGEST_INTEGER = 2**63 - 1
@@ -38,6 +38,11 @@ def to_amount(usd: Decimal | None) -> int | None:
 def to_bound(usd: Decimal | None) -> int | None:
     """Return an upper bound in pico-dollars, rounded up. Raises `StorageError` for one that 64 bits can't hold."""
     return None if usd is None else to_pico_ceiling(_storable_amount(usd))
+
+
+def to_limit(usd: Decimal) -> int:
+    """Return a limit in pico-dollars, rounded down. Raises `StorageError` for one that 64 bits can't hold."""
+    return to_pico_floor(_storable_amount(usd))
 
 
 def from_amount(pico: int | None) -> Decimal | None:

@@ -18,6 +18,8 @@ _FIND = """
     ORDER BY id = ? DESC, position LIMIT 1
 """
 
+_STORED = tuple(each.name for each in fields(OpenRouterModel) if each.name != "declared_prices")
+
 
 class SQLiteModelCache:
     """The model list of one service in a database; prices of another service never get mixed in."""
@@ -28,7 +30,12 @@ class SQLiteModelCache:
         self._fetched_at = f"models_fetched_at {service}".rstrip()
 
     def store(self, models: Sequence[OpenRouterModel], fetched_at: datetime) -> None:
-        """Replace the list, in one step. Of entries with the same id the first stays."""
+        """Replace the list, in one step. Of entries with the same id the first stays.
+
+        Raises ValueError for a model whose prices were declared by the user: the service did not say so.
+        """
+        if any(model.declared_prices for model in models):
+            raise ValueError("declared prices are no part of the service's list")
         with self.database.transaction():
             self.database.change("DELETE FROM models WHERE service = ?", (self._service,))
             for position, model in enumerate(models):
@@ -55,11 +62,11 @@ class SQLiteModelCache:
 
 
 def _entry(model: OpenRouterModel) -> str:
-    return to_json({each.name: getattr(model, each.name) for each in fields(model)} | {"pricing": dict(model.pricing)})
+    return to_json({name: getattr(model, name) for name in _STORED} | {"pricing": dict(model.pricing)})
 
 
 def _model(entry: str) -> OpenRouterModel:
     stored = from_json(entry)
-    known: dict[str, Any] = {each.name: stored[each.name] for each in fields(OpenRouterModel) if each.name in stored}
+    known: dict[str, Any] = {name: stored[name] for name in _STORED if name in stored}
     lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
     return OpenRouterModel(**(known | lists))

@@ -307,6 +307,8 @@ class InMemoryModelCache:
         self._kept: tuple[list[OpenRouterModel], datetime] | None = None
 
     def store(self, models: Sequence[OpenRouterModel], fetched_at: datetime) -> None:
+        if any(model.declared_prices for model in models):
+            raise ValueError("declared prices are no part of the service's list")
         first_of_each = {model.id: model for model in reversed(models)}
         kept = [model for model in models if first_of_each[model.id] is model]
         self._kept = copy.deepcopy(kept), _to_millisecond(fetched_at)

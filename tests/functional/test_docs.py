@@ -12,9 +12,9 @@ import pytest
 
 from neuralterm.cli.exit_codes import ExitCode
 from neuralterm.cli.root import cli
-from neuralterm.config import _PROJECT_KEYS, _USER_KEYS
 from neuralterm.domain.budget import Window
 from neuralterm.sandbox.scenarios import SCENARIOS
+from neuralterm.setting_sources import PROJECT_KEYS, USER_KEYS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -135,7 +135,7 @@ def test_sandbox_table_is_true(run, row):
 
 def test_every_setting_is_on_the_configuration_page():
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    keys = {f"`{key}`" for key in _USER_KEYS}
+    keys = {f"`{key}`" for key in USER_KEYS}
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "neuralterm").rglob("*.py"))
     names = set(re.findall(r"\b(?:NEURALTERM|OPENROUTER)_[A-Z]+(?:_[A-Z]+)*\b", sources))
     names |= {f"NEURALTERM_BUDGET_{window.name}" for window in Window if window is not Window.CALL}
@@ -147,8 +147,8 @@ def test_project_rights_on_the_configuration_page():
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     rows = [row for row in table("Settings", page) if row[2].startswith("`")]
     by_key = {row[2].strip("`"): row[3] for row in rows}
-    assert set(by_key) == _USER_KEYS
-    assert {key for key, right in by_key.items() if right != "no"} == _PROJECT_KEYS
+    assert set(by_key) == USER_KEYS
+    assert {key for key, right in by_key.items() if right != "no"} == PROJECT_KEYS
 
 
 def test_reference_is_up_to_date():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from neuralterm.cli.cost_budget import budget
 from neuralterm.cli.cost_reconcile import reconcile_command, verify_command
 from neuralterm.cli.options import DefaultGroup, MomentType, json_option, pass_container
 
@@ -49,11 +50,16 @@ def _written_in_full(text: str) -> datetime | None:
         return None
 
 
+def _zone_of_settings(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    return ctx.obj.settings.timezone if value is None and not ctx.resilient_parsing else value
+
+
 @click.group(cls=DefaultGroup, default="report")
 def command() -> None:
     """Show where the money went."""
 
 
+command.add_command(budget)
 command.add_command(reconcile_command)
 command.add_command(verify_command)
 
@@ -62,7 +68,12 @@ command.add_command(verify_command)
 @click.option("--since", type=LocalMoment(), metavar="WHEN", help="From then on: 2026-11-23, 24h, 7d, ...")
 @click.option("--until", type=LocalMoment(whole_day=True), metavar="WHEN", help="Before then; a date is taken in.")
 @click.option(
-    "-z", "--timezone", default="UTC", show_default=True, is_eager=True, metavar="ZONE", help="Where days begin."
+    "-z",
+    "--timezone",
+    is_eager=True,
+    callback=_zone_of_settings,
+    metavar="ZONE",
+    help="Where days begin; by default as in the settings.",
 )
 @click.option("--by", type=click.Choice(GROUPINGS), help="Group the calls.")
 @click.option("--tag", metavar="TAG", help="Only calls with this tag.")

@@ -1,5 +1,6 @@
 """What every model cache does, in memory and on disk."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -81,6 +82,24 @@ def test_of_repeated_ids_the_first_stays(cache):
     cache.store([first, second], NOON)
 
     assert cache.load() == ([first], NOON)
+
+
+def test_declared_prices_are_never_kept(cache):
+    cache.store([FULL], NOON)
+
+    with pytest.raises(ValueError, match="declared"):
+        cache.store([OpenRouterModel("a/b"), replace(FULL, declared_prices=True)], minutes_after_noon(1))
+
+    assert cache.load() == ([FULL], NOON)
+
+
+def test_an_entry_that_claims_to_be_declared_is_not_believed(database):
+    cache = SQLiteModelCache(database)
+    cache.store([FULL], NOON)
+
+    database.change("UPDATE models SET entry = ?", ('{"id": "a/b", "declared_prices": true}',))
+
+    assert cache.load() == ([OpenRouterModel("a/b")], NOON)
 
 
 def test_entries_of_other_versions_are_read_as_far_as_they_go(database):

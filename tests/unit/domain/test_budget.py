@@ -1,13 +1,12 @@
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from neuralterm.domain.budget import SMALLEST_OUTPUT_CAP, Window, fit_output_cap
+from neuralterm.domain.budget import SMALLEST_OUTPUT_CAP, fit_output_cap
 from neuralterm.domain.pricing import PriceList, PriceSet, worst_case
-from tests.unit.domain.listings import LISTINGS, MOMENTS
+from tests.unit.domain.listings import LISTINGS
 
 PRICES = PriceSet(prompt=Decimal("0.001"), completion=Decimal("0.01"))
 MONEY = st.decimals(0, 10, places=12, allow_nan=False) | st.decimals(0, "0.01", places=12, allow_nan=False)
@@ -81,33 +80,3 @@ def test_what_is_admitted_is_within_what_is_left_and_as_much_as_that_allows(list
         assert admission.output_cap == wanted
     elif prices.highest_completion_price() > 0:
         assert worst_case(prices, prompt_tokens, admission.output_cap + 1) > remaining
-
-
-class TestWindows:
-    NOW = datetime(2026, 11, 26, 15, 30, 7, 9, tzinfo=UTC)  # a Thursday
-
-    @pytest.mark.parametrize(
-        ("window", "start", "end"),
-        [
-            (Window.DAY, (2026, 11, 26), (2026, 11, 27)),
-            (Window.WEEK, (2026, 11, 23), (2026, 11, 30)),
-            (Window.MONTH, (2026, 11, 1), (2026, 12, 1)),
-        ],
-    )
-    def test_calendar_windows(self, window, start, end):
-        assert window.start(self.NOW) == datetime(*start, tzinfo=UTC)
-        assert window.end(self.NOW) == datetime(*end, tzinfo=UTC)
-
-    @pytest.mark.parametrize("window", [Window.CALL, Window.TOTAL])
-    def test_windows_without_an_end(self, window):
-        assert window.start(self.NOW) is None
-        assert window.end(self.NOW) is None
-
-    @given(MOMENTS, st.sampled_from([Window.DAY, Window.WEEK, Window.MONTH]))
-    def test_every_moment_is_in_exactly_one_window(self, now, window):
-        start, end = window.start(now), window.end(now)
-        assert start <= now < end
-        assert window.start(end) == end
-        assert window.start(end - timedelta(microseconds=1)) == start
-        assume(window is Window.WEEK)
-        assert start.weekday() == 0

@@ -1,0 +1,73 @@
+"""Budgets with their state, for programs and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from neuralterm.application.bounds import BudgetStatus
+from neuralterm.application.budgets import PlacedBudget
+from neuralterm.components.cost_view import budget_document
+from neuralterm.components.tables import minute, table
+from neuralterm.domain.budget import Scope, Window
+from neuralterm.domain.money import dollars, plain
+
+_HEADERS = ("name", "scope", "window", "limit", "spent", "reserved", "left", "resets", "origin")
+
+
+def placed_document(placed: PlacedBudget, status: BudgetStatus) -> dict[str, Any]:
+    """Return a budget as `cost budget --json` lists it."""
+    budget = placed.budget
+    scope = budget.scope
+    return {
+        **budget_document(status),
+        "tag": scope.tag,
+        "model": scope.model,
+        "conversation": None if scope.conversation is None else str(scope.conversation),
+        "warning_level": plain(budget.warning_level),
+        "timezone": budget.zone,
+        "origin": placed.origin.value,
+    }
+
+
+def budgets_table(budgets: Iterable[tuple[PlacedBudget, BudgetStatus]]) -> str:
+    """Return the table for people."""
+    rows = [
+        (
+            placed.budget.name,
+            scope_words(placed.budget.scope),
+            placed.budget.window.value,
+            dollars(status.budget.limit_usd),
+            dollars(status.spent_usd),
+            dollars(status.reserved_usd),
+            dollars(status.remaining_usd),
+            _resets(status),
+            placed.origin.value,
+        )
+        for placed, status in budgets
+    ]
+    return table(_HEADERS, rows, right=_HEADERS[3:7])
+
+
+def budget_line(placed: PlacedBudget, status: BudgetStatus) -> str:
+    """Say in one line what a budget allows: `ci: $5.00 a month for tag ci, $4.20 left`."""
+    budget = placed.budget
+    time = "in all" if budget.window is Window.TOTAL else f"a {budget.window.value}"
+    left = dollars(status.remaining_usd)
+    return f"{budget.name}: {dollars(budget.limit_usd)} {time} for {scope_words(budget.scope)}, {left} left"
+
+
+def scope_words(scope: Scope) -> str:
+    """Say in words which calls a budget counts."""
+    parts = [
+        f"{kind} {value}"
+        for kind, value in (("tag", scope.tag), ("model", scope.model), ("conversation", scope.conversation))
+        if value is not None
+    ]
+    return ", ".join(parts) or "all calls"
+
+
+def _resets(status: BudgetStatus) -> str:
+    if status.resets_at is not None:
+        return f"{minute(status.resets_at)} UTC"
+    return "each time" if status.budget.window is Window.CALL else "never"
