@@ -40,13 +40,9 @@ def test_what_never_arrived_is_asked_for_and_agrees_with_the_bill(sandbox, run, 
     run("send", "--tag", "a", "-m", "sandbox/cut", "hi")
     billed, *open_calls = sandbox.bill.values()
 
-    assert document("reconcile") == {
-        "schema_version": 1,
-        "found": {"calls": 2, "usd": plain(sum(open_calls)), "upstream_usd": "0"},
-        "unknown": {"calls": 0, "at_most_usd": "0"},
-        "unaskable": {"calls": 0, "at_most_usd": "0"},
-        "complete": True,
-    }
+    found = document("reconcile")
+    # The other one may have been found by the last command, which asks while it waits for its own answer.
+    assert (found["found"]["calls"], found["complete"]) in ((1, True), (2, True))
     report = document("--tag", "a")
     assert Decimal(report["total_usd"]) == sum(sandbox.bill.values())
     assert Decimal(report["by_source"]["billed"]) == billed
@@ -54,6 +50,17 @@ def test_what_never_arrived_is_asked_for_and_agrees_with_the_bill(sandbox, run, 
     assert run("cost", "--strict").code == 0
     total = sum(Decimal(each["total_usd"]) for each in json.loads(run("history", "--json").out)["conversations"])
     assert total == sum(sandbox.bill.values())
+
+
+def test_the_document(sandbox, run, document):
+    run("send", "-m", "sandbox/no-cost", "hi")
+    assert document("reconcile") == {
+        "schema_version": 1,
+        "found": {"calls": 1, "usd": plain(sum(sandbox.bill.values())), "upstream_usd": "0"},
+        "unknown": {"calls": 0, "at_most_usd": "0"},
+        "unaskable": {"calls": 0, "at_most_usd": "0"},
+        "complete": True,
+    }
 
 
 def test_asking_twice_changes_nothing(sandbox, run, document):
@@ -167,3 +174,19 @@ def test_a_service_that_forgot_a_charge_is_noticed(run, monkeypatch):
     assert result.code == 2
     assert "that the service did not charge" in result.err
     assert "do not agree: all time" in result.out
+
+
+def test_a_killed_process_leaves_nothing_that_is_not_found(sandbox, start, run, document, stored):
+    process = start("send", "-m", "sandbox/stall", "hi")
+    assert process.stdout.read(1) == b"T"
+    process.kill()
+    process.wait()
+
+    found = document("reconcile", "--wait", "10")
+
+    assert (found["found"]["calls"], found["complete"]) == (1, True)
+    assert Decimal(found["found"]["usd"]) == sum(sandbox.bill.values()) > 0
+    assert stored("SELECT status, source, owner FROM calls") == [("interrupted", "reconciled", None)]
+    assert stored("SELECT status, cost_source FROM messages WHERE role = 'assistant'") == [
+        ("interrupted", "reconciled")
+    ]
