@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from neuralterm.application.clock import SystemClock
     from neuralterm.application.cost_tracker import CostTracker
     from neuralterm.application.declared_catalogue import DeclaredCatalogue
+    from neuralterm.application.estimates import TokenEstimates
     from neuralterm.application.events import EventBus
     from neuralterm.application.orchestrator import ChatOrchestrator
     from neuralterm.application.records import Answer
@@ -122,7 +123,7 @@ class Container:
     def model_cache(self) -> SQLiteModelCache:
         from neuralterm.infrastructure.model_cache import SQLiteModelCache
 
-        return SQLiteModelCache(self.database, "sandbox" if self.settings.sandbox else self.settings.base_url)
+        return SQLiteModelCache(self.database, self.service)
 
     @cached_property
     def attachments(self) -> Attachments:
@@ -238,30 +239,41 @@ class Container:
         from neuralterm.application.spending import SpendingGate
         from neuralterm.domain.budget import Budget, Window
 
+        from neuralterm.domain.zones import time_zone
+
         settings = self.settings
         budgets = self.budgets
         if settings.max_cost is not None:
             ceiling = Budget("ceiling", settings.max_cost, Window.CALL, settings.warning_level)
             budgets = (*budgets, ceiling)
-        return SpendingGate(self.clock, self.ledger, budgets)
+        return SpendingGate(
+            self.clock,
+            self.ledger,
+            budgets,
+            service=self.service,
+            zone=time_zone(settings.timezone),
+            min_tokens=settings.min_tokens,
+            soft=settings.soft_budget,
+        )
+
+    @property
+    def service(self) -> str:
+        """The name under which the calls of this server are kept: its base URL."""
+        return "sandbox" if self.settings.sandbox else self.settings.base_url
+
+    @cached_property
+    def estimates(self) -> TokenEstimates:
+        from neuralterm.application.estimates import TokenEstimates
+        from neuralterm.infrastructure.ratio_store import SQLiteRatioStore
+
+        return TokenEstimates(self.token_counter, SQLiteRatioStore(self.database))
 
     @cached_property
     def cost_tracker(self) -> CostTracker | None:
-        """Watches the tightest budget; None where there is none."""
+        """Watches the budgets that count a call; None where there are no budgets at all."""
         from neuralterm.application.cost_tracker import CostTracker
 
-        tightest = self.spending.tightest()
-        if tightest is None:
-            return None
-        budget, committed = tightest
-        return CostTracker(
-            self.bus,
-            budget.limit_usd,
-            warning_level=budget.warning_level,
-            count_tokens=self.token_counter.count_tokens,
-            already_spent=committed,
-            name=budget.name,
-        )
+        return CostTracker(self.bus, count_tokens=self.estimates.count_tokens) if self.spending.budgets else None
 
     @cached_property
     def session(self) -> SessionState:
@@ -310,6 +322,7 @@ class Container:
             models=self.catalogue,
             max_input_chars=None,
             attachments=lambda: self.attachments,
+            estimates=self.estimates,
         )
 
     @cached_property
@@ -333,6 +346,7 @@ class Container:
             (Events.MESSAGE_STARTED, self.notices),
             (Events.BUDGET_THRESHOLD, self.notices),
             (Events.BUDGET_EXCEEDED, self.notices),
+            (Events.BUDGET_WAITING, self.notices),
             (Events.CONTEXT_TRUNCATED, self.notices),
             (Events.REQUEST_RETRIED, self.notices),
             (Events.STORAGE_FAILED, self.notices),

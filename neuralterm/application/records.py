@@ -163,7 +163,8 @@ class CallTotals:
 class Committed:
     """What calls use of a budget, in USD, provider charges to the user's own keys included.
 
-    `spent_usd` is known for certain; `reserved_usd` is kept back for estimated and unsettled calls, at their upper bounds.
+    `spent_usd` are the known amounts, estimates among them; `reserved_usd` is kept back besides, up to the upper bounds of
+    estimated and unsettled calls.
     """
 
     spent_usd: Decimal = Decimal(0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, timedelta, tzinfo
 from decimal import Decimal
 from uuid import UUID
@@ -79,6 +79,7 @@ class SpendingGate:
         self._zone = zone
         self._soft = soft
         self._here: dict[UUID, Call] = {}
+        self._bounds: dict[UUID, Decimal | None] = {}
         self.budgets = tuple(budgets)
         self.min_tokens = min_tokens
 
@@ -145,6 +146,7 @@ class SpendingGate:
         if self._ledger is not None:
             self._ledger.open_call(call)
         self._here[call.id] = call
+        self._bounds[call.id] = call.cost.at_most_usd
 
     def note_generation(self, call: Call, generation_id: str) -> None:
         """Remember the service's id of a running call."""
@@ -157,6 +159,8 @@ class SpendingGate:
         call.owner = None
         if call.id in self._here:
             self._here[call.id] = call
+            if call.cost.source not in CERTAIN_SOURCES and call.cost.at_most_usd is None:
+                call.cost = replace(call.cost, at_most_usd=self._bounds[call.id])
         if self._ledger is not None:
             self._ledger.settle_call(call)
 
@@ -224,11 +228,10 @@ def committed_by(calls: Iterable[Call]) -> Committed:
     spent = reserved = Decimal(0)
     for call in calls:
         cost = call.cost
-        spent = EXACT.add(spent, cost.upstream_usd or Decimal(0))
-        if cost.usd is not None and cost.source in CERTAIN_SOURCES:
-            spent = EXACT.add(spent, cost.usd)
-        else:
-            reserved = EXACT.add(reserved, max(cost.usd or Decimal(0), cost.at_most_usd or Decimal(0)))
+        known, bound = cost.usd or Decimal(0), cost.at_most_usd or Decimal(0)
+        spent = EXACT.add(spent, EXACT.add(known, cost.upstream_usd or Decimal(0)))
+        if cost.source not in CERTAIN_SOURCES and bound > known:
+            reserved = EXACT.add(reserved, EXACT.subtract(bound, known))
     return Committed(spent, reserved)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from neuralterm.application.bounds import Subject
 from neuralterm.application.orchestrator import ChatOrchestrator
 from neuralterm.application.ports import ConversationRepository
 from neuralterm.application.records import Answer
@@ -54,11 +55,9 @@ class Chat:
     def status_line(self) -> str:
         """Return model, money spent in this chat and what the tightest budget has left."""
         parts = [self.model, f"{self._spent()} in this chat"]
-        tightest = self._parts.spending.tightest()
+        tightest = self._parts.spending.tightest(self._subject())
         if tightest is not None:
-            budget, committed = tightest
-            left = max(budget.limit_usd - committed, Decimal(0))
-            parts.append(f"{dollars(left)} left of the {budget.name}")
+            parts.append(f"{dollars(tightest.remaining_usd)} left of the {tightest.budget.name}")
         return " · ".join(parts)
 
     async def run(self, turns: ChatInput) -> list[MessageStatus]:
@@ -133,6 +132,12 @@ class Chat:
             )
         return self._conversation
 
+    def _subject(self) -> Subject:
+        """Return what budgets look at when they count the next turn."""
+        options = self._request.options
+        conversation = self._conversation.id if self._conversation else None
+        return Subject(options.tags, (self.model, *options.fallbacks), conversation)
+
     def _spent(self) -> str:
         if self._conversation is None:
             return dollars(Decimal(0))
@@ -178,7 +183,8 @@ class Chat:
         self._console.note(
             f"cost: {self._spent()} in this chat, {self._parts.session.total_tokens:,} tokens in this run"
         )
-        for status in map(self._parts.spending.status, self._parts.spending.budgets):
+        spending = self._parts.spending
+        for status in map(spending.status, spending.applying(self._subject())):
             left = f"{dollars(status.remaining_usd)} of {dollars(status.budget.limit_usd)} left"
             held = (
                 f", {dollars(status.reserved_usd)} kept back until its cost is certain" if status.reserved_usd else ""

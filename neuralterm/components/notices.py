@@ -31,10 +31,19 @@ class Notices(EventObserver):
             self._console.note(line, fg="yellow")
 
 
-def _shortened(payload: dict[str, Any]) -> str | None:
-    cap = payload.get("shortened_to")
+def _started(payload: dict[str, Any]) -> str | None:
+    cap, reason = payload.get("shortened_to"), payload.get("unbounded")
+    if reason is not None:
+        return f"budget: can't be held here: {one_line(reason)}; sent all the same, as the soft budget allows"
+    if cap is not None:
+        return f"budget: the answer is limited to {cap:,} tokens, which is what the budget pays for"
+    return None
+
+
+def _waiting(payload: dict[str, Any]) -> str:
     return (
-        None if cap is None else f"budget: the answer is limited to {cap:,} tokens, which is what the budget pays for"
+        f"budget: waiting up to {payload['seconds']:g} s for {dollars(payload['held_usd'])} of the {payload['name']}"
+        " that running calls hold"
     )
 
 
@@ -54,6 +63,9 @@ def _truncated(payload: dict[str, Any]) -> str:
 
 
 def _retried(payload: dict[str, Any]) -> str:
+    lowered = payload.get("lowered_to")
+    if lowered is not None:
+        return f"credit: asking again for at most {lowered:,} tokens, which is what the account pays for"
     return f"retry: {one_line(payload['error'].message)}; trying again in {payload['delay']:.1f} s"
 
 
@@ -62,7 +74,8 @@ def _storage(payload: dict[str, Any]) -> str:
 
 
 _LINES: dict[str, Callable[[dict[str, Any]], str | None]] = {
-    Events.MESSAGE_STARTED: _shortened,
+    Events.BUDGET_WAITING: _waiting,
+    Events.MESSAGE_STARTED: _started,
     Events.BUDGET_THRESHOLD: _threshold,
     Events.BUDGET_EXCEEDED: _exceeded,
     Events.CONTEXT_TRUNCATED: _truncated,

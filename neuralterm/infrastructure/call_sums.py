@@ -8,7 +8,7 @@ from typing import Any
 from neuralterm.application.records import CallFilter, CallTotals, Committed
 from neuralterm.domain.budget import matches
 from neuralterm.domain.exceptions import ValidationError
-from neuralterm.domain.models import CERTAIN_SOURCES, KNOWN_SOURCES
+from neuralterm.domain.models import KNOWN_SOURCES
 from neuralterm.domain.money import from_pico
 from neuralterm.infrastructure.columns import LARGEST_INTEGER, from_amount, to_ms
 from neuralterm.infrastructure.database import Database, Row
@@ -61,11 +61,7 @@ _SUMS = """
 """ + "".join(
     f", sum(CASE WHEN source = '{source.value}' AND calls > unsettled THEN cost END)" for source in KNOWN_SOURCES
 )
-_CERTAIN = ", ".join(f"'{source.value}'" for source in CERTAIN_SOURCES)
-_COMMITTED = f"""
-    coalesce(sum(committed), 0),
-    coalesce(sum(CASE WHEN source IN ({_CERTAIN}) THEN cost END), 0) + coalesce(sum(upstream), 0)
-"""
+_COMMITTED = "coalesce(sum(committed), 0), coalesce(sum(cost), 0) + coalesce(sum(upstream), 0)"
 
 
 def committed(database: Database, filter: CallFilter) -> Committed:

@@ -255,7 +255,7 @@ class InMemoryLedger:
     def committed(self, filter: CallFilter) -> Committed:
         counted = [call for call in self.calls if _counts(call, filter)]
         used = sum((_committed(call) for call in counted), start=Decimal(0))
-        spent = sum((_certain(call) for call in counted), start=Decimal(0))
+        spent = sum((_known(call) for call in counted), start=Decimal(0))
         return Committed(spent, used - spent)
 
     def totals(self, filter: CallFilter, by: Sequence[str] = ()) -> list[CallTotals]:
@@ -339,9 +339,8 @@ def _committed(call: Call) -> Decimal:
     return max(cost.usd or Decimal(0), cost.at_most_usd or Decimal(0)) + upstream
 
 
-def _certain(call: Call) -> Decimal:
-    known = call.cost.usd if call.cost.source in CERTAIN_SOURCES else None
-    return (known or Decimal(0)) + (call.cost.upstream_usd or Decimal(0))
+def _known(call: Call) -> Decimal:
+    return (call.cost.usd or Decimal(0)) + (call.cost.upstream_usd or Decimal(0))
 
 
 def _counts(call: Call, filter: CallFilter) -> bool:

@@ -101,6 +101,10 @@ class World:
         assert pairs[-1][0] == ""
         return [delta for delta, _ in pairs[:-1]], pairs[-1][1]
 
+    def committed(self):
+        """What of the first budget is spent or reserved."""
+        return self.spending.status(self.spending.budgets[0]).committed_usd
+
     def answer(self) -> Message:
         """The message that was stored last."""
         return list(self.store.tables.messages.values())[-1]

@@ -581,7 +581,7 @@ class TestBudgets:
         result = run("send", "--max-cost", "0.001", "hi")
         body = sent(service)
         assert result.code == 0
-        assert body["provider"]["max_price"] == {"prompt": "0.15", "completion": "0.6"}
+        assert body["provider"]["max_price"] == {"prompt": "0.15", "completion": "0.6", "request": "0"}
         cap = body["max_tokens"]
         assert 1500 < cap < 1667
         assert cap * Decimal("0.0000006") < Decimal("0.001")

@@ -256,7 +256,7 @@ def test_what_is_kept_back_is_told_from_what_is_spent(ledger):
     ledger.open_call(call(at_most="4"))
     ledger.open_call(call())
 
-    assert ledger.committed(CallFilter()) == Committed(Decimal("1.5"), Decimal(9))
+    assert ledger.committed(CallFilter()) == Committed(Decimal("5.5"), Decimal(5))
     assert ledger.committed(CallFilter()).usd == Decimal("10.5")
 
 

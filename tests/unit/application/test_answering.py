@@ -106,7 +106,7 @@ class TestRetries:
         (call,) = world.ledger.calls
         assert (call.status, call.error_code) == (MessageStatus.FAILED, "RATE_LIMITED")
         assert call.cost == Cost(Decimal("0.0495"), CostSource.BILLED, Decimal("0.0495"))
-        assert world.spending.committed(world.spending.budgets[0]) == Decimal("0.0495")
+        assert world.committed() == Decimal("0.0495")
         answer = world.answer()
         assert (answer.status, answer.cost) == (MessageStatus.FAILED, Decimal("0.0495"))
         assert world.repository.get_by_id(conversation.id).total_cost == Decimal("0.0495")
@@ -120,7 +120,7 @@ class TestRetries:
         (call,) = world.ledger.calls
         assert (call.status, call.cost.usd, call.cost.source) == (MessageStatus.FAILED, Decimal(0), CostSource.COMPUTED)
         assert (world.answer().status, world.answer().cost) == (MessageStatus.INTERRUPTED, Decimal(0))
-        assert world.spending.committed(world.spending.budgets[0]) == 0
+        assert world.committed() == 0
 
     async def test_a_budget_refusal_is_final(self):
         world = make_world(budgets=[ceiling("0.0000001")])
@@ -197,7 +197,7 @@ class TestCosts:
         world = make_world(client=Picky(), budgets=[ceiling("1")])
         with pytest.raises(exc.ValidationError):
             await world.ask()
-        assert world.spending.committed(world.spending.budgets[0]) == 0
+        assert world.committed() == 0
 
 
 class TestBudgets:
@@ -209,7 +209,7 @@ class TestBudgets:
         # The closer bound of the prompt is 3 tokens of $1 a million; output is $2 a million.
         assert request["max_tokens"] == 248
         assert request["extra"] == {
-            "provider": {"sort": "price", "max_price": {"prompt": "0.5", "completion": "2"}},
+            "provider": {"sort": "price", "max_price": {"prompt": "0.5", "completion": "2", "request": "0"}},
         }
         assert world.events.of(Events.MESSAGE_STARTED)[0]["max_tokens"] == 248
 
@@ -222,10 +222,10 @@ class TestBudgets:
 
     async def test_the_bound_is_reserved_while_the_answer_runs(self):
         world, seen = make_world(budgets=[ceiling("1")]), []
-        world.client.scripts.append([lambda: seen.append(world.spending.tightest()[1]), "ok", final()])
+        world.client.scripts.append([lambda: seen.append(world.committed()), "ok", final()])
         await world.ask("hello there")
         assert seen == [Decimal("0.002006")]
-        assert world.spending.tightest()[1] == Decimal("0.00005")
+        assert world.committed() == Decimal("0.00005")
 
     async def test_a_refusal_stores_nothing(self):
         world = make_world(budgets=[ceiling("0.00001")])
@@ -358,7 +358,7 @@ class TestStorageFailures:
         await world.ask()
         (call,) = world.ledger.calls
         assert (call.status, call.cost.usd) == (MessageStatus.COMPLETE, Decimal("0.00005"))
-        assert world.spending.committed(world.spending.budgets[0]) == Decimal("0.00005")
+        assert world.committed() == Decimal("0.00005")
 
     async def test_a_ledger_that_fails_raises_nothing_either(self):
         repository = InMemoryConversationRepository()
@@ -366,7 +366,7 @@ class TestStorageFailures:
         _, metadata = await world.ask()
         assert metadata["cost"] == Decimal("0.00005")
         assert world.events.types.count(Events.STORAGE_FAILED) == 1
-        assert world.spending.committed(world.spending.budgets[0]) == Decimal("0.00005")
+        assert world.committed() == Decimal("0.00005")
 
     async def test_text_that_could_not_be_written_is_written_later(self):
         repository = BreakingRepository("append_text")
