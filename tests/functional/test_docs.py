@@ -199,6 +199,8 @@ def test_json_page_names_every_key(run, monkeypatch):
     refused = json.loads(run("send", "--json", "--max-cost", "0", "hello").err.splitlines()[-1])
     reports = (
         ("cost", "--by", "model"),
+        ("cost", "budget"),
+        ("cost", "budget", "set", "mine", "1", "--window", "day"),
         ("models", "-n", "1"),
         ("models", "show", answer["model"]),
         ("history",),
