@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from neuralterm.application.estimates import TokenEstimates
     from neuralterm.application.events import EventBus
     from neuralterm.application.orchestrator import ChatOrchestrator
+    from neuralterm.application.preview import Previewing
     from neuralterm.application.records import Answer
     from neuralterm.application.spending import SpendingGate
     from neuralterm.application.state import SessionState
@@ -125,6 +126,11 @@ class Container:
 
         return SQLiteModelCache(self.database, self.service)
 
+    @property
+    def service(self) -> str:
+        """The name under which the ledger keeps calls to this server."""
+        return "sandbox" if self.settings.sandbox else self.settings.base_url.rstrip("/")
+
     @cached_property
     def attachments(self) -> Attachments:
         from neuralterm.application.attachments import Attachments
@@ -171,6 +177,16 @@ class Container:
             timeout=self.settings.timeout,
             idle_timeout=self.settings.idle_timeout,
         )
+
+    @property
+    def account(self) -> OpenRouterClient:
+        """The client, for questions about money.
+
+        Raises:
+            ConfigurationError: there is no key.
+        """
+        self._require_key()
+        return self.client
 
     @cached_property
     def template_files(self) -> TemplateFiles:
@@ -238,7 +254,6 @@ class Container:
     def spending(self) -> SpendingGate:
         from neuralterm.application.spending import SpendingGate
         from neuralterm.domain.budget import Budget, Window
-
         from neuralterm.domain.zones import time_zone
 
         settings = self.settings
@@ -256,11 +271,6 @@ class Container:
             soft=settings.soft_budget,
         )
 
-    @property
-    def service(self) -> str:
-        """The name under which the calls of this server are kept: its base URL."""
-        return "sandbox" if self.settings.sandbox else self.settings.base_url
-
     @cached_property
     def estimates(self) -> TokenEstimates:
         from neuralterm.application.estimates import TokenEstimates
@@ -274,6 +284,31 @@ class Container:
         from neuralterm.application.cost_tracker import CostTracker
 
         return CostTracker(self.bus, count_tokens=self.estimates.count_tokens) if self.spending.budgets else None
+
+    async def settle_open_calls(self) -> None:
+        """Look after calls that processes left open when they died, and ask about a few whose cost is not known."""
+        from neuralterm.application.abandoned import abandon_dead_calls
+
+        abandon_dead_calls(self.ledger, self.repository, self.processes, self.clock)
+        if self.ledger.to_reconcile(self.service, 1):
+            from neuralterm.application.reconciling import reconcile_some
+
+            await reconcile_some(self.ledger, self.repository, self.client, self.clock, self.service)
+
+    @cached_property
+    def previewing(self) -> Previewing:
+        """Says what a prompt would cost; needs no key."""
+        from neuralterm.application.preparing import Preparing
+        from neuralterm.application.preview import KnownFirst, Previewing
+
+        preparing = Preparing(
+            repository=self.repository,
+            counter=self.token_counter,
+            spending=self.spending,
+            lookup=KnownFirst(self.catalogue),
+            attachments=lambda: self.attachments,
+        )
+        return Previewing(preparing, self.estimates, self.clock)
 
     @cached_property
     def session(self) -> SessionState:

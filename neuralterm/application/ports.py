@@ -22,6 +22,7 @@ from neuralterm.application.records import (
     HistoryFilter,
     KeyReport,
     SearchHit,
+    ServiceCharges,
 )
 from neuralterm.domain.budget import Budget
 from neuralterm.domain.catalogue import OpenRouterModel
@@ -123,6 +124,12 @@ class Ledger(Protocol):
 
     def to_reconcile(self, service: str, limit: int) -> list[Call]:
         """Return settled calls of that base URL that are unsettled or estimated and have a generation id, newest first."""
+
+    def calls_of(self, generation_id: str) -> list[Call]:
+        """Return the calls with that id of whatever service, oldest first; a repeated answer repeats its id."""
+
+    def charges_at(self, service: str, since: datetime | None = None) -> ServiceCharges:
+        """Return what calls of that base URL, started since then (None: ever), were or may have been charged by it."""
 
 
 class BudgetStore(Protocol):

@@ -177,6 +177,43 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
+class Uncertain:
+    """Calls whose charge is not known for certain, and what they may have been charged in USD (None: no bound is known)."""
+
+    calls: int = 0
+    at_most_usd: Decimal | None = Decimal(0)
+
+    def plus(self, other: Uncertain) -> Uncertain:
+        """Return both together."""
+        bounds = (self.at_most_usd, other.at_most_usd)
+        known = [bound for bound in bounds if bound is not None]
+        at_most = EXACT.add(*known) if len(known) == len(bounds) else None
+        return Uncertain(self.calls + other.calls, at_most)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceCharges:
+    """What the ledger holds of one service, in USD, provider charges to the user's own keys left out.
+
+    `confirmed_usd` is what the service named itself, at once or when asked later; `computed_usd` are its token counts at
+    list prices. `askable` can still be asked for, `unaskable` not: there is no generation id. `unassigned` are certain
+    amounts of calls that an older version wrote down without their service.
+    """
+
+    confirmed_usd: Decimal = Decimal(0)
+    computed_usd: Decimal = Decimal(0)
+    running: Uncertain = Uncertain()
+    askable: Uncertain = Uncertain()
+    unaskable: Uncertain = Uncertain()
+    unassigned: Uncertain = Uncertain()
+
+    @property
+    def uncertain(self) -> Uncertain:
+        """All that has no certain amount here, or is not certain to be this service's."""
+        return self.running.plus(self.askable).plus(self.unaskable).plus(self.unassigned)
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationReport:
     """What the service says of a generation afterwards. Amounts in USD; token counts are the model's own."""
 

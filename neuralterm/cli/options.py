@@ -108,6 +108,14 @@ _REQUEST_OPTIONS = (
     click.option("--temperature", type=FiniteRange(0, 2), help="Sampling temperature."),
     click.option("--max-tokens", type=click.IntRange(1, 10**9), help="Longest answer in tokens."),
     click.option("--max-cost", type=DecimalType(), metavar="USD", help="Ceiling: this invocation can't cost more."),
+    click.option("--min-tokens", type=click.IntRange(1, 10**9), help="Shortest answer limit that a budget may leave."),
+    click.option("--soft-budget", is_flag=True, help="Let calls through whose cost can't be bounded."),
+    click.option(
+        "--budget-wait",
+        type=FiniteRange(0),
+        metavar="SECONDS",
+        help="How long to wait for money that running calls hold.",
+    ),
     click.option(
         "--fallback", "fallbacks", multiple=True, metavar="ID", help="A model to use if the first can't answer."
     ),

@@ -34,6 +34,9 @@ def apply_to_container(container: Container, given: Mapping[str, Any]) -> None:
         timeout=given["timeout"],
         idle_timeout=given["idle_timeout"],
         retry_for=given["retry_for"],
+        min_tokens=given["min_tokens"],
+        soft_budget=given["soft_budget"] or None,
+        budget_wait=given["budget_wait"],
         tag_branch=given["tag_branch"] or None,
     )
     container.notices.show_reasoning = not given["hide_reasoning"]
@@ -68,6 +71,7 @@ def build_request(
         tags=tuple(dict.fromkeys((*map(argument_text, given["tags"]), *container.tags))),
         run_id=settings.run_id,
         retry_for=settings.retry_for,
+        budget_wait=settings.budget_wait,
     )
     return SendRequest(
         prompt=prompt,

@@ -96,6 +96,19 @@ class Console:
             self._line(one_line(line), {})
         return click.confirm(question, err=True)
 
+    def ask(self, question: str) -> bool | None:
+        """Ask the person at the terminal, also when stdin is a pipe; None when nobody is there."""
+        if not self.stderr_is_terminal:
+            return None
+        self._close_open_line()
+        try:
+            with open("/dev/tty", encoding="utf-8", errors="replace") as terminal:
+                self._stderr.write(f"{visible(question)} [y/N] ")
+                self._stderr.flush()
+                return terminal.readline().strip().lower() in ("y", "yes")
+        except OSError:
+            return None
+
     def plain_error(self, text: str) -> None:
         """Write text of our own to stderr as it is: a JSON document, a traceback, a help page."""
         self._close_open_line()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-from neuralterm.application.records import Call, CallFilter, CallTotals, Committed
+from neuralterm.application.records import Call, CallFilter, CallTotals, Committed, ServiceCharges
 from neuralterm.domain.exceptions import StorageError
-from neuralterm.infrastructure import call_sums
+from neuralterm.infrastructure import call_sums, service_sums
 from neuralterm.infrastructure.database import Database
 from neuralterm.infrastructure.rows import CALL_COLUMNS, call_from, call_parameters
 
@@ -34,6 +35,8 @@ _TO_RECONCILE = f"""
       AND owner IS NULL AND status <> 'pending' AND (service IS NULL OR service = ?)
     ORDER BY started_at DESC, number DESC LIMIT ?
 """
+
+_OF_GENERATION = f"{_CALLS} WHERE generation_id = ? ORDER BY number"
 
 
 class SQLiteLedger:
@@ -86,6 +89,14 @@ class SQLiteLedger:
         Calls that an older version wrote down without their service may be anybody's, so they are among them.
         """
         return [call_from(row) for row in self.database.query(_TO_RECONCILE, (service, max(limit, 0)))]
+
+    def calls_of(self, generation_id: str) -> list[Call]:
+        """Return the calls with that id of whatever service, oldest first."""
+        return [call_from(row) for row in self.database.query(_OF_GENERATION, (generation_id,))]
+
+    def charges_at(self, service: str, since: datetime | None = None) -> ServiceCharges:
+        """Return what calls of that base URL were or may have been charged by it, to the pico-dollar."""
+        return service_sums.charges_at(self.database, service, since)
 
     def _require(self, changed: int, call_id: UUID) -> None:
         if not changed:

@@ -19,6 +19,8 @@ from neuralterm.application.records import (
     ConversationSummary,
     HistoryFilter,
     SearchHit,
+    ServiceCharges,
+    Uncertain,
 )
 from neuralterm.domain.budget import matches
 from neuralterm.domain.catalogue import OpenRouterModel
@@ -283,6 +285,16 @@ class InMemoryLedger:
         ]
         return sorted(found, key=lambda call: call.started_at, reverse=True)[:limit]
 
+    def calls_of(self, generation_id: str) -> list[Call]:
+        return [_as_read(call) for call in self.calls if call.generation_id == generation_id]
+
+    def charges_at(self, service: str, since: datetime | None = None) -> ServiceCharges:
+        charges = ServiceCharges()
+        for call in self.calls:
+            if call.service in (None, service) and (since is None or call.started_at >= since):
+                charges = _with(charges, call)
+        return charges
+
     def _opened(self, call_id: UUID) -> Call:
         call = self.store.tables.calls.get(call_id)
         if call is None:
@@ -356,6 +368,19 @@ def _counts(call: Call, filter: CallFilter) -> bool:
         and (filter.provider is None or filter.provider.lower() == (call.provider or "").lower())
         and (filter.model is None or any(matches(model, filter.model) for model in models))
     )
+
+
+def _with(charges: ServiceCharges, call: Call) -> ServiceCharges:
+    cost = call.cost
+    if cost.source in (CostSource.BILLED, CostSource.RECONCILED) and call.service:
+        return replace(charges, confirmed_usd=charges.confirmed_usd + cost.usd)
+    if cost.source is CostSource.COMPUTED and call.service:
+        return replace(charges, computed_usd=charges.computed_usd + cost.usd)
+    if cost.source in CERTAIN_SOURCES:
+        return replace(charges, unassigned=charges.unassigned.plus(Uncertain(1, cost.usd)))
+    at_most = None if cost.at_most_usd is None else max(cost.at_most_usd, cost.usd or Decimal(0))
+    name = "running" if _runs(call) else "askable" if call.generation_id is not None else "unaskable"
+    return replace(charges, **{name: getattr(charges, name).plus(Uncertain(1, at_most))})
 
 
 def _quarter(call: Call) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neuralterm.cli.cost_budget import budget
+from neuralterm.cli.cost_reconcile import reconcile_command, verify_command
 from neuralterm.cli.options import DefaultGroup, MomentType, json_option, pass_container
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ def command() -> None:
 
 
 command.add_command(budget)
+command.add_command(reconcile_command)
+command.add_command(verify_command)
 
 
 @command.command("report")
