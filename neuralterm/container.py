@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from neuralterm.infrastructure.ledger import SQLiteLedger
     from neuralterm.infrastructure.model_cache import SQLiteModelCache
     from neuralterm.infrastructure.openrouter import OpenRouterClient
+    from neuralterm.infrastructure.processes import ProcessTable
     from neuralterm.infrastructure.repositories import SQLiteConversationRepository
     from neuralterm.infrastructure.template_files import TemplateFiles
     from neuralterm.infrastructure.token_counter import TokenCounter
@@ -119,6 +120,12 @@ class Container:
         from neuralterm.infrastructure.ledger import SQLiteLedger
 
         return SQLiteLedger(self.database)
+
+    @cached_property
+    def processes(self) -> ProcessTable:
+        from neuralterm.infrastructure.processes import ProcessTable
+
+        return ProcessTable()
 
     @cached_property
     def model_cache(self) -> SQLiteModelCache:
@@ -265,6 +272,7 @@ class Container:
             self.clock,
             self.ledger,
             budgets,
+            processes=self.processes,
             service=self.service,
             zone=time_zone(settings.timezone),
             min_tokens=settings.min_tokens,

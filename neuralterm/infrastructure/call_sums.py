@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from neuralterm.application.records import CallFilter, CallTotals, Committed
@@ -10,14 +10,13 @@ from neuralterm.domain.budget import matches
 from neuralterm.domain.exceptions import ValidationError
 from neuralterm.domain.models import KNOWN_SOURCES
 from neuralterm.domain.money import from_pico
-from neuralterm.infrastructure.columns import LARGEST_INTEGER, from_amount, to_ms
+from neuralterm.infrastructure.columns import LARGEST_INTEGER, from_amount, from_ms, to_ms
 from neuralterm.infrastructure.database import Database, Row
-from neuralterm.infrastructure.migrations import DAY_MS, QUARTER_MS
+from neuralterm.infrastructure.migrations import DAY_MS, QUARTER_MS, SPANS_MS
 from neuralterm.infrastructure.time_pieces import Piece, pieces
 
-_SPANS = (DAY_MS, QUARTER_MS)
 # Whole spans too, so that a range without an end needs no rest.
-_LATEST = LARGEST_INTEGER // DAY_MS * DAY_MS
+_LATEST = LARGEST_INTEGER // SPANS_MS[0] * SPANS_MS[0]
 _EARLIEST = -_LATEST
 
 _COLUMNS = (
@@ -25,11 +24,11 @@ _COLUMNS = (
     " cached_tokens, upstream, cost, committed, unsettled, unbounded, at_most"
 )
 _KEPT = f"""
-    SELECT start AS at, '' AS conversation_id, '' AS run_id, {_COLUMNS} FROM totals
+    SELECT {{1}} AS at, '' AS conversation_id, '' AS run_id, {_COLUMNS} FROM totals
     WHERE span = :span{{0}} AND start >= :start{{0}} AND start < :end{{0}} AND calls <> 0
 """  # noqa: S608 - made of constants of this module
 _CALLS = f"""
-    SELECT started_at AS at, conversation_id, run_id, {_COLUMNS} FROM charges
+    SELECT {{1}} AS at, conversation_id, run_id, {_COLUMNS} FROM charges
     WHERE started_at >= :start{{0}} AND started_at < :end{{0}}
 """  # noqa: S608 - made of constants of this module
 _NOTHING = f"SELECT started_at AS at, conversation_id, run_id, {_COLUMNS} FROM charges WHERE false"  # noqa: S608
@@ -42,9 +41,14 @@ _CONDITIONS = {
     "run": "number IN (SELECT number FROM calls WHERE run_id = :run)",
     "conversation": "conversation_id = :conversation",
 }
+# Times are grouped as they are, in ms: in the order of the index, and without the cost of writing them for each row.
+_TIMES: dict[str, tuple[int, Callable[[int], str]]] = {
+    "quarter": (QUARTER_MS, lambda ms: f"{from_ms(ms).isoformat()[:19]}Z"),
+    "day": (DAY_MS, lambda ms: from_ms(ms).date().isoformat()),
+}
 _KEYS = {
-    "quarter": f"strftime('%Y-%m-%dT%H:%M:00Z', (at - (at % {QUARTER_MS} + {QUARTER_MS}) % {QUARTER_MS}) / 1000, 'unixepoch')",
-    "day": f"strftime('%Y-%m-%d', (at - (at % {DAY_MS} + {DAY_MS}) % {DAY_MS}) / 1000, 'unixepoch')",
+    "quarter": "at",
+    "day": "at",
     "model": "model",
     "provider": "provider",
     "conversation": "coalesce(conversation_id, '')",
@@ -84,7 +88,11 @@ def totals(database: Database, filter: CallFilter, by: Sequence[str]) -> list[Ca
     columns = ", ".join([_KEYS[name] for name in by] + [_SUMS])
     order = ", ".join(str(number + 1) for number in range(len(by)))
     sql = f"SELECT {columns} FROM {source}" + (f" GROUP BY {order} ORDER BY {order}" if by else "")  # noqa: S608 - the same
-    return [_totals_from(row[: len(by)], row[len(by) :]) for row in database.query(sql, parameters)]
+    return [_totals_from(_written(by, row), row[len(by) :]) for row in database.query(sql, parameters)]
+
+
+def _written(by: Sequence[str], row: Row) -> tuple[str, ...]:
+    return tuple(_TIMES[name][1](key) if name in _TIMES else key for name, key in zip(by, row, strict=False))
 
 
 def _selected(database: Database, filter: CallFilter, by: Sequence[str]) -> tuple[str, dict[str, Any]]:
@@ -100,9 +108,12 @@ def _selected(database: Database, filter: CallFilter, by: Sequence[str]) -> tupl
     if filter.model is not None:
         database.define("model_matches", matches)
     conditions = "".join(f" AND {_CONDITIONS[name]}" for name in parameters)
+    unit = min((_TIMES[name][0] for name in by if name in _TIMES), default=None)
     parts = []
-    for number, piece in enumerate(_pieces_of(filter, by)):
-        parts.append((_KEPT if piece.span else _CALLS).format(number) + conditions)
+    for number, piece in enumerate(_pieces_of(filter, by, unit or SPANS_MS[0])):
+        start = "start" if piece.span else "started_at"
+        at = start if unit in (None, piece.span) else f"{start} - ({start} % {unit} + {unit}) % {unit}"
+        parts.append((_KEPT if piece.span else _CALLS).format(number, at) + conditions)
         parameters |= {f"start{number}": piece.start, f"end{number}": piece.end}
         if piece.span:
             parameters[f"span{number}"] = piece.span
@@ -110,13 +121,13 @@ def _selected(database: Database, filter: CallFilter, by: Sequence[str]) -> tupl
     return source + (" LEFT JOIN json_each(part.tags) AS tag" if "tag" in by else ""), parameters
 
 
-def _pieces_of(filter: CallFilter, by: Sequence[str]) -> list[Piece]:
-    """Return the range of the filter in pieces that are no coarser than the groupings and keep what the filter asks for."""
+def _pieces_of(filter: CallFilter, by: Sequence[str], coarsest: int) -> list[Piece]:
+    """Return the range of the filter in pieces for which there is what the filter and the groupings ask for."""
     start = _EARLIEST if filter.since is None else to_ms(filter.since)
     end = _LATEST if filter.until is None else to_ms(filter.until)
     if filter.run is not None or filter.conversation is not None or {"run", "conversation"}.intersection(by):
         return pieces(start, end, ())
-    return pieces(start, end, (QUARTER_MS,) if "quarter" in by else _SPANS)
+    return pieces(start, end, [span for span in SPANS_MS if span <= coarsest])
 
 
 def _totals_from(keys: Row, sums: Row) -> CallTotals:

@@ -197,6 +197,8 @@ def add_attachments(connection: sqlite3.Connection) -> None:
 
 
 QUARTER_MS, DAY_MS = 15 * 60 * 1000, 24 * 60 * 60 * 1000
+# What totals are kept for, from coarse to fine. The coarse ones make sums over years quick.
+SPANS_MS = (64 * DAY_MS, DAY_MS, QUARTER_MS)
 _SUMS = (
     "calls",
     "prompt_tokens",
@@ -214,14 +216,15 @@ _TOTALS_KEY = "span, start, requested_model, model, provider, tags, source"
 
 
 def _add_to_totals(condition: str, sign: str = "") -> str:
-    """Return the statement that adds calls to the totals of their quarter of an hour and of their UTC day."""
+    """Return the statement that adds calls to the totals of every span that they are in."""
+    spans = " UNION ALL ".join(f"SELECT {span} AS span" for span in SPANS_MS)
     sums = ", ".join(f"{sign}sum(c.{name})" for name in _SUMS)
     added = ", ".join(f"{name} = {name} + excluded.{name}" for name in _SUMS)
     return f"""
         INSERT INTO totals ({_TOTALS_KEY}, {", ".join(_SUMS)})
         SELECT s.span, c.started_at - ((c.started_at % s.span) + s.span) % s.span AS start,
                c.requested_model, c.model, c.provider, c.tags, c.source, {sums}
-        FROM charges AS c, (SELECT {QUARTER_MS} AS span UNION ALL SELECT {DAY_MS}) AS s
+        FROM charges AS c, ({spans}) AS s
         WHERE {condition}
         GROUP BY 1, 2, 3, 4, 5, 6, 7
         ON CONFLICT ({_TOTALS_KEY}) DO UPDATE SET {added}
@@ -272,7 +275,7 @@ _MONEY = (
     FROM calls
     WHERE NOT (status = 'failed' AND cost IS NOT NULL AND cost = 0)
     """,
-    # Sums of `charges` by time; `start` is in ms, `span` 15 minutes (no zone of today has a finer offset) or a UTC day.
+    # Sums of `charges` by time, in ms; `span` is one of `SPANS_MS` (no zone of today has a finer offset than the finest).
     """
     CREATE TABLE totals (
         span INTEGER NOT NULL,
@@ -340,6 +343,12 @@ def add_money(connection: sqlite3.Connection) -> None:
     """Add who runs a call and where, totals that triggers keep, budgets, and what was learnt about token counts."""
     for statement in _MONEY:
         connection.execute(statement)
+
+
+def rebuild_totals(connection: sqlite3.Connection) -> None:
+    """Compute all totals anew from the calls."""
+    connection.execute("DELETE FROM totals")
+    connection.execute(_add_to_totals("true"))
 
 
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (create_schema, add_attachments, add_money)

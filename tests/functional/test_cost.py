@@ -157,12 +157,3 @@ def test_wrong_usage_is_one_sentence(run, options):
 
     assert (result.code, result.out) == (2, "")
     assert result.err.startswith("error: ")
-
-
-def test_days_that_begin_within_an_hour_are_pointed_out(service, run):
-    run("send", "hi")
-
-    result = run("cost", "--by", "day", "-z", "Asia/Kolkata")
-
-    assert result.code == 0
-    assert result.err.startswith("note: days of this zone")

@@ -131,6 +131,13 @@ def test_plain_reports_read_no_calls(plans, by, filter):
     assert any("USING PRIMARY KEY (span=? AND start>? AND start<?)" in step for step in plans.steps)
 
 
+@pytest.mark.parametrize("unit", ["day", "quarter"])
+def test_days_come_in_the_order_of_the_totals(plans, unit):
+    SQLiteLedger(plans).totals(CallFilter(), [unit])
+
+    assert [step for step in plans.steps if "TEMP B-TREE" in step] == []
+
+
 def test_a_range_that_begins_between_quarters_reads_no_more_calls_than_that_one(plans):
     SQLiteLedger(plans).committed(CallFilter(since=NOON))
 

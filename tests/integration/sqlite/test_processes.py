@@ -6,9 +6,12 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
-from neuralterm.application.records import CallFilter, HistoryFilter
+from neuralterm.application.abandoned import abandon_dead_calls
+from neuralterm.application.clock import SystemClock
+from neuralterm.application.records import CallFilter, Committed, HistoryFilter
 from neuralterm.domain.models import MessageStatus
 from neuralterm.infrastructure.ledger import SQLiteLedger
+from neuralterm.infrastructure.processes import ProcessTable
 from neuralterm.infrastructure.repositories import SQLiteConversationRepository
 
 WRITER = Path(__file__).with_name("writer.py")
@@ -16,7 +19,7 @@ WRITER = Path(__file__).with_name("writer.py")
 
 def start(path, *arguments, stdin=subprocess.DEVNULL):
     command = [sys.executable, str(WRITER), str(path), *arguments]
-    return subprocess.Popen(command, stdin=stdin, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def test_fifty_processes_start_at_once_in_a_fresh_directory(database):
@@ -47,3 +50,24 @@ def test_what_a_dead_process_wrote_is_there(database):
     assert (question.content, answer.content, answer.status) == ("question", "abc", MessageStatus.PENDING)
     assert len(repository.summaries(HistoryFilter(partial_only=True))) == 1
     assert ledger.committed(CallFilter()).usd == Decimal("0.01")
+
+
+def test_the_call_of_a_killed_process_is_abandoned_and_that_of_a_living_one_is_not(database):
+    repository, ledger = SQLiteConversationRepository(database), SQLiteLedger(database)
+    process = start(database.path, "hang")
+    process.stdout.readline()
+
+    def abandon():
+        return abandon_dead_calls(ledger, repository, ProcessTable(), SystemClock())
+
+    assert abandon() == 0
+    process.kill()
+    process.communicate()
+
+    assert abandon() == 1
+    assert abandon() == 0
+    assert ledger.running() == []
+    _, answer = repository.get_messages(repository.latest().id)
+    assert (answer.content, answer.status) == ("abc", MessageStatus.INTERRUPTED)
+    assert [hit.message_id for hit in repository.search("abc", 5)] == [answer.id]
+    assert ledger.committed(CallFilter()) == Committed(Decimal(0), Decimal("0.01"))

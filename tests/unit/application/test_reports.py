@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -14,101 +14,148 @@ EVERYTHING = CallFilter()
 
 
 class FakeLedger:
-    """Answers with what it is given, and remembers what it was asked."""
+    """Answers with what it is given, by grouping, and remembers what it was asked."""
 
-    def __init__(self, **rows):
-        self.rows = rows
+    def __init__(self, *rows, **rows_by):
+        self.rows = {"": list(rows) or [CallTotals()]} | rows_by
         self.asked = []
 
-    def totals(self, filter, by):
-        self.asked.append((filter, by))
-        return self.rows.get(by or "total", [])
+    def totals(self, filter, by=()):
+        self.asked.append((filter, tuple(by)))
+        return self.rows.get("_".join(by), [])
 
 
-def row(key, billed="0.01", calls=1, **fields) -> CallTotals:
-    return CallTotals(key=key, calls=calls, prompt_tokens=10, by_source={"billed": Decimal(billed)}, **fields)
+def row(*keys, billed="0.01", calls=1, **fields) -> CallTotals:
+    return CallTotals(keys, calls=calls, prompt_tokens=10, by_source={"billed": Decimal(billed)}, **fields)
+
+
+def quarter(at, *keys, **fields):
+    return row(f"{at}:00Z", *keys, **fields)
 
 
 def keys(report):
-    return [group.key for group in report.groups]
+    return [", ".join(group.keys) for group in report.groups]
 
 
 def test_an_empty_ledger_gives_zeros():
-    report = cost_report(FakeLedger(), EVERYTHING, by="day")
+    report = cost_report(FakeLedger(), EVERYTHING, by=["day"])
 
-    assert report.total == CallTotals(key="")
+    assert report.total == CallTotals()
     assert known_usd(report.total) == 0
     assert report.groups == ()
 
 
 def test_without_grouping_only_the_total_is_asked_for():
-    ledger = FakeLedger(total=[row("", calls=3)])
+    ledger = FakeLedger(row(calls=3))
     wanted = CallFilter(since=datetime(2026, 11, 1, tzinfo=UTC), tag="ci")
 
     report = cost_report(ledger, wanted)
 
     assert report.total.calls == 3
     assert report.filter is wanted
-    assert ledger.asked == [(wanted, None)]
+    assert ledger.asked == [(wanted, ())]
 
 
 @pytest.mark.parametrize("by", ["model", "provider", "conversation", "tag", "run", "source"])
 def test_other_groups_are_the_ledgers_own(by):
     ledger = FakeLedger(**{by: [row("a"), row("b")]})
 
-    assert keys(cost_report(ledger, EVERYTHING, by=by)) == ["a", "b"]
-    assert ledger.asked[-1] == (EVERYTHING, by)
+    assert keys(cost_report(ledger, EVERYTHING, by=[by])) == ["a", "b"]
+    assert ledger.asked[-1] == (EVERYTHING, (by,))
+
+
+@pytest.mark.parametrize("timezone", ["UTC", "utc"])
+@pytest.mark.parametrize(
+    ("by", "expected"),
+    [("day", ["2026-11-22", "2026-11-23"]), ("week", ["2026-11-16", "2026-11-23"]), ("month", ["2026-11"])],
+)
+def test_days_of_utc_are_read_as_they_are_kept(by, timezone, expected):
+    ledger = FakeLedger(day=[row("2026-11-22"), row("2026-11-23")])
+
+    assert keys(cost_report(ledger, EVERYTHING, by=[by], timezone=timezone)) == expected
+    assert ledger.asked[-1] == (EVERYTHING, ("day",))
 
 
 @pytest.mark.parametrize(
     ("by", "timezone", "expected"),
     [
-        ("day", "UTC", ["2026-11-22", "2026-11-23"]),
-        ("day", "utc", ["2026-11-22", "2026-11-23"]),
         ("day", "Asia/Tokyo", ["2026-11-23"]),
         ("day", "America/Los_Angeles", ["2026-11-22"]),
-        ("week", "UTC", ["2026-11-16", "2026-11-23"]),
         ("week", "Asia/Tokyo", ["2026-11-23"]),
         ("week", "America/Los_Angeles", ["2026-11-16"]),
-        ("month", "UTC", ["2026-11"]),
+        ("month", "Asia/Tokyo", ["2026-11"]),
     ],
 )
-def test_hours_are_folded_into_the_calendar_of_the_zone(by, timezone, expected):
-    hours = [row("2026-11-22T23:00:00Z"), row("2026-11-23T00:00:00Z")]
+def test_quarters_are_folded_into_the_calendar_of_the_zone(by, timezone, expected):
+    quarters = [quarter("2026-11-22T23:45"), quarter("2026-11-23T00:00")]
 
-    assert keys(cost_report(FakeLedger(hour=hours), EVERYTHING, by=by, timezone=timezone)) == expected
-
-
-def test_a_year_has_its_months_in_order():
-    hours = [row("2025-12-31T23:00:00Z"), row("2026-01-01T00:00:00Z"), row("2026-10-01T00:00:00Z")]
-
-    assert keys(cost_report(FakeLedger(hour=hours), EVERYTHING, by="month")) == ["2025-12", "2026-01", "2026-10"]
-
-
-def test_a_day_without_its_spring_hour_is_still_one_day():
-    first = datetime(2026, 3, 29, 0, tzinfo=ZoneInfo("Europe/Berlin")).astimezone(UTC)
-    hours = [row((first + timedelta(hours=hour)).strftime("%Y-%m-%dT%H:00:00Z")) for hour in range(24)]
-
-    report = cost_report(FakeLedger(hour=hours), EVERYTHING, by="day", timezone="Europe/Berlin")
-
-    assert [(group.key, group.calls) for group in report.groups] == [("2026-03-29", 23), ("2026-03-30", 1)]
+    assert keys(cost_report(FakeLedger(quarter=quarters), EVERYTHING, by=[by], timezone=timezone)) == expected
 
 
 @pytest.mark.parametrize(
-    ("timezone", "inexact"), [("Asia/Kolkata", True), ("Asia/Kathmandu", True), ("Asia/Tokyo", False)]
+    ("timezone", "last"),
+    [
+        ("Asia/Kolkata", "18:15"),
+        ("Asia/Kathmandu", "18:00"),
+        ("Australia/Eucla", "15:00"),
+        ("Pacific/Marquesas", "09:15"),
+    ],
 )
-def test_zones_off_by_less_than_an_hour_are_pointed_out(timezone, inexact):
-    ledger = FakeLedger(hour=[row("2026-11-22T18:00:00Z")])
+def test_days_are_exact_where_they_begin_between_hours(timezone, last):
+    date = "2026-11-23" if timezone == "Pacific/Marquesas" else "2026-11-22"
+    before = datetime.fromisoformat(f"{date}T{last}")
+    quarters = [quarter(f"{before:%Y-%m-%dT%H:%M}"), quarter(f"{before + timedelta(minutes=15):%Y-%m-%dT%H:%M}")]
 
-    report = cost_report(ledger, EVERYTHING, by="day", timezone=timezone)
+    report = cost_report(FakeLedger(quarter=quarters), EVERYTHING, by=["day"], timezone=timezone)
 
-    assert report.inexact_days is inexact
+    assert keys(report) == ["2026-11-22", "2026-11-23"]
+
+
+def test_a_year_has_its_months_in_order():
+    days = [row("2025-12-31"), row("2026-01-01"), row("2026-10-01")]
+
+    assert keys(cost_report(FakeLedger(day=days), EVERYTHING, by=["month"])) == ["2025-12", "2026-01", "2026-10"]
+
+
+@pytest.mark.parametrize(("day", "hours"), [(date(2026, 3, 29), 23), (date(2026, 10, 25), 25), (date(2026, 6, 1), 24)])
+def test_days_of_another_length_have_all_their_quarters(day, hours):
+    first = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo("Europe/Berlin")).astimezone(UTC)
+    quarters = [
+        quarter(f"{first + index * timedelta(minutes=15):%Y-%m-%dT%H:%M}") for index in range(-1, 4 * hours + 1)
+    ]
+
+    report = cost_report(FakeLedger(quarter=quarters), EVERYTHING, by=["day"], timezone="Europe/Berlin")
+
+    assert [group.calls for group in report.groups] == [1, 4 * hours, 1]
+    assert report.groups[1].keys == (day.isoformat(),)
+
+
+def test_several_groupings_come_in_the_order_asked_for():
+    days = [row("m", "2026-11-22", "a"), row("m", "2026-11-23", "a"), row("n", "2026-11-23", "b")]
+    ledger = FakeLedger(model_day_tag=days)
+
+    report = cost_report(ledger, EVERYTHING, by=["model", "month", "tag", "day"])
+
+    assert report.by == ("model", "month", "tag", "day")
+    assert keys(report) == [
+        "m, 2026-11, a, 2026-11-22",
+        "m, 2026-11, a, 2026-11-23",
+        "n, 2026-11, b, 2026-11-23",
+    ]
+
+
+def test_folded_groups_are_in_order_and_added_up():
+    days = [row("2026-11-22", "n"), row("2026-11-22", "m"), row("2026-11-23", "m")]
+
+    report = cost_report(FakeLedger(day_model=days), EVERYTHING, by=["month", "model"])
+
+    assert [(*group.keys, group.calls) for group in report.groups] == [("2026-11", "m", 2), ("2026-11", "n", 1)]
 
 
 def test_every_field_is_summed():
-    def hour(at, bound):
+    def part(day, bound):
         return CallTotals(
-            key=at,
+            (day,),
             calls=2,
             prompt_tokens=3,
             completion_tokens=4,
@@ -120,11 +167,11 @@ def test_every_field_is_summed():
             upstream_usd=Decimal("0.7"),
         )
 
-    hours = [hour("2026-11-23T01:00:00Z", Decimal("0.05")), hour("2026-11-23T02:00:00Z", Decimal("0.06"))]
-    (group,) = cost_report(FakeLedger(hour=hours), EVERYTHING, by="day").groups
+    days = [part("2026-11-23", Decimal("0.05")), part("2026-11-24", Decimal("0.06"))]
+    (group,) = cost_report(FakeLedger(day=days), EVERYTHING, by=["month"]).groups
 
     assert group == CallTotals(
-        key="2026-11-23",
+        ("2026-11",),
         calls=4,
         prompt_tokens=6,
         completion_tokens=8,
@@ -137,32 +184,32 @@ def test_every_field_is_summed():
     )
 
 
-def test_one_hour_without_a_bound_leaves_the_day_without():
-    hours = [
-        row("2026-11-23T01:00:00Z", unsettled_calls=1, unsettled_at_most_usd=None),
-        row("2026-11-23T02:00:00Z", unsettled_calls=1, unsettled_at_most_usd=Decimal("0.5")),
+def test_one_day_without_a_bound_leaves_the_month_without():
+    days = [
+        row("2026-11-23", unsettled_calls=1, unsettled_at_most_usd=None),
+        row("2026-11-24", unsettled_calls=1, unsettled_at_most_usd=Decimal("0.5")),
     ]
-    (group,) = cost_report(FakeLedger(hour=hours), EVERYTHING, by="day").groups
+    (group,) = cost_report(FakeLedger(day=days), EVERYTHING, by=["month"]).groups
 
     assert group.unsettled_at_most_usd is None
 
 
 PICO_DOLLARS = st.integers(0, 10**18).map(lambda pico: Decimal(pico).scaleb(-12))
-HOURS = st.lists(st.tuples(st.integers(0, 20_000), PICO_DOLLARS, st.sampled_from(["billed", "estimated"])))
+QUARTERS = st.lists(st.tuples(st.integers(0, 80_000), PICO_DOLLARS, st.sampled_from(["billed", "estimated"])))
 
 
-@given(HOURS, st.sampled_from(["day", "week", "month"]), st.sampled_from(["UTC", "Asia/Kolkata", "America/New_York"]))
+@given(QUARTERS, st.sampled_from(["day", "week", "month"]), st.sampled_from(["Asia/Kolkata", "America/New_York"]))
 def test_folding_loses_and_invents_nothing(spent, by, timezone):
-    hours = [
+    quarters = [
         CallTotals(
-            key=(datetime(2025, 1, 1, tzinfo=UTC) + timedelta(hours=hour)).strftime("%Y-%m-%dT%H:00:00Z"),
+            (f"{datetime(2025, 1, 1) + number * timedelta(minutes=15):%Y-%m-%dT%H:%M:00Z}",),
             calls=1,
             by_source={source: usd},
         )
-        for hour, usd, source in spent
+        for number, usd, source in spent
     ]
 
-    report = cost_report(FakeLedger(hour=hours), EVERYTHING, by=by, timezone=timezone)
+    report = cost_report(FakeLedger(quarter=quarters), EVERYTHING, by=[by], timezone=timezone)
 
     assert sum((known_usd(group) for group in report.groups), Decimal(0)) == sum(
         (usd for _, usd, _ in spent), Decimal(0)
@@ -173,7 +220,7 @@ def test_folding_loses_and_invents_nothing(spent, by, timezone):
 
 def test_the_total_counts_every_source_that_names_an_amount():
     amounts = {"billed": "1", "reconciled": "0.1", "computed": "0.01", "estimated": "0.000000000001"}
-    totals = CallTotals("", by_source={source: Decimal(usd) for source, usd in amounts.items()})
+    totals = CallTotals(by_source={source: Decimal(usd) for source, usd in amounts.items()})
 
     assert known_usd(totals) == Decimal("1.110000000001")
 
@@ -194,15 +241,15 @@ def test_a_time_that_ends_before_it_begins_is_an_input_error():
 @pytest.mark.parametrize(
     ("totals", "expected"),
     [
-        (CallTotals(""), True),
-        (CallTotals("", by_source={"billed": Decimal(1), "reconciled": Decimal(1)}), True),
-        (CallTotals("", by_source={"computed": Decimal("1E-12")}), False),
-        (CallTotals("", by_source={"estimated": Decimal("1E-12")}), False),
-        (CallTotals("", by_source={"billed": Decimal(1)}, unsettled_calls=1), False),
+        (CallTotals(), True),
+        (CallTotals(by_source={"billed": Decimal(1), "reconciled": Decimal(1)}), True),
+        (CallTotals(by_source={"computed": Decimal("1E-12")}), False),
+        (CallTotals(by_source={"estimated": Decimal("1E-12")}), False),
+        (CallTotals(by_source={"billed": Decimal(1)}, unsettled_calls=1), False),
     ],
 )
 def test_all_billed(totals, expected):
-    report = cost_report(FakeLedger(total=[totals]), EVERYTHING)
+    report = cost_report(FakeLedger(totals), EVERYTHING)
 
     assert all_billed(totals) is expected
     if expected:
