@@ -28,6 +28,7 @@ class Ending:
 
     `error` is None when the stream came to its proper end. `has_text` counts reasoning too. `at_most_usd` is the bound the
     call was admitted with. `has_attachments`: the prompt had parts whose tokens and fees only the service can tell.
+    `generation_id` is None where the service began none: then there is nothing that it could charge for an error.
     """
 
     error: BaseException | None
@@ -39,6 +40,7 @@ class Ending:
     started_at: datetime
     cap_by_budget: bool = False
     has_attachments: bool = False
+    generation_id: str | None = None
 
 
 def status_of(ending: Ending) -> MessageStatus:
@@ -59,12 +61,12 @@ def cost_of(ending: Ending, estimate: Callable[[], TokenUsage]) -> Cost:
     """Return what the answer cost and how that is known; `estimate` counts tokens locally and is called only if needed.
 
     A request that the service answered with an error status is not charged (and neither is one that could not be sent);
-    everything else that has no amount yet may have been.
+    everything else that has no amount yet may have been, also an error in the place of an answer that had begun.
     """
     usage = ending.usage
     if usage is not None and usage.cost is not None:
         return Cost(usage.cost, CostSource.BILLED, usage.cost, usage.upstream_cost)
-    if not ending.has_text and is_free_failure(ending.error):
+    if not ending.has_text and ending.generation_id is None and is_free_failure(ending.error):
         return Cost(Decimal(0), CostSource.COMPUTED, Decimal(0))
     prices = ending.model.prices if ending.model is not None else None
     if prices is not None and usage is not None:

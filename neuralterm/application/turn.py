@@ -154,6 +154,7 @@ class Turn:
             started_at=self.call.started_at,
             cap_by_budget=self.permit.cap_by_budget,
             has_attachments=self.prompt.has_attachments,
+            generation_id=self.final.get("generation_id"),
         )
 
     def finish_call(self, status: MessageStatus, cost: Cost, error_code: str | None, now: float) -> None:

@@ -14,8 +14,9 @@ AUTO = OpenRouterModel("openrouter/auto", pricing={"prompt": "-1", "completion":
 BOUND = Decimal("0.5")
 
 
-def ending(error=None, *, text=True, finish="stop", usage=None, model=MODEL, by_budget=False):
-    return Ending(error, text, finish, usage, model, BOUND, datetime(2026, 11, 23, tzinfo=UTC), by_budget)
+def ending(error=None, *, text=True, finish="stop", usage=None, model=MODEL, by_budget=False, generation=None):
+    moment = datetime(2026, 11, 23, tzinfo=UTC)
+    return Ending(error, text, finish, usage, model, BOUND, moment, by_budget, generation_id=generation)
 
 
 def cost(*args, **kwargs):
@@ -126,6 +127,11 @@ def test_refusals_cost_nothing(error):
 )
 def test_what_may_have_been_charged_is_unsettled(error):
     assert cost_of(ending(error, text=False), no_estimate) == Cost.unsettled(BOUND)
+
+
+def test_an_error_in_the_place_of_an_answer_that_had_begun_may_have_been_charged():
+    error = exc.ModelUnavailableError("x", 502)
+    assert cost_of(ending(error, text=False, generation="gen-1"), no_estimate) == Cost.unsettled(BOUND)
 
 
 def test_text_was_paid_for_whatever_came_after():
