@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from neuralterm.container import Container
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM has come.
+
+    Once a plain KeyboardInterrupt has left an `exec` of a text, which every dataclass is made with, the interpreter ends
+    itself by SIGINT, although the exception was caught and another exit code was given.
+    """
+
+
 class Outcome:
     """Context manager around one invocation. SIGTERM ends it as Ctrl-C does, with a code of its own."""
 
@@ -54,7 +62,7 @@ class Outcome:
 
     def _terminate(self, signum: int, frame: FrameType | None) -> None:
         self._container.terminated = True
-        raise KeyboardInterrupt
+        raise _Terminated
 
     def _explain(self, error: BaseException) -> int:
         if isinstance(error, click.exceptions.Exit):

@@ -11,6 +11,9 @@ from click.testing import CliRunner
 
 from neuralterm.cli.root import cli
 
+pytest.register_assert_rewrite("tests.functional.money_storm")
+
+from .money_service import MoneyService
 from .stand_in import StandIn
 
 KEY = "sk-or-v1-this-is-the-secret-key"
@@ -25,6 +28,18 @@ def service(monkeypatch):
     yield service
     service.close()
     assert not service.failures
+
+
+@pytest.fixture
+def money(monkeypatch):
+    """The service that keeps its own bill, with the environment pointing at it; no limit on the bill may be exceeded."""
+    service = MoneyService()
+    monkeypatch.setenv("OPENROUTER_BASE_URL", service.url)
+    monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
+    yield service
+    service.close()
+    assert service.bill.overruns == []
+    assert service.failures == []
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """Ctrl-C, SIGTERM and streams that fail, in real processes: the exit code tells, what came is kept, nothing is shown."""
 
+import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 from decimal import Decimal
 
@@ -125,6 +127,23 @@ def test_after_kill_the_history_has_what_came_and_the_call_stays_unsettled(servi
     assert hung_up.wait(5)
     assert stored("SELECT text FROM journal ORDER BY sequence")[0] == ("The answer ",)
     assert stored("SELECT status, cost, source FROM calls") == [("pending", None, "unsettled")]
+
+
+def test_sigterm_while_modules_are_loaded_ends_with_its_own_code(tmp_path, monkeypatch):
+    """Making a dataclass runs a text, and an interrupt there has an aftermath in an interpreter that runs a module."""
+    (tmp_path / "loading.py").write_text("""
+import os, signal, sys
+from neuralterm.cli.outcome import Outcome
+from neuralterm.container import Container
+
+outcome = Outcome(Container())
+with outcome:
+    exec("os.kill(os.getpid(), signal.SIGTERM)")
+sys.exit(outcome.exit_code)
+""")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", ""))))
+    process = subprocess.run([sys.executable, "-m", "loading"], capture_output=True)
+    assert (process.returncode, process.stderr) == (143, b"")
 
 
 def test_a_full_disk_under_stdout_is_told_and_the_answer_is_kept(service, start, stored):
