@@ -1,11 +1,18 @@
 """`python -m neuralterm`, and the entry point of the console script."""
 
-from neuralterm.cli.root import cli
+import sys
+
+_SIGINT = 130  # as `cli.exit_codes` has it, which is not there yet
 
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    cli(prog_name="neuralterm")
+    try:
+        from neuralterm.cli.root import cli
+
+        cli(prog_name="neuralterm")
+    except KeyboardInterrupt:  # before anybody else was there to deal with it
+        sys.exit(_SIGINT)
 
 
 if __name__ == "__main__":

@@ -146,6 +146,15 @@ sys.exit(outcome.exit_code)
     assert (process.returncode, process.stderr) == (143, b"")
 
 
+def test_ctrl_c_while_the_command_line_is_loaded_shows_no_traceback(tmp_path, monkeypatch):
+    (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", ""))))
+    process = subprocess.run(
+        [sys.executable, "-c", "from neuralterm.__main__ import main; main()"], capture_output=True
+    )
+    assert (process.returncode, process.stderr) == (130, b"")
+
+
 def test_a_full_disk_under_stdout_is_told_and_the_answer_is_kept(service, start, stored):
     gate = threading.Event()
     service.scripts = [held(["some", " text"], gate, [])]
