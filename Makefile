@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 SOURCES := neuralterm tests scripts docs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format format-check lint types imports docs docs-check bench build clean
+.PHONY: help demo test test-long check format format-check lint types imports docs docs-check bench build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ demo: $(VENV)/.runtime ## install, and show the main jobs without key or network
 
 test: $(VENV)/.dev ## install what tests need, and run them with coverage
 	$(BIN)/pytest -n 2 --cov --cov-report=term $(ARGS)
+
+test-long: $(VENV)/.dev ## run the tests that take minutes: many processes, one wallet
+	$(BIN)/pytest -m slow $(ARGS)
 
 check: format-check lint types imports docs-check test ## everything CI checks
 

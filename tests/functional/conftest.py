@@ -11,8 +11,6 @@ from click.testing import CliRunner
 
 from neuralterm.cli.root import cli
 
-pytest.register_assert_rewrite("tests.functional.money_storm")
-
 from .money_service import MoneyService
 from .stand_in import StandIn
 

@@ -29,7 +29,7 @@ OTHER_CAP, THINKS = "maker/other-cap", "maker/thinks"
 
 _CONDITIONS = ("min_prompt_tokens", "utc_start", "utc_end")
 _NO_PRICES = (*_CONDITIONS, "overrides")
-_TEXT = "It goes on and on as long as it may and says the same again because nobody stops it before".split()
+_TEXT = ("This", "answer", "goes", "on", "for", "as", "long", "as", "nobody", "stops", "it", "and")
 _REFUSALS = {
     400: "the request is not valid",
     402: "Insufficient credits",

@@ -8,11 +8,14 @@ import sqlite3
 import threading
 from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from .money_service import BY_HOUR, BY_SIZE, CHEAP, DEAR, OTHER_CAP, PATIENCE_S, THINKS, WITH_FEE, Behaviour
+from .money_service import BY_HOUR, BY_SIZE, CHEAP, DEAR, OTHER_CAP, THINKS, WITH_FEE, Behaviour
+
+# Sixty-four processes share what cores there are.
+LONGEST_S = 400
 
 PICO = 10**12
 KNOWN = ("billed", "reconciled", "computed")
@@ -38,13 +41,20 @@ class Job:
         padding = "x" * 300 if self.model == BY_SIZE else "tell me"
         return ["send", "-m", self.model, *self.options, "--retry-for", "0", f"{self.name} {padding}"]
 
+    def named(self, name):
+        return replace(self, name=name)
+
+    def plain(self, model, tokens):
+        """The same without options, signal or trouble."""
+        return Job(self.name, model, Behaviour(tokens=tokens))
+
 
 @dataclass
 class Outcome:
     job: Job
     code: int = 0
     err: str = ""
-    interrupted: bool = field(default=False)
+    interrupted: bool = False
 
 
 def random_jobs(seed, count, options=()):
@@ -60,7 +70,7 @@ def _random_job(rng, name, options):
         slow = replace(job.behaviour, pause=0.01, in_one=rng.choice([1, 5]), status=200, gate=None)
         job = replace(job, behaviour=slow, signal=signum, waits=rng.random() < 0.7, after=rng.uniform(0.0, 0.6))
     if job.behaviour.ending == "silence":
-        job = replace(job, options=(*job.options, "--idle-timeout", "1"))
+        job = replace(job, options=(*job.options, "--idle-timeout", "2"))
     if rng.random() < 0.2 and job.behaviour.ending in ("stop", "cut"):
         job = replace(job, options=(*job.options, "--no-stream"))
     if rng.random() < 0.3:
@@ -114,7 +124,7 @@ def _see_through(service, process, outcome):
         if process.poll() is None:
             outcome.interrupted = True
             process.send_signal(job.signal)
-    _, err = process.communicate(timeout=PATIENCE_S)
+    _, err = process.communicate(timeout=LONGEST_S)
     outcome.code, outcome.err = process.returncode, err.decode()
 
 
@@ -132,11 +142,14 @@ def _fitting_codes(service, outcome):
     job, behaviour = outcome.job, outcome.job.behaviour
     ended = _SIGNALLED[job.signal] if outcome.interrupted else ()
     if not service.posts_of(job.name):
-        return (4, *ended)
+        # An interpreter that is interrupted before it runs anything of ours ends in its own way.
+        return (4, *ended, *([1] if ended and outcome.err.endswith("KeyboardInterrupt\n") else []))
     if behaviour.status != 200:
         return (_CODES[behaviour.status], *ended)
     if behaviour.ending == "error" and behaviour.ends_after == 0:
         return (8, *ended)
+    if "did not answer within" in outcome.err:
+        return (8,)
     if behaviour.ending != "stop":
         return (9, *ended)
     (charge,) = (charge for charge in service.bill.charges if charge.job == job.name)

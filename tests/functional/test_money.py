@@ -209,7 +209,7 @@ class TestScopes:
             connection.execute("UPDATE calls SET started_at = started_at - ?", (days * 86_400_000,))
 
     def test_the_project_file_only_tightens(self, money, ask, config, tmp_path, monkeypatch):
-        config('[budgets]\ntotal = 0.001\n')
+        config("[budgets]\ntotal = 0.001\n")
         project = tmp_path / "project"
         project.mkdir()
         monkeypatch.chdir(project)
