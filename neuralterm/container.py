@@ -172,7 +172,8 @@ class Container:
             return self.settings.base_url
         from neuralterm.sandbox import running_sandbox
 
-        return self._closing.enter_context(running_sandbox())
+        bill_file = self.settings.database.parent / "sandbox-bill.jsonl"
+        return self._closing.enter_context(running_sandbox(bill_file=bill_file))
 
     @cached_property
     def client(self) -> OpenRouterClient:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 PATIENCE_S = 3.0
 
 
-async def say_what_is_left(error: InsufficientCreditsError, client: object) -> None:
-    """Add to the error's hint what the service says that the key has left; nothing where it does not say."""
+async def say_what_is_left(error: InsufficientCreditsError, client: object, *, patience: float = PATIENCE_S) -> None:
+    """Add to the error's hint what the service says, within `patience` seconds, that the key has left."""
     get_key = getattr(client, "get_key", None)
     if get_key is None:
         return
@@ -23,7 +23,7 @@ async def say_what_is_left(error: InsufficientCreditsError, client: object) -> N
 
     report: KeyReport | None = None
     try:
-        with anyio.move_on_after(PATIENCE_S):
+        with anyio.move_on_after(patience):
             report = await get_key()
     except NeuralTermError:
         return

@@ -98,7 +98,7 @@ class Previewing:
         why = unbounded(plan)
         refusal, permit = None, None
         try:
-            permit = admit(prompt, options, counter, spending)
+            permit = spending.admit(plan)
         except BudgetExceededError as error:
             refusal = error
         answer = plan.natural_cap(bound)

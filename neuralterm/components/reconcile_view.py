@@ -43,9 +43,7 @@ def reconcile_text(result: ReconcileResult) -> str:
     if result.unknown.calls:
         lines.append(f"{'still unknown':<14}{_uncertain_words(result.unknown)}")
     if result.unaskable.calls:
-        lines.append(
-            f"{'lost':<14}{_uncertain_words(result.unaskable)}; without a generation id nobody can ask for them"
-        )
+        lines.append(f"{'lost':<14}{_uncertain_words(result.unaskable)}, and no generation id to ask for")
     return "\n".join(lines) or "nothing to ask about: no call of this service is of unknown cost"
 
 
@@ -67,18 +65,20 @@ def verification_document(verification: Verification) -> dict[str, Any]:
 
 def verification_text(verification: Verification) -> str:
     """Return the comparison for people."""
-    headers = ("window", "service", "ledger", "not confirmed", "difference")
+    headers = ("window", "service", "ledger", "difference", "not confirmed")
     rows = [
         (
             _NAMES[check.window],
             "unknown" if check.service_usd is None else dollars(check.service_usd),
             dollars(check.ledger.confirmed_usd),
-            _unconfirmed_words(check.ledger),
             "unknown" if check.difference_usd is None else _signed(check.difference_usd),
+            _unconfirmed_words(check.ledger),
         )
         for check in verification.checks
     ]
-    parts = [table(headers, rows, right=("service", "ledger", "difference")), _verdict(verification)]
+    shown = len(headers) if any(row[-1] for row in rows) else len(headers) - 1
+    comparison = table(headers[:shown], [row[:shown] for row in rows], right=headers[1:4])
+    parts = [comparison, _verdict(verification)]
     if limit := _limit_words(verification.key):
         parts.append(limit)
     return "\n\n".join([*parts, _OTHERS])

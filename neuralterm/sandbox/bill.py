@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import string
 import time
@@ -9,11 +10,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from neuralterm.domain.models import TokenUsage, iso_utc
 from neuralterm.domain.money import EXACT
 from neuralterm.sandbox.catalogue import ServedModel
+
+if TYPE_CHECKING:
+    from neuralterm.sandbox.bill_file import BillFile
+
+_log = logging.getLogger(__name__)
 
 _ID_CHARACTERS = string.ascii_letters + string.digits
 
@@ -140,22 +146,37 @@ class Generation:
 class Bill:
     """All generations that have ended, complete or not.
 
-    What one cost can be asked for `settle_delay` seconds after its end, as at the real service.
+    What one cost can be asked for `settle_delay` seconds after its end, as at the real service. With a file, the bill is
+    that of all sandboxes which have the file.
     """
 
-    def __init__(self, settle_delay: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        settle_delay: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+        file: BillFile | None = None,
+    ) -> None:
         self._settle_delay = settle_delay
         self._clock = clock
+        self._file = file
         self._generations: dict[str, Generation] = {}
         self._ended: dict[str, float] = {}
 
     def add(self, generation: Generation) -> None:
         """Charge a generation. Its counts must not change afterwards."""
+        is_new = generation.id not in self._generations
         self._generations[generation.id] = generation
         self._ended.setdefault(generation.id, self._clock())
+        if is_new and self._file is not None:
+            try:
+                self._file.append(generation)
+            except OSError:
+                _log.warning("the sandbox can't keep its bill", exc_info=True)
 
     def find(self, generation_id: str) -> Generation | None:
         """Return a generation that was charged long enough ago."""
+        if generation_id not in self._generations:
+            self._recall()
         ended = self._ended.get(generation_id)
         if ended is None or self._clock() - ended < self._settle_delay:
             return None
@@ -173,7 +194,15 @@ class Bill:
         """Return in the same way what providers charged to keys of the caller's own."""
         return _sum(generation.upstream_cost for generation in self._began_since(since))
 
+    def _recall(self) -> None:
+        """Take in what other sandboxes have charged; it was long ago."""
+        for generation in self._file.read() if self._file is not None else ():
+            if generation.id not in self._generations:
+                self._generations[generation.id] = generation
+                self._ended[generation.id] = self._clock() - self._settle_delay
+
     def _began_since(self, since: datetime | None) -> list[Generation]:
+        self._recall()
         return [each for each in list(self._generations.values()) if since is None or each.created >= since]
 
 

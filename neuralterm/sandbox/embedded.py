@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from neuralterm.sandbox.loopback import DEFAULT_DELAY, DEFAULT_SETTLE_DELAY, LOOPBACK, base_url, listen
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from neuralterm.sandbox.server import SandboxServer
 
 # Seconds that stopping may take before the (daemon) thread is left to the end of the process.
@@ -25,11 +27,12 @@ def running_sandbox(
     host: str = LOOPBACK,
     delay: float = DEFAULT_DELAY,
     settle_delay: float = DEFAULT_SETTLE_DELAY,
+    bill_file: Path | None = None,
 ) -> Iterator[str]:
     """Serve in a daemon thread while the block runs, and yield the base URL.
 
     The socket listens when the block begins; the libraries are loaded in the thread, so the caller does not wait for
-    them. A `server` of the caller's (whose `bill` can then be read) brings its own host, port and delays; otherwise one
+    them. A `server` of the caller's (whose `bill` can then be read) brings its own host, port and options; otherwise one
     is made. Raises ValueError and OSError as `listen` does.
     """
     listener = listen(host, port) if server is None else listen(server.host, server.port)
@@ -38,7 +41,7 @@ def running_sandbox(
 
     def run() -> None:
         try:
-            _run(server, listener, (delay, settle_delay), stopped)
+            _run(server, listener, stopped, {"delay": delay, "settle_delay": settle_delay, "bill_file": bill_file})
         except BaseException as exc:  # handed to the thread that owns the block
             failures.append(exc)
         finally:
@@ -58,14 +61,13 @@ def running_sandbox(
 
 
 def _run(
-    server: SandboxServer | None, listener: socket.socket, delays: tuple[float, float], stopped: socket.socket
+    server: SandboxServer | None, listener: socket.socket, stopped: socket.socket, options: Mapping[str, Any]
 ) -> None:
     import anyio
 
     from neuralterm.sandbox.server import SandboxServer
 
-    delay, settle_delay = delays
-    serving = SandboxServer(delay=delay, settle_delay=settle_delay) if server is None else server
+    serving = SandboxServer(**options) if server is None else server
 
     async def serve_until_stopped() -> None:
         async with anyio.create_task_group() as group:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -16,6 +17,7 @@ from anyio.abc import SocketListener, SocketStream, TaskStatus
 
 from neuralterm.domain.budget import Window
 from neuralterm.sandbox.bill import Bill
+from neuralterm.sandbox.bill_file import BillFile
 from neuralterm.sandbox.catalogue import Catalogue, real_models
 from neuralterm.sandbox.chat import Answer, choose
 from neuralterm.sandbox.loopback import DEFAULT_DELAY, DEFAULT_SETTLE_DELAY, LOOPBACK, base_url, listen
@@ -36,7 +38,7 @@ class SandboxServer:
     """An OpenRouter-compatible server on a loopback address.
 
     `delay` is in seconds between two tokens, `settle_delay` in seconds (by `clock`) from the end of a generation until its
-    cost can be asked for.
+    cost can be asked for. `bill_file` is where the bill is kept and shared, for a server that comes and goes.
     """
 
     def __init__(
@@ -48,14 +50,15 @@ class SandboxServer:
         settle_delay: float = DEFAULT_SETTLE_DELAY,
         body_limit: int = BODY_LIMIT,
         clock: Callable[[], float] = time.monotonic,
+        bill_file: Path | None = None,
     ) -> None:
         self.port = port
         self.host = host
         self._delay = delay
         self._body_limit = body_limit
-        self._bill = Bill(settle_delay, clock)
-        self._met: set[tuple[str, tuple[str, ...]]] = set()
         self._catalogue = Catalogue([*real_models(), *(scenario.model() for scenario in SCENARIOS)])
+        self._bill = Bill(settle_delay, clock, BillFile(bill_file, self._catalogue.find) if bill_file else None)
+        self._met: set[tuple[str, tuple[str, ...]]] = set()
         self._routes = {
             ("GET", "/models"): self._models,
             ("GET", "/key"): self._key,

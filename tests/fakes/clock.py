@@ -1,5 +1,6 @@
 """A clock that moves only when it is told to, or slept on."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import anyio.lowlevel
@@ -12,6 +13,7 @@ class FakeClock:
         self._start = start
         self._passed = 0.0
         self.slept: list[float] = []
+        self._due: list[tuple[float, Callable[[], object]]] = []
 
     def now(self) -> datetime:
         return self._start + timedelta(seconds=self._passed)
@@ -24,5 +26,15 @@ class FakeClock:
         self.advance(seconds)
         await anyio.lowlevel.checkpoint()
 
+    def at(self, seconds: float, action: Callable[[], object]) -> None:
+        """Do something when so much time has passed."""
+        self._due.append((seconds, action))
+
     def advance(self, seconds: float) -> None:
         self._passed += seconds
+        due, self._due = self._due, []
+        for moment, action in due:
+            if moment <= self._passed:
+                action()
+            else:
+                self._due.append((moment, action))

@@ -15,6 +15,7 @@ from tests.fakes.client import FakeChatClient, FullChatClient
 from tests.fakes.clock import FakeClock
 from tests.fakes.counter import WordCounter
 from tests.fakes.events import Recorder, loud_bus
+from tests.fakes.processes import FakeProcesses
 from tests.fakes.storage import InMemoryConversationRepository, InMemoryLedger, MemoryStore
 
 # Round prices: $1 a million prompt tokens, $2 a million output tokens.
@@ -77,6 +78,7 @@ class World:
     clock: FakeClock
     spending: SpendingGate
     tracker: CostTracker | None
+    processes: FakeProcesses | None = None
 
     @property
     def store(self) -> MemoryStore:
@@ -118,6 +120,7 @@ def make_world(
     tracker_limit=None,
     repository=None,
     ledger=None,
+    processes=None,
     **arguments: Any,
 ) -> World:
     store = MemoryStore()
@@ -126,7 +129,7 @@ def make_world(
     clock, bus, events = FakeClock(), loud_bus(), Recorder()
     client = client or FullChatClient()
     client.scripts.extend(scripts)
-    spending = SpendingGate(clock, ledger, budgets)
+    spending = SpendingGate(clock, ledger, budgets, processes=processes)
     tracker = None if tracker_limit is None else CostTracker(bus, tracker_limit)
     if tracker is not None:
         bus.subscribe_all(tracker)
@@ -142,7 +145,7 @@ def make_world(
         models=lookup or Lookup(MODEL),
         **arguments,
     )
-    return World(orchestrator, repository, ledger, client, bus, events, clock, spending, tracker)
+    return World(orchestrator, repository, ledger, client, bus, events, clock, spending, tracker, processes)
 
 
 async def collect(stream, deltas: list[str]) -> dict[str, Any] | None:

@@ -200,6 +200,8 @@ def test_json_page_names_every_key(run, monkeypatch):
     reports = (
         ("cost", "--by", "model"),
         ("cost", "check", "--max", "1"),
+        ("cost", "reconcile", "--wait", "0"),
+        ("cost", "verify"),
         ("models", "-n", "1"),
         ("models", "show", answer["model"]),
         ("history",),

@@ -15,6 +15,8 @@ from tests.fakes.clock import FakeClock
 
 from .conftest import Sandbox, events, exact
 
+KEY = {"Authorization": "Bearer k"}
+
 PRICING = {
     "prompt": "0.000001",
     "completion": "0.000002",
@@ -212,3 +214,42 @@ def test_reasoning_is_cut_at_its_own_limit_and_counts_within_the_other(sandbox):
     usage = exact(sandbox.post("sandbox/reasoning", reasoning={"max_tokens": 4}, max_tokens=10).text)["usage"]
     assert usage["completion_tokens_details"]["reasoning_tokens"] == 4
     assert usage["completion_tokens"] == 10
+
+
+def test_a_bill_can_outlive_the_sandbox(tmp_path):
+    bill_file = tmp_path / "new" / "bill.jsonl"
+    costs = {}
+    for number in range(2):
+        with (
+            running_sandbox(delay=0, bill_file=bill_file) as url,
+            httpx.Client(base_url=url, headers=KEY, trust_env=False) as client,
+        ):
+            sandbox = Sandbox(None, url, client)
+            answer = exact(sandbox.post(("sandbox/echo", "sandbox/byok")[number], "hello").text)
+            costs[answer["id"]] = answer["usage"]["cost"]
+    bill_file.write_bytes(bill_file.read_bytes() + b'{"id": 1}\n[]\nnull\n\xff\n{"cut":')
+    with (
+        running_sandbox(bill_file=bill_file) as url,
+        httpx.Client(base_url=url, headers=KEY, trust_env=False) as client,
+    ):
+        sandbox = Sandbox(None, url, client)
+        records = {each: exact(sandbox.get("/generation", id=each).text)["data"] for each in costs}
+        key = exact(sandbox.get("/key").text)["data"]
+    assert {each: record["total_cost"] for each, record in records.items()} == costs
+    assert [record["is_byok"] for record in records.values()] == [False, True]
+    assert key["usage"] == key["usage_daily"] == sum(costs.values()) > 0
+    assert key["byok_usage"] > 0
+    assert bill_file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_bill_that_cannot_be_kept_does_not_keep_answers_away(tmp_path, caplog):
+    in_the_way = tmp_path / "file"
+    in_the_way.touch()
+    with (
+        running_sandbox(delay=0, bill_file=in_the_way / "bill.jsonl") as url,
+        httpx.Client(base_url=url, headers=KEY, trust_env=False) as client,
+    ):
+        sandbox = Sandbox(None, url, client)
+        assert sandbox.post("sandbox/echo").status_code == 200
+        assert sandbox.get("/key").status_code == 200
+    assert "can't keep its bill" in caplog.text

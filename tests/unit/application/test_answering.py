@@ -10,13 +10,14 @@ from neuralterm.application.answering import Answering
 from neuralterm.application.context import prompt_messages
 from neuralterm.application.cost_tracker import CostTracker
 from neuralterm.application.events import Events
-from neuralterm.application.records import SendOptions
+from neuralterm.application.records import Call, KeyReport, SendOptions
 from neuralterm.domain import exceptions as exc
 from neuralterm.domain.budget import Budget, Window
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.models import Cost, CostSource, MessageStatus, TokenUsage
 from neuralterm.infrastructure.circuit_breaker import CircuitBreaker
-from tests.fakes.client import FOREVER, USAGE, FakeChatClient, final, known, reasoning
+from tests.fakes.client import FOREVER, USAGE, FakeChatClient, FullChatClient, final, known, reasoning
+from tests.fakes.processes import FakeProcesses
 from tests.fakes.storage import InMemoryConversationRepository, InMemoryLedger
 from tests.fakes.world import MODEL, Breaker, Lookup, collect, make_world
 
@@ -152,6 +153,120 @@ class TestGenerations:
         with pytest.raises(exc.StreamInterruptedError):
             await world.ask()
         assert world.ledger.calls[0].generation_id is None
+
+    async def test_the_id_in_the_head_is_noted_before_anything_is_said(self):
+        world, seen = make_world(client=HeadClient("gen-3")), []
+        world.client.scripts.append([lambda: seen.append(world.ledger.calls[0].generation_id), "a", final()])
+        await world.ask()
+        assert seen == ["gen-3"]
+
+
+class HeadClient(FullChatClient):
+    """Its streams tell the generation's id when the head of the reply is there."""
+
+    def __init__(self, generation_id):
+        super().__init__()
+        self._generation_id = generation_id
+
+    def chat_completion_stream(self, *args, **further):
+        stream = super().chat_completion_stream(*args, **further)
+        stream.on_generation = None
+        items, generation_id = stream._items, self._generation_id
+
+        async def with_head():
+            stream.on_generation(generation_id)
+            async for item in items:
+                yield item
+
+        stream._items = with_head()
+        return stream
+
+
+class TestTooLargeACap:
+    """A 402 that a shorter answer avoids: the cap is lowered once, within what the user finds worth paying for."""
+
+    def refusal(self, affordable):
+        return exc.OutputCapTooLargeError("can only afford less", 402, affordable_tokens=affordable)
+
+    async def test_it_is_lowered_once(self):
+        world = make_world([self.refusal(300)], OK)
+        await world.ask(options=SendOptions(max_tokens=1000))
+        assert [request["max_tokens"] for request in world.client.requests] == [1000, 300]
+        assert [call.status for call in world.ledger.calls] == [MessageStatus.FAILED, MessageStatus.COMPLETE]
+        (retried,) = world.events.of(Events.REQUEST_RETRIED)
+        assert (retried["lowered_to"], retried["delay"]) == (300, 0.0)
+
+    async def test_a_request_without_a_cap_gets_one(self):
+        world = make_world([self.refusal(300)], OK)
+        await world.ask()
+        assert [request["max_tokens"] for request in world.client.requests] == [None, 300]
+
+    async def test_a_second_refusal_is_final(self):
+        world = make_world([self.refusal(300)], [self.refusal(200)])
+        with pytest.raises(exc.OutputCapTooLargeError):
+            await world.ask(options=PATIENT)
+        assert len(world.client.requests) == 2
+
+    @pytest.mark.parametrize("affordable", [None, 0, 15, 1000, 2000])
+    async def test_where_that_does_not_help_the_first_is_final(self, affordable):
+        world = make_world([self.refusal(affordable)])
+        with pytest.raises(exc.OutputCapTooLargeError):
+            await world.ask(options=SendOptions(max_tokens=1000))
+        assert len(world.client.requests) == 1
+
+    async def test_what_the_key_has_left_is_said(self):
+        class Client(FullChatClient):
+            async def get_key(self):
+                return KeyReport(limit_usd=Decimal(5), limit_remaining_usd=Decimal("0.5"))
+
+        world = make_world([exc.InsufficientCreditsError("no credit", 402)], client=Client())
+        with pytest.raises(exc.InsufficientCreditsError) as caught:
+            await world.ask()
+        assert "$0.50 left" in caught.value.hint
+        assert world.answer().status is MessageStatus.FAILED
+
+
+class TestWaitingForMoney:
+    """Calls of other processes hold the money of a budget that they may not need."""
+
+    def world(self, **arguments):
+        day = Budget("day", Decimal("0.003"), Window.DAY)
+        world = make_world(OK, budgets=[day], processes=FakeProcesses("here"), **arguments)
+        self.call = Call(MODEL.id, Cost.unsettled(Decimal("0.003")), started_at=world.clock.now(), owner="other")
+        world.ledger.open_call(self.call)
+        return world
+
+    def settle(self, world):
+        self.call.cost = Cost(Decimal("0.0001"), CostSource.BILLED)
+        world.ledger.settle_call(self.call)
+
+    async def test_the_call_is_made_when_they_are_done(self):
+        world = self.world()
+        world.clock.at(1.0, lambda: self.settle(world))
+        await world.ask(options=SendOptions(budget_wait=10.0))
+        assert 1.0 <= sum(world.clock.slept) < 1.6
+        (waited,) = world.events.of(Events.BUDGET_WAITING)
+        assert waited == {"name": "day", "held_usd": Decimal("0.003"), "seconds": 10.0}
+
+    async def test_there_is_an_end_to_waiting(self):
+        world = self.world()
+        with pytest.raises(exc.BudgetExceededError, match="kept back"):
+            await world.ask(options=SendOptions(budget_wait=3.0))
+        assert sum(world.clock.slept) == pytest.approx(3.0)
+        assert world.client.requests == []
+
+    async def test_who_does_not_want_to_wait_does_not(self):
+        world = self.world()
+        with pytest.raises(exc.BudgetExceededError):
+            await world.ask()
+        assert world.clock.slept == []
+
+    async def test_the_dead_are_not_waited_for(self):
+        world = self.world()
+        world.processes.ended.add("other")
+        with pytest.raises(exc.BudgetExceededError):
+            await world.ask(options=SendOptions(budget_wait=3.0))
+        assert world.clock.slept == []
 
 
 class TestCosts:

@@ -1,5 +1,8 @@
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -7,13 +10,14 @@ from hypothesis import strategies as st
 
 from neuralterm.application.bounds import CallPlan, Subject
 from neuralterm.application.records import Call
-from neuralterm.application.spending import SpendingGate, committed_by
-from neuralterm.domain.budget import SMALLEST_OUTPUT_CAP, Budget, Window
+from neuralterm.application.spending import MoneyHeldError, SpendingGate, committed_by
+from neuralterm.domain.budget import SMALLEST_OUTPUT_CAP, Budget, Scope, Window
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import BudgetExceededError
 from neuralterm.domain.models import Cost, CostSource, MessageStatus
 from neuralterm.domain.pricing import worst_case
 from tests.fakes.clock import FakeClock
+from tests.fakes.processes import FakeProcesses
 from tests.fakes.storage import InMemoryLedger
 from tests.fakes.world import MODEL
 from tests.unit.domain.listings import LISTINGS
@@ -35,9 +39,9 @@ def gate(*budgets, ledger=None):
     return SpendingGate(FakeClock(), ledger or InMemoryLedger(), budgets)
 
 
-def spend(gate, usd, source=CostSource.BILLED, at_most=None):
+def spend(gate, usd, source=CostSource.BILLED, at_most=None, **fields):
     """Open and settle a call."""
-    call = Call(MODEL.id, Cost.unsettled(Decimal("0.7")), started_at=gate._clock.now())
+    call = Call(MODEL.id, Cost.unsettled(Decimal("0.7")), started_at=gate._clock.now(), **fields)
     gate.open_call(call)
     call.status = MessageStatus.COMPLETE
     call.cost = Cost(usd and Decimal(usd), source, at_most and Decimal(at_most))
@@ -195,19 +199,18 @@ PLANS = st.builds(
 def test_no_permit_can_break_the_budget(plan, limit, spent):
     spending = gate(budget(limit, Window.TOTAL))
     spend(spending, spent)
-    try:
-        permit = admitted(spending, plan)
-    except BudgetExceededError as error:
-        assert error.code == "COST_UNBOUNDED"
-        assert any(model.prices.varies for model in plan.models)
+    if any(model.prices.varies for model in plan.models):
+        with pytest.raises(BudgetExceededError, match="can't be bounded"):
+            spending.admit(plan)
         return
+    permit = admitted(spending, plan)
     prices = plan.prices(spending._span())
     if permit is None:
         shortest = min(SMALLEST_OUTPUT_CAP, plan.natural_cap(plan.prompt_bound) or SMALLEST_OUTPUT_CAP)
         assert worst_case(prices, plan.prompt_bound, shortest) > limit - spent
         return
     output = permit.output_cap or 0
-    assert worst_case(prices, plan.prompt_bound, output) == permit.at_most_usd <= limit - spent
+    assert worst_case(prices, plan.prompt_bound, output) == permit.at_most_usd <= max(limit - spent, 0)
     for model in plan.models:
         highest = model.prices.highest(plan.prompt_bound, spending._span())
         assert worst_case(highest, plan.prompt_bound, output) <= permit.at_most_usd
@@ -328,3 +331,177 @@ class TestStatuses:
         spending._clock.advance(timedelta(hours=12).total_seconds())
         (status,) = spending.statuses()
         assert status.spent_usd == 0
+
+
+class TestScopes:
+    def test_only_budgets_that_count_the_call_are_compared(self):
+        ledger = InMemoryLedger()
+        ci = Budget("ci", Decimal("0.0001"), Window.DAY, scope=Scope(tag="ci"))
+        claude = Budget("claude", Decimal(0), Window.TOTAL, scope=Scope(model="anthropic/*"))
+        spending = gate(ci, claude, ledger=ledger)
+        assert spending.admit(plan()).budgets == ()
+        assert spending.admit(plan()).max_price_per_million is None
+        with pytest.raises(BudgetExceededError, match="the ci of"):
+            spending.admit(replace(plan(), tags=("a", "ci")))
+        with pytest.raises(BudgetExceededError, match="the claude of"):
+            spending.admit(plan(ids=["anthropic/claude-opus-4.7"]))
+
+    def test_a_fallback_counts_too(self):
+        spending = gate(Budget("claude", Decimal(0), Window.TOTAL, scope=Scope(model="Anthropic/*")))
+        dear = OpenRouterModel("anthropic/claude", pricing=MODEL.pricing, max_completion_tokens=3)
+        with pytest.raises(BudgetExceededError, match="the claude of"):
+            spending.admit(plan(MODEL, dear))
+
+    def test_calls_outside_the_scope_use_nothing(self):
+        tagged = Budget("ci", Decimal(1), Window.DAY, scope=Scope(tag="ci"))
+        invocation = Budget("here", Decimal(1), Window.CALL, scope=Scope(model="test/*", tag="ci"))
+        spending = gate(tagged, invocation)
+        spend(spending, "0.5")
+        spend(spending, "0.25", tags=("ci",))
+        assert [spending.status(each).spent_usd for each in spending.budgets] == [Decimal("0.25")] * 2
+
+    def test_a_conversation_has_a_budget_of_its_own(self):
+        here, there = UUID(int=1), UUID(int=2)
+        spending = gate(Budget("talk", Decimal("0.5"), Window.TOTAL, scope=Scope(conversation=here)))
+        spend(spending, "0.5", conversation_id=here)
+        with pytest.raises(BudgetExceededError, match="the talk of"):
+            spending.admit(replace(plan(), conversation_id=here))
+        assert spending.admit(replace(plan(), conversation_id=there)).budgets == ()
+
+    def test_days_begin_where_the_budget_says(self):
+        """Noon in UTC is 21:00 in Tokyo, and 13 hours ago it was another day in UTC and the same in Tokyo."""
+        spending = gate(budget("1", Window.DAY, "utc"), Budget("tokyo", Decimal(1), Window.DAY, zone="Asia/Tokyo"))
+        clock = spending._clock
+        clock.advance(-timedelta(hours=13).total_seconds())
+        spend(spending, "0.5")
+        clock.advance(timedelta(hours=13).total_seconds())
+        assert [status.spent_usd for status in spending.statuses()] == [0, Decimal("0.5")]
+        assert [status.resets_at.hour for status in spending.statuses()] == [0, 15]
+
+    def test_without_a_zone_of_its_own_the_gates_holds(self):
+        spending = SpendingGate(
+            FakeClock(), InMemoryLedger(), [budget("1", Window.DAY)], zone=ZoneInfo("America/New_York")
+        )
+        assert spending.statuses()[0].resets_at.isoformat() == "2026-11-24T05:00:00+00:00"
+
+
+class TestSoftBudgets:
+    def soft(self, *budgets):
+        return SpendingGate(FakeClock(), InMemoryLedger(), budgets, soft=True)
+
+    def test_what_has_no_bound_is_let_through_and_said(self):
+        permit = self.soft(budget("1")).admit(plan(None, wanted=50))
+        assert (permit.output_cap, permit.at_most_usd) == (50, None)
+        assert "no/model is not known" in permit.unbounded
+
+    def test_what_can_be_held_is_held(self):
+        permit = self.soft(budget("0.0011")).admit(plan(extra={"plugins": []}))
+        assert (permit.output_cap, permit.at_most_usd, permit.cap_by_budget) == (500, None, True)
+        assert permit.max_price_per_million is not None
+        assert "plugins" in permit.unbounded
+
+    def test_what_is_used_up_is_used_up(self):
+        spending = self.soft(budget("1"))
+        spend(spending, "1")
+        with pytest.raises(BudgetExceededError):
+            spending.admit(plan(None))
+
+    def test_a_call_with_a_bound_is_held_to_it(self):
+        with pytest.raises(BudgetExceededError):
+            self.soft(budget("0.0001")).admit(plan())
+        assert self.soft(budget("1")).admit(plan()).unbounded is None
+
+
+class TestFloors:
+    def test_the_shortest_answer_worth_paying_for_can_be_set(self):
+        spending = SpendingGate(FakeClock(), InMemoryLedger(), [budget("0.0011")], min_tokens=501)
+        with pytest.raises(BudgetExceededError):
+            spending.admit(plan())
+        assert spending.admit(plan(wanted=100)).output_cap == 100
+
+    def test_a_cap_that_does_not_bind_can_not_shrink(self):
+        deaf = OpenRouterModel(
+            "a/b", pricing=MODEL.pricing, max_completion_tokens=1000, supported_parameters=("temperature",)
+        )
+        with pytest.raises(BudgetExceededError):
+            gate(budget("0.0020")).admit(plan(deaf))
+        permit = gate(budget("0.0021")).admit(plan(deaf, wanted=10))
+        assert (permit.output_cap, permit.at_most_usd) == (10, Decimal("0.0021"))
+
+    def test_output_that_is_free_needs_no_cap(self):
+        free = OpenRouterModel("a/b", pricing={"prompt": "0.000001", "completion": "0"})
+        permit = gate(budget("0.0001")).admit(plan(free))
+        assert (permit.output_cap, permit.at_most_usd, permit.cap_by_budget) == (None, Decimal("0.0001"), False)
+
+    def test_prices_in_the_users_own_words_are_no_ceiling_for_the_service(self):
+        declared = OpenRouterModel("a/b", pricing=MODEL.pricing, max_completion_tokens=10, declared_prices=True)
+        permit = gate(budget("1")).admit(plan(declared))
+        assert (permit.max_price_per_million, permit.output_cap) == (None, 10)
+
+
+class TestMoneyThatOthersHold:
+    def world(self, limit, *, ended=(), scope=None):
+        ledger = InMemoryLedger()
+        day = Budget("day", Decimal(limit), Window.DAY, scope=scope or Scope())
+        other = SpendingGate(FakeClock(), ledger, (), processes=FakeProcesses("other"))
+        here = SpendingGate(FakeClock(), ledger, [day], processes=FakeProcesses("here", ended))
+        return other, here
+
+    def hold(self, gate, usd, **fields):
+        call = Call(MODEL.id, Cost.unsettled(Decimal(usd)), started_at=gate._clock.now(), **fields)
+        gate.open_call(call)
+        return call
+
+    def test_a_call_that_would_fit_without_them_may_wait(self):
+        other, here = self.world("0.003")
+        call = self.hold(other, "0.003")
+        with pytest.raises(MoneyHeldError) as caught:
+            here.admit(plan(), may_wait=True)
+        assert (caught.value.budget.name, caught.value.held_usd) == ("day", Decimal("0.003"))
+        call.cost = Cost(Decimal("0.0001"), CostSource.BILLED)
+        other.settle_call(call)
+        assert here.admit(plan(), may_wait=True).output_cap == 1000
+
+    def test_who_may_not_wait_is_refused(self):
+        other, here = self.world("0.003")
+        self.hold(other, "0.003")
+        with pytest.raises(BudgetExceededError, match=r"\$0\.003 is kept back"):
+            here.admit(plan())
+
+    def test_a_cap_that_got_very_short_is_worth_waiting_for_more(self):
+        other, here = self.world("0.003")
+        self.hold(other, "0.0028")
+        with pytest.raises(MoneyHeldError):
+            here.admit(plan(), may_wait=True)
+        assert here.admit(plan()).output_cap == 50
+
+    def test_a_long_enough_one_is_taken(self):
+        other, here = self.world("0.01")
+        self.hold(other, "0.0065")
+        big = replace(MODEL, max_completion_tokens=7000)
+        assert here.admit(plan(big), may_wait=True).output_cap == 1700
+
+    def test_who_would_not_fit_anyway_is_refused_at_once(self):
+        other, here = self.world("0.0001")
+        self.hold(other, "0.0001")
+        with pytest.raises(BudgetExceededError):
+            here.admit(plan(prompt=1000), may_wait=True)
+
+    def test_the_dead_free_nothing(self):
+        other, here = self.world("0.003", ended=["other"])
+        self.hold(other, "0.003")
+        with pytest.raises(BudgetExceededError):
+            here.admit(plan(), may_wait=True)
+
+    def test_money_of_other_scopes_and_earlier_windows_is_not_waited_for(self):
+        other, here = self.world("0.003", scope=Scope(tag="ci"))
+        self.hold(other, "0.003")
+        spend(here, "0.003", tags=("ci",))
+        with pytest.raises(BudgetExceededError):
+            here.admit(replace(plan(), tags=("ci",)), may_wait=True)
+
+    def test_the_own_calls_are_not_waited_for(self):
+        _, here = self.world("0.003")
+        self.hold(here, "0.003")
+        with pytest.raises(BudgetExceededError):
+            here.admit(plan(), may_wait=True)
