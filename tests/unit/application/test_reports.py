@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuralterm.application.records import CallFilter, CallTotals
-from neuralterm.application.reports import all_billed, cost_report, known_usd, require_all_billed, time_zone
+from neuralterm.application.reports import cost_report, known_usd, require_all_billed, time_zone
 from neuralterm.domain.exceptions import ValidationError
 
 EVERYTHING = CallFilter()
@@ -238,23 +238,29 @@ def test_a_time_that_ends_before_it_begins_is_an_input_error():
         cost_report(FakeLedger(), wanted)
 
 
+@pytest.mark.parametrize("sources", [[], ["billed"], ["billed", "reconciled"]])
+def test_what_the_service_named_itself_is_enough(sources):
+    ledger = FakeLedger(source=[row(source) for source in sources])
+
+    require_all_billed(ledger, cost_report(ledger, EVERYTHING))
+
+
 @pytest.mark.parametrize(
-    ("totals", "expected"),
+    ("sources", "said"),
     [
-        (CallTotals(), True),
-        (CallTotals(by_source={"billed": Decimal(1), "reconciled": Decimal(1)}), True),
-        (CallTotals(by_source={"computed": Decimal("1E-12")}), False),
-        (CallTotals(by_source={"estimated": Decimal("1E-12")}), False),
-        (CallTotals(by_source={"billed": Decimal(1)}, unsettled_calls=1), False),
+        (
+            [row("billed", calls=9), row("computed", billed="0")],
+            "1 of 10 calls have no amount from the service itself: 1 computed",
+        ),
+        ([row("estimated", calls=2), row("unsettled", calls=3)], "5 of 5 calls .* 2 estimated, 3 unsettled"),
     ],
 )
-def test_all_billed(totals, expected):
-    report = cost_report(FakeLedger(totals), EVERYTHING)
+def test_calls_of_other_sources_are_counted_those_for_nothing_included(sources, said):
+    ledger = FakeLedger(source=sources)
+    wanted = CallFilter(tag="ci")
 
-    assert all_billed(totals) is expected
-    if expected:
-        require_all_billed(report)
-    else:
-        with pytest.raises(ValidationError) as caught:
-            require_all_billed(report)
-        assert caught.value.code == "NOT_ALL_BILLED"
+    with pytest.raises(ValidationError, match=said) as caught:
+        require_all_billed(ledger, cost_report(ledger, wanted))
+
+    assert caught.value.code == "NOT_ALL_BILLED"
+    assert ledger.asked[-1] == (wanted, ("source",))
