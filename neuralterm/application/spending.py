@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, timedelta, tzinfo
@@ -57,16 +57,17 @@ class MoneyHeldError(Exception):
 class SpendingGate:
     """Compares the worst case of a request with every budget that counts it, and writes each request to the ledger.
 
-    Without a ledger nothing is written and only budgets for this invocation can be kept. `service` is the base URL that
-    requests go to, `zone` where the days of budgets begin that name no zone. `min_tokens` is the shortest output cap worth
-    paying for. A `soft` gate lets calls through whose cost can't be bounded. `processes` tells who runs a call.
+    `budgets` may be a function that tells them anew each time. Without a ledger nothing is written and only budgets for this
+    invocation can be kept. `service` is the base URL that requests go to, `zone` where the days of budgets begin that name
+    no zone. `min_tokens` is the shortest output cap worth paying for. A `soft` gate lets calls through whose cost can't be
+    bounded. `processes` tells who runs a call.
     """
 
     def __init__(
         self,
         clock: Clock,
         ledger: Ledger | None = None,
-        budgets: Iterable[Budget] = (),
+        budgets: Iterable[Budget] | Callable[[], Iterable[Budget]] = (),
         *,
         processes: Processes | None = None,
         service: str | None = None,
@@ -82,8 +83,13 @@ class SpendingGate:
         self._soft = soft
         self._here: dict[UUID, Call] = {}
         self._bounds: dict[UUID, Decimal | None] = {}
-        self.budgets = tuple(budgets)
+        self._budgets = budgets if callable(budgets) else tuple(budgets)
         self.min_tokens = min_tokens
+
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        """The budgets that hold now."""
+        return tuple(self._budgets()) if callable(self._budgets) else self._budgets
 
     def transaction(self) -> AbstractContextManager[None]:
         """Make what is inside one atomic step that no other process can come between."""
