@@ -11,13 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from neuralterm.application.budgets import PlacedBudget
 from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL, SMALLEST_OUTPUT_CAP, Budget
-from neuralterm.domain.declared_prices import ServerPrices
 from neuralterm.domain.models import DEFAULT_MODEL
 from neuralterm.setting_sources import Source, folder_in, is_on
 from neuralterm.setting_values import checked_base_url, flag_in, seconds_in, text_in, whole_in, zone_in
+
+if TYPE_CHECKING:
+    from neuralterm.domain.declared_prices import ServerPrices
 
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 DEFAULT_IDLE_TIMEOUT = 120.0

@@ -7,13 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from neuralterm.application.budgets import CALENDAR_NAMES, Origin, PlacedBudget
 from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL, Budget, Window
-from neuralterm.domain.declared_prices import ServerPrices
 from neuralterm.domain.exceptions import ConfigurationError
-from neuralterm.setting_tables import BUDGET_KEYS, budget_tables, budgets_in, servers_in
 from neuralterm.setting_values import (
     amount_in,
     amounts_in,
@@ -26,6 +24,9 @@ from neuralterm.setting_values import (
     seconds_in,
     server_key,
 )
+
+if TYPE_CHECKING:
+    from neuralterm.domain.declared_prices import ServerPrices
 
 PROJECT_FILE = ".neuralterm.toml"
 USER_FILE = "config.toml"
@@ -83,28 +84,24 @@ class Source:
             for window, name in CALENDAR_NAMES.items()
             for limit, origin in self._tightest(window)
         ]
-        own = budgets_in(self.user, self.user_path, level)
-        added = budgets_in(self.project, self.project_path, level)
-        return (
-            *calendar,
-            *(PlacedBudget(budget, Origin.USER_FILE) for budget in own),
-            *(PlacedBudget(budget, Origin.PROJECT_FILE) for budget in added),
-        )
+        return (*calendar, *self._named(Origin.USER_FILE, level), *self._named(Origin.PROJECT_FILE, level))
+
+    def _named(self, origin: Origin, level: Decimal) -> Iterator[PlacedBudget]:
+        path, table = (self.user_path, self.user) if origin is Origin.USER_FILE else (self.project_path, self.project)
+        if "budget" in table:
+            from neuralterm.setting_tables import budgets_in
+
+            yield from (PlacedBudget(budget, origin) for budget in budgets_in(table, path, level))
 
     def _tightest(self, window: Window) -> Iterator[tuple[Decimal, Origin]]:
         """Yield the limit of a window, if it has one, and whose it is; the environment's stands in for the user file's."""
         variable = f"NEURALTERM_BUDGET_{window.name}"
-        limits = {
-            origin: amount_in(amounts_in(table, "budgets", _WINDOWS), window.value) for origin, table in self._files
-        }
+        own, origin = _calendar_limit(self.user, window), Origin.USER_FILE
         if value := self.env.get(variable):
-            limits = {Origin.ENVIRONMENT: parse_amount(value, variable), **limits, Origin.USER_FILE: None}
-        known = [(limit, origin) for origin, limit in limits.items() if limit is not None]
+            own, origin = parse_amount(value, variable), Origin.ENVIRONMENT
+        limits = ((own, origin), (_calendar_limit(self.project, window), Origin.PROJECT_FILE))
+        known = [(limit, origin) for limit, origin in limits if limit is not None]
         yield from sorted(known, key=lambda each: each[0])[:1]
-
-    @property
-    def _files(self) -> tuple[tuple[Origin, Mapping[str, Any]], ...]:
-        return (Origin.USER_FILE, self.user), (Origin.PROJECT_FILE, self.project)
 
     def warning_level(self) -> Decimal:
         """Return the warning level of budgets that name none."""
@@ -118,8 +115,11 @@ class Source:
 
     def server_prices(self, base_url: str) -> ServerPrices | None:
         """Return what is declared for a server. All declarations are checked, whichever server it is."""
-        declared = servers_in(self.user, self.user_path)
-        return declared.get(server_key(base_url)) if declared else None
+        if "servers" not in self.user:
+            return None
+        from neuralterm.setting_tables import servers_in
+
+        return servers_in(self.user, self.user_path).get(server_key(base_url))
 
     def tag_branch(self) -> bool:
         """Say whether the git branch is to be a tag."""
@@ -163,14 +163,18 @@ def is_on(value: str | None) -> bool:
     return (value or "") not in ("", "0")
 
 
+def _calendar_limit(table: Mapping[str, Any], window: Window) -> Decimal | None:
+    return amount_in(amounts_in(table, "budgets", _WINDOWS), window.value)
+
+
 def _trusted(project: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return what a project file may set, and the names of what else it has."""
     allowed = {key: value for key, value in project.items() if key in PROJECT_KEYS}
-    tables = budget_tables(allowed)
-    ignored = {
-        *set(project) - PROJECT_KEYS,
-        *(f"budget.{key}" for table in tables for key in set(table) - BUDGET_KEYS),
-    }
-    if tables:
+    ignored = set(project) - PROJECT_KEYS
+    if "budget" in allowed:
+        from neuralterm.setting_tables import BUDGET_KEYS, budget_tables
+
+        tables = budget_tables(allowed)
+        ignored |= {f"budget.{key}" for table in tables for key in table if key not in BUDGET_KEYS}
         allowed["budget"] = [{key: value for key, value in table.items() if key in BUDGET_KEYS} for table in tables]
     return allowed, sorted(ignored)

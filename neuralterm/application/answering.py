@@ -181,6 +181,7 @@ class Answering:
     def _open_call(self, prompt: Prompt, message: Message, permit: Permit, options: SendOptions) -> Call:
         call = Call(
             requested_model=prompt.model_id,
+            model=prompt.model.id if prompt.model else None,
             cost=Cost.unsettled(permit.at_most_usd),
             conversation_id=prompt.conversation_id,
             message_id=message.id,

@@ -24,6 +24,8 @@ CLOCK_SKEW = timedelta(minutes=10)
 
 # A cap below this is worth waiting for more, when others hold money that they may not need.
 COMFORTABLE_OUTPUT_CAP = 1024
+# For a model whose limits nobody tells: many a server refuses a cap that is beyond its window.
+USUAL_OUTPUT_CAP = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,8 @@ class SpendingGate:
 
     def _fit(self, plan: CallPlan, prices: PriceSet, remaining_usd: Decimal) -> Admission | None:
         natural = plan.natural_cap(plan.likely_prompt_tokens if plan.cap_binds else 0)
+        if natural is None and plan.cap_binds and prices.highest_completion_price():
+            natural = USUAL_OUTPUT_CAP
         return fit_output_cap(
             prices,
             prompt_tokens=plan.prompt_bound,

@@ -63,7 +63,7 @@ def list_budgets(container: Container, /, as_json: bool) -> None:
 @json_option
 @pass_container
 def set_budget(container: Container, /, limit: Decimal, as_json: bool, **given: Any) -> None:
-    """Set the budget NAME to a limit of USD, for all processes that share the database.
+    """Set the budget NAME to USD, for all who share the database.
 
     \b
     neuralterm cost budget set ci 5 --window month --tag ci

@@ -10,6 +10,7 @@ from enum import Enum
 from fnmatch import fnmatchcase
 from uuid import UUID
 
+from neuralterm.domain.catalogue import without_dynamic_suffix
 from neuralterm.domain.exceptions import ValidationError
 from neuralterm.domain.money import EXACT, plain
 from neuralterm.domain.pricing import PriceSet, worst_case
@@ -93,8 +94,9 @@ class Scope:
 
 
 def matches(model_id: str, pattern: str) -> bool:
-    """Say whether a model id matches a pattern, case ignored."""
-    return fnmatchcase(model_id.lower(), pattern.lower())
+    """Say whether a model id, as it is or without routing suffixes such as `:nitro`, matches a pattern, case ignored."""
+    wanted, written = pattern.lower(), model_id.lower()
+    return fnmatchcase(written, wanted) or fnmatchcase(without_dynamic_suffix(written), wanted)
 
 
 def checked_warning_level(level: Decimal) -> Decimal:

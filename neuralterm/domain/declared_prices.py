@@ -56,11 +56,10 @@ class ServerPrices:
     def _of(self, model_id: str) -> DeclaredPrices | None:
         if self.free:
             return FREE
-        ids = (model_id, without_dynamic_suffix(model_id))
-        for each in ids:
-            if each in self.by_model:
-                return self.by_model[each]
-        fitting = [pattern for pattern in self.by_model if any(matches(each, pattern) for each in ids)]
+        for written in (model_id, without_dynamic_suffix(model_id)):
+            if written in self.by_model:
+                return self.by_model[written]
+        fitting = [pattern for pattern in self.by_model if matches(model_id, pattern)]
         return self.by_model[max(fitting, key=len)] if fitting else None
 
 

@@ -202,6 +202,8 @@ def test_json_page_names_every_key(run, monkeypatch):
         ("cost", "check", "--max", "1"),
         ("cost", "reconcile", "--wait", "0"),
         ("cost", "verify"),
+        ("cost", "budget"),
+        ("cost", "budget", "set", "mine", "1", "--window", "day"),
         ("models", "-n", "1"),
         ("models", "show", answer["model"]),
         ("history",),

@@ -1,9 +1,12 @@
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
 from neuralterm.application.catalogue import Catalogue
+from neuralterm.application.declared_catalogue import DeclaredCatalogue
 from neuralterm.domain.catalogue import OpenRouterModel
+from neuralterm.domain.declared_prices import DeclaredPrices, ServerPrices
 from neuralterm.domain.exceptions import (
     AuthenticationError,
     CircuitOpenError,
@@ -257,3 +260,65 @@ def test_cached_takes_any_age_and_never_asks():
     assert world.catalogue.cached("x/unknown") is None
     assert World().catalogue.cached(MINI.id) is None
     assert world.client.asked == 0
+
+
+class TestDeclaredPrices:
+    """The user knows what a server charges that says nothing of it, and may have no list of models."""
+
+    PRICES = ServerPrices(
+        by_model={"local/*": DeclaredPrices({"prompt": Decimal(1), "completion": Decimal(2)}, context_length=4096)}
+    )
+    LISTED = OpenRouterModel("local/one", context_length=8192, max_completion_tokens=100)
+
+    def world(self, *models, prices=PRICES, hours=1, error=UNREACHABLE):
+        world = World(FakeClient(models, error), aged(hours, models) if models else FakeCache())
+        return world, DeclaredCatalogue(world.catalogue, prices)
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize("prices", [PRICES, ServerPrices(free=True)], ids=["priced", "free"])
+    async def test_the_server_is_never_asked(self, prices):
+        world, catalogue = self.world(prices=prices)
+
+        found = await catalogue.find("local/two")
+
+        assert (found, found.declared_prices) == (catalogue.cached("local/two"), True)
+        await catalogue.require_listed("local/two")
+        assert (world.client.asked, world.told) == (0, [])
+
+    @pytest.mark.anyio
+    async def test_window_and_limits_come_from_the_copy_of_any_age_unless_declared(self):
+        world, catalogue = self.world(self.LISTED, hours=9999)
+
+        found = await catalogue.find("local/one:nitro")
+
+        assert (found.id, found.context_length, found.max_completion_tokens) == ("local/one", 4096, 100)
+        assert found.prompt_price == Decimal("0.001")
+        assert (world.client.asked, world.told) == (0, [])
+
+    @pytest.mark.anyio
+    async def test_other_models_are_looked_up_as_ever(self):
+        _, catalogue = self.world(MINI, error=None)
+
+        assert await catalogue.find(MINI.id) == catalogue.cached(MINI.id) == MINI
+        with pytest.raises(NotFoundError):
+            await catalogue.require_listed("x/unknown")
+        assert await catalogue.find("x/unknown") is None
+        assert catalogue.cached("x/unknown") is None
+
+    @pytest.mark.anyio
+    async def test_the_list_shows_them_and_the_copy_does_not_keep_them(self):
+        world, catalogue = self.world(MINI, self.LISTED, error=None)
+
+        listing = await catalogue.listing(refresh=True)
+
+        assert [model.declared_prices for model in listing.models] == [False, True]
+        assert listing.models[1].pricing == {"prompt": "0.000001", "completion": "0.000002"}
+        assert world.cache.kept == ([MINI, self.LISTED], NOW)
+
+    @pytest.mark.anyio
+    async def test_offline_is_handed_on(self):
+        world, catalogue = self.world(self.LISTED, hours=9999)
+
+        listing = await catalogue.listing(offline=True)
+
+        assert (listing.stale, world.client.asked) == (True, 0)

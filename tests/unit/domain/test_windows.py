@@ -189,3 +189,12 @@ class TestScope:
     )
     def test_patterns(self, pattern, fits):
         assert matches("openai/GPT-4o", pattern) is fits
+
+    @pytest.mark.parametrize("model", ["a/b:nitro", "a/b:floor:online", "A/B:Exacto", "a/b"])
+    def test_a_suffix_of_routing_is_no_way_round_a_budget(self, model):
+        assert matches(model, "a/b")
+        assert matches(model, model)
+
+    def test_a_variant_is_a_model_of_its_own(self):
+        assert not matches("a/b:free", "a/b")
+        assert matches("a/b:free:nitro", "a/b:free")
