@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, timedelta, tzinfo
 from decimal import Decimal
 from functools import reduce
 
@@ -57,12 +57,11 @@ def cost_report(ledger: Ledger, filter: CallFilter, *, by: Sequence[str] = (), t
 def _groups(ledger: Ledger, filter: CallFilter, by: Sequence[str], zone: tzinfo) -> list[CallTotals]:
     if not _CALENDAR.keys() & set(by):
         return ledger.totals(filter, by)
-    unit = "day" if zone is UTC else "quarter"
-    asked = list(dict.fromkeys(unit if name in _CALENDAR else name for name in by))
+    asked = list(dict.fromkeys("day" if name in _CALENDAR else name for name in by))
     found: dict[tuple[str, ...], CallTotals] = {}
-    for row in ledger.totals(filter, asked):
+    for row in ledger.totals(filter, asked, zone):
         known = dict(zip(asked, row.keys, strict=True))
-        day = datetime.fromisoformat(known[unit]).replace(tzinfo=UTC).astimezone(zone).date()
+        day = date.fromisoformat(known["day"])
         keys = tuple(_CALENDAR[name](day) if name in _CALENDAR else known[name] for name in by)
         row = replace(row, keys=keys)
         found[keys] = _sum(found[keys], row) if keys in found else row
