@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from neuralterm.infrastructure.token_counter import TokenCounter
 
 _SANDBOX_KEY = "sandbox"
+# Seconds; the service writes down what an answer cost some seconds after its end.
+_PATIENCE_S = 30.0
 
 
 class Container:
@@ -303,6 +305,14 @@ class Container:
             from neuralterm.application.reconciling import reconcile_some
 
             await reconcile_some(self.ledger, self.repository, self.client, self.clock, self.service)
+
+    async def settle_last_call(self) -> None:
+        """Ask about the newest call of uncertain cost until the service knows it, half a minute at most."""
+        from neuralterm.application.reconciling import reconcile
+
+        await reconcile(
+            self.ledger, self.repository, self.client, self.clock, self.service, patience=_PATIENCE_S, limit=1
+        )
 
     @cached_property
     def previewing(self) -> Previewing:

@@ -174,6 +174,7 @@ class SpendingGate:
 
     def _committed(self, budget: Budget) -> Committed:
         if budget.window is Window.CALL:
+            self._learn_of_reconciled()
             return committed_by(call for call in self._here.values() if _subject_of(call).is_covered_by(budget.scope))
         if self._ledger is None:
             return Committed()
@@ -182,6 +183,15 @@ class SpendingGate:
         return self._ledger.committed(
             CallFilter(since=start, tag=scope.tag, model=scope.model, conversation=scope.conversation)
         )
+
+    def _learn_of_reconciled(self) -> None:
+        """Take over what was found out since of calls made here whose cost was not certain."""
+        for call in list(self._here.values()):
+            if self._ledger is None or call.owner or call.cost.source in CERTAIN_SOURCES or not call.generation_id:
+                continue
+            for stored in self._ledger.calls_of(call.generation_id):
+                if stored.id == call.id and stored.owner is None:
+                    self._here[call.id] = stored
 
     def _zone_of(self, budget: Budget) -> tzinfo:
         return self._zone if budget.zone is None else time_zone(budget.zone)

@@ -276,6 +276,15 @@ class TestCounting:
         spend(here, "0.2")
         assert [here.status(each).committed_usd for each in here.budgets] == [Decimal("0.2"), Decimal("0.5")]
 
+    def test_what_was_reconciled_since_frees_the_ceiling(self):
+        ledger = InMemoryLedger()
+        here = gate(budget("1"), ledger=ledger)
+        spend(here, "0.1", CostSource.ESTIMATED, "0.75", generation_id="gen-1")
+        assert here.status(here.budgets[0]).committed_usd == Decimal("0.75")
+        (call,) = ledger.calls_of("gen-1")
+        ledger.settle_call(replace(call, cost=Cost(Decimal("0.125"), CostSource.RECONCILED)))
+        assert here.status(here.budgets[0]).committed_usd == Decimal("0.125")
+
     def test_without_a_ledger_the_ceiling_holds_still(self):
         spending = SpendingGate(FakeClock(), None, [budget("1"), budget("1", Window.DAY, "day")])
         with spending.transaction():
