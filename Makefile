@@ -45,8 +45,9 @@ docs: $(VENV)/.dev ## write the command reference from the help texts
 docs-check: $(VENV)/.dev
 	$(BIN)/python scripts/write_reference --check
 
-bench: $(VENV)/.dev ## measure start-up
+bench: $(VENV)/.dev ## measure start-up, and reports over few and many calls
 	$(BIN)/python scripts/bench
+	$(BIN)/python scripts/bench_reports
 
 build: $(VENV)/.dev ## build wheel and source archive into dist/
 	$(BIN)/python -m build

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from neuralterm.infrastructure.token_counter import TokenCounter
 
 _SANDBOX_KEY = "sandbox"
+# Seconds; the service writes down what an answer cost some seconds after its end.
+_PATIENCE_S = 30.0
 
 
 class Container:
@@ -240,10 +242,15 @@ class Container:
             warning_level=settings.warning_level,
         )
 
-    @cached_property
     def budgets(self) -> tuple[Budget, ...]:
-        """All budgets but the ceiling of this invocation, each with its time zone."""
-        return tuple(placed.budget for placed in self.known_budgets.all())
+        """Return all budgets that hold now, each with its time zone, and last the ceiling of this invocation."""
+        from neuralterm.domain.budget import Budget, Window
+
+        settings = self.settings
+        known = tuple(placed.budget for placed in self.known_budgets.all())
+        if settings.max_cost is None:
+            return known
+        return (*known, Budget("ceiling", settings.max_cost, Window.CALL, settings.warning_level))
 
     @cached_property
     def tags(self) -> tuple[str, ...]:
@@ -261,18 +268,13 @@ class Container:
     @cached_property
     def spending(self) -> SpendingGate:
         from neuralterm.application.spending import SpendingGate
-        from neuralterm.domain.budget import Budget, Window
         from neuralterm.domain.zones import time_zone
 
         settings = self.settings
-        budgets = self.budgets
-        if settings.max_cost is not None:
-            ceiling = Budget("ceiling", settings.max_cost, Window.CALL, settings.warning_level)
-            budgets = (*budgets, ceiling)
         return SpendingGate(
             self.clock,
             self.ledger,
-            budgets,
+            self.budgets,
             processes=self.processes,
             service=self.service,
             zone=time_zone(settings.timezone),
@@ -303,6 +305,14 @@ class Container:
             from neuralterm.application.reconciling import reconcile_some
 
             await reconcile_some(self.ledger, self.repository, self.client, self.clock, self.service)
+
+    async def settle_last_call(self) -> None:
+        """Ask about the newest call of uncertain cost until the service knows it, half a minute at most."""
+        from neuralterm.application.reconciling import reconcile
+
+        await reconcile(
+            self.ledger, self.repository, self.client, self.clock, self.service, patience=_PATIENCE_S, limit=1
+        )
 
     @cached_property
     def previewing(self) -> Previewing:

@@ -11,6 +11,8 @@ from neuralterm.domain.models import Cost, MessageStatus
 
 # No answer takes so long: what runs for longer was started by a process that nobody here can see.
 LONGEST_CALL = timedelta(hours=24)
+# A call of which nobody said who runs it: by the library without a process table, or by an earlier version.
+LONGEST_CALL_OF_NOBODY = timedelta(hours=1)
 
 
 def abandon_dead_calls(ledger: Ledger, repository: ConversationRepository, processes: Processes, clock: Clock) -> int:
@@ -35,4 +37,7 @@ def abandon_dead_calls(ledger: Ledger, repository: ConversationRepository, proce
 
 
 def _has_ended(call: Call, processes: Processes, now: datetime) -> bool:
-    return call.owner is None or now - call.started_at > LONGEST_CALL or not processes.may_live(call.owner)
+    age = now - call.started_at
+    if call.owner is None:
+        return age > LONGEST_CALL_OF_NOBODY
+    return age > LONGEST_CALL or not processes.may_live(call.owner)

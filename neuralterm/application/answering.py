@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from neuralterm.application.admission import admit, call_plan
+from neuralterm.application.admission import call_plan
 from neuralterm.application.cost_tracker import CostTracker
 from neuralterm.application.estimates import TokenEstimates
 from neuralterm.application.events import DomainEvent, EventBus, Events
 from neuralterm.application.faults import record_outcome
+from neuralterm.application.opening import Opening
 from neuralterm.application.ports import Breaker, ChatClient, Clock, ConversationRepository, TokenCounting
-from neuralterm.application.records import Answer, Call, SendOptions
+from neuralterm.application.records import Answer, SendOptions
 from neuralterm.application.retry import delay_before_retry
 from neuralterm.application.settlement import Ending, cost_of, error_code, status_of
-from neuralterm.application.spending import MoneyHeldError, Permit, SpendingGate
+from neuralterm.application.spending import SpendingGate
 from neuralterm.application.turn import Prompt, Turn, pending_answer
 from neuralterm.application.wire_request import request_arguments
 from neuralterm.domain.exceptions import (
@@ -25,15 +26,8 @@ from neuralterm.domain.exceptions import (
     OutputCapTooLargeError,
     StorageError,
 )
-from neuralterm.domain.models import Cost, Message, MessageStatus
+from neuralterm.domain.models import Cost, MessageStatus
 from neuralterm.domain.money import dollars
-
-if TYPE_CHECKING:
-    from neuralterm.application.attachments import Attachments
-
-
-# While others hold the money, the gate is tried again so often (seconds).
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +44,10 @@ class Answering:
     counter: TokenCounting
     clock: Clock
     spending: SpendingGate
+    opening: Opening
     breaker: Breaker | None
     tracker: CostTracker | None
     estimates: TokenEstimates
-    attachments: Callable[[], Attachments] | None = None
 
     async def begin(self, prompt: Prompt, temperature: float | None, options: SendOptions) -> Turn:
         """Pass the spending gate and store question, pending answer and call: all of it or nothing.
@@ -63,7 +57,7 @@ class Answering:
         if self._is_counted(prompt, options):
             prompt = replace(prompt, tokens=self.counter.count_messages(prompt.messages, prompt.model_id))
         message = pending_answer(prompt)
-        permit, call = await self._admitted(prompt, message, options)
+        permit, call = await self.opening.open(prompt, message, options)
         turn = Turn(prompt, message, call, permit, options, temperature, started=self.clock.monotonic())
         if self.tracker is not None:
             self.tracker.watch(permit.budgets)
@@ -103,7 +97,7 @@ class Answering:
                 payload = {"attempt": attempt, "delay": delay, "error": error, "lowered_to": lowered}
                 self._emit(Events.REQUEST_RETRIED, turn, payload)
             await self.clock.sleep(delay)
-            self._admit_again(turn)
+            self.opening.reopen(turn)
             attempt += 1
 
     def keep(self, turn: Turn, error: BaseException | None) -> Answer:
@@ -131,27 +125,6 @@ class Answering:
             return True
         return bool(self.spending.applying(call_plan(prompt, options, 0).subject))
 
-    async def _admitted(self, prompt: Prompt, message: Message, options: SendOptions) -> tuple[Permit, Call]:
-        deadline = self.clock.monotonic() + options.budget_wait
-        pause, said = _FIRST_PAUSE, False
-        while True:
-            may_wait = self.clock.monotonic() < deadline
-            try:
-                with self._transaction():
-                    permit = admit(prompt, options, self.counter, self.spending, may_wait=may_wait)
-                    self._store_question(prompt, message, options)
-                    return permit, self._open_call(prompt, message, permit, options)
-            except MoneyHeldError as held:
-                if not said:
-                    self._say_waiting(prompt, held, options.budget_wait)
-                said = True
-            await self.clock.sleep(min(pause, max(deadline - self.clock.monotonic(), 0.0)))
-            pause = min(pause * 2, _LONGEST_PAUSE)
-
-    def _say_waiting(self, prompt: Prompt, held: MoneyHeldError, seconds: float) -> None:
-        payload = {"name": held.budget.name, "held_usd": held.held_usd, "seconds": seconds}
-        self.bus.emit(DomainEvent(Events.BUDGET_WAITING, prompt.conversation_id, payload))
-
     def _affordable_cap(self, turn: Turn, error: NeuralTermError) -> int | None:
         """Return the lower cap to ask with, once, when the account pays for a shorter answer than was asked for."""
         if not isinstance(error, OutputCapTooLargeError) or turn.cap_lowered or turn.has_text:
@@ -160,36 +133,6 @@ class Answering:
         if affordable is None or affordable < self.spending.min_tokens:
             return None
         return affordable if cap is None or affordable < cap else None
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self.repository.transaction(), self.spending.transaction():
-            yield
-
-    def _store_question(self, prompt: Prompt, pending: Message, options: SendOptions) -> None:
-        conversation = self.repository.get_by_id(prompt.conversation_id)
-        assert conversation is not None
-        conversation.model_id = prompt.model_id
-        conversation.tags = tuple(dict.fromkeys((*conversation.tags, *options.tags)))
-        conversation.updated_at = self.clock.now()
-        self.repository.save(conversation)
-        if prompt.contents and self.attachments is not None:
-            self.attachments().keep(prompt)
-        for message in (*prompt.new, pending):
-            self.repository.add_message(message)
-
-    def _open_call(self, prompt: Prompt, message: Message, permit: Permit, options: SendOptions) -> Call:
-        call = Call(
-            requested_model=prompt.model_id,
-            cost=Cost.unsettled(permit.at_most_usd),
-            conversation_id=prompt.conversation_id,
-            message_id=message.id,
-            run_id=options.run_id,
-            tags=options.tags,
-            started_at=self.clock.now(),
-        )
-        self.spending.open_call(call)
-        return call
 
     async def _stream(self, turn: Turn) -> AsyncGenerator[str, None]:
         """Make one request and yield its text; the breaker is asked before and told afterwards, never wrapped round."""
@@ -256,16 +199,9 @@ class Answering:
         self._keep(turn, lambda: self.spending.settle_call(turn.call))
         turn.call_open = False
 
-    def _admit_again(self, turn: Turn) -> None:
-        with self._transaction():
-            turn.permit = admit(turn.prompt, turn.options, self.counter, self.spending)
-            turn.call = self._open_call(turn.prompt, turn.message, turn.permit, turn.options)
-        turn.call_open = True
-        turn.final = {}
-
     def _store_answer(self, turn: Turn) -> None:
         try:
-            with self._transaction():
+            with self.opening.transaction():
                 self.repository.finish_message(turn.message)
                 self._settle(turn)
                 self._learn(turn)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -78,15 +78,33 @@ class BudgetStatus:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What of a call the scope of a budget looks at: its tags, the models that may answer, its conversation."""
+    """What of a call the scope of a budget looks at: its tags, the models that may answer, its conversation.
+
+    `is_routed`: the service chooses among all models, so that any of them may answer.
+    """
 
     tags: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     conversation: UUID | None = None
+    is_routed: bool = False
 
     def is_covered_by(self, scope: Scope) -> bool:
         """Say whether a budget with that scope counts the call."""
+        if self.is_routed and scope.model is not None:
+            scope = replace(scope, model=None)
         return scope.covers(self.tags, self.models, self.conversation)
+
+
+def subject_of(
+    tags: tuple[str, ...],
+    model_ids: Sequence[str],
+    entries: Iterable[OpenRouterModel | None],
+    conversation: UUID | None,
+) -> Subject:
+    """Return what budgets look at, with all names of the models whose entries are known."""
+    known = [entry for entry in entries if entry is not None]
+    names = (name for entry in known for name in entry.names)
+    return Subject(tags, (*model_ids, *names), conversation, is_routed=any(entry.prices.varies for entry in known))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +129,7 @@ class CallPlan:
     @property
     def subject(self) -> Subject:
         """What budgets look at."""
-        return Subject(self.tags, tuple(self.model_ids), self.conversation_id)
+        return subject_of(self.tags, self.model_ids, self.models, self.conversation_id)
 
     @property
     def cap_binds(self) -> bool:

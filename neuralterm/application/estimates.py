@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from math import ceil
 
@@ -9,6 +10,7 @@ from neuralterm.application.context import has_attachments
 from neuralterm.application.counting import BYTES_PER_TOKEN, utf8_length
 from neuralterm.application.ports import RatioStore, TokenCounting
 from neuralterm.application.turn import Prompt, Turn
+from neuralterm.domain.exceptions import StorageError
 from neuralterm.domain.models import Message, TokenUsage
 from neuralterm.domain.ratios import Family, Ratio, family_of
 
@@ -99,7 +101,9 @@ class TokenEstimates:
         return self._factors[family.name]
 
     def _learnt(self, family: Family, basis: str) -> Ratio | None:
-        ratio = None if self._ratios is None else self._ratios.ratio(family.name, basis)
+        ratio = None
+        with contextlib.suppress(StorageError):  # an estimate must not fail where the storage does
+            ratio = None if self._ratios is None else self._ratios.ratio(family.name, basis)
         return ratio if ratio is not None and ratio.samples >= _ENOUGH_SAMPLES else None
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from neuralterm.application.ports import ConversationRepository
-from neuralterm.application.records import SearchHit
+from neuralterm.application.ports import ConversationRepository, Ledger
+from neuralterm.application.records import CallFilter, SearchHit
 from neuralterm.domain.exceptions import NotFoundError, ValidationError
 from neuralterm.domain.models import Conversation, Message
 
@@ -40,6 +40,20 @@ def resolve_conversation(repository: ConversationRepository, id_or_prefix: str) 
     raise NotFoundError(
         f"the id {wanted!r} fits more than one conversation", "AMBIGUOUS_ID", hint=f"it begins {candidates}"
     )
+
+
+def known_conversation(repository: ConversationRepository, ledger: Ledger, id_or_prefix: str) -> UUID:
+    """Return the id of a conversation as `resolve_conversation`, or the whole id of a deleted one that the ledger knows."""
+    try:
+        return resolve_conversation(repository, id_or_prefix).id
+    except NotFoundError:
+        try:
+            deleted = UUID(id_or_prefix.strip())
+        except ValueError:
+            deleted = None
+        if deleted is None or not ledger.totals(CallFilter(conversation=deleted))[0].calls:
+            raise
+        return deleted
 
 
 def resolve_all(repository: ConversationRepository, ids: Iterable[str]) -> list[Conversation]:

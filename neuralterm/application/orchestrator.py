@@ -15,6 +15,7 @@ from neuralterm.application.counting import PlainCounting, with_bounds
 from neuralterm.application.credit import say_what_is_left
 from neuralterm.application.estimates import TokenEstimates
 from neuralterm.application.events import DomainEvent, EventBus, Events
+from neuralterm.application.opening import Opening
 from neuralterm.application.ports import Breaker, ChatClient, Clock, ConversationRepository, TokenCounting
 from neuralterm.application.preparing import ModelLookup, Preparing
 from neuralterm.application.prompts import check_input, check_output_cap
@@ -74,7 +75,14 @@ class ChatOrchestrator:
             breaker=circuit_breaker,
             tracker=cost_tracker,
             estimates=estimates or TokenEstimates(counter),
-            attachments=attachments,
+            opening=Opening(
+                repository=repository,
+                spending=spending,
+                counter=counter,
+                clock=clock,
+                bus=event_bus,
+                attachments=attachments,
+            ),
         )
         self._preparing = Preparing(
             repository=repository,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -111,12 +111,11 @@ class Ledger(Protocol):
         there is one.
         """
 
-    def totals(self, filter: CallFilter, by: Sequence[str] = ()) -> list[CallTotals]:
+    def totals(self, filter: CallFilter, by: Sequence[str] = (), zone: tzinfo = UTC) -> list[CallTotals]:
         """Return sums over calls, one row for each combination of keys, ordered by keys; failed for free don't count.
 
-        `by` are any of `quarter` (key: the UTC quarter of an hour, `2026-11-23T13:45:00Z`), `day` (the UTC day,
-        `2026-11-23`), `model`, `provider`, `conversation`, `tag` (a call with two tags counts under both; without a tag
-        under ""), `run`, `source`. Without any, one row.
+        `by` are any of `day` (in `zone`; the key is its date, `2026-11-23`), `model`, `provider`, `conversation`, `tag` (a
+        call with two tags counts under both; without a tag under ""), `run`, `source`. Without any, one row.
         """
 
     def running(self) -> list[Call]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+from uuid import UUID
 
-from neuralterm.application.bounds import Subject
+from neuralterm.application.bounds import subject_of
 from neuralterm.application.context import has_attachments
 from neuralterm.application.ports import ConversationRepository, TokenCounting
 from neuralterm.application.prompts import check_input, check_output_cap, fit_to_window, needs_window, new_messages
@@ -65,8 +66,8 @@ class Preparing:
         if files:
             self._use_attachments().attach(new[-1], files)
         messages = [*history, *new]
-        subject = Subject(options.tags, (model_id, *options.fallbacks), conversation.id)
-        under_budget = bool(self.spending.applying(subject))
+        model_ids = (model_id, *options.fallbacks)
+        under_budget = self._may_be_under_budget(options.tags, model_ids, conversation.id)
         needed = any(map(has_attachments, messages)) or needs_window(messages, self.counter)
         model = await self.describe(model_id, needed=needed, under_budget=under_budget)
         fallbacks = [await self.describe(each, under_budget=under_budget) for each in options.fallbacks]
@@ -98,6 +99,17 @@ class Preparing:
         if found is not None:
             self.models[model_id] = found
         return found
+
+    def _may_be_under_budget(self, tags: tuple[str, ...], model_ids: tuple[str, ...], conversation_id: UUID) -> bool:
+        """Say whether a budget counts the call, or may do so when it is known what other names its models have."""
+        known = [self._known(model_id) for model_id in model_ids]
+        if self.spending.applying(subject_of(tags, model_ids, known, conversation_id)):
+            return True
+        return None in known and any(budget.scope.model for budget in self.spending.budgets)
+
+    def _known(self, model_id: str) -> OpenRouterModel | None:
+        known = self.models.get(model_id)
+        return known if known or self.lookup is None or not self.spending.budgets else self.lookup.cached(model_id)
 
     def was_looked_for(self, model_id: str) -> bool:
         """Say whether the service has been asked for that model."""

@@ -150,10 +150,13 @@ class _Asking:
 
     async def ask(self, calls: list[Call]) -> list[Call]:
         """Ask about each call; return those that the service does not know."""
-        import anyio
-
         unknown: list[Call] = []
         waiting = iter(calls)
+        if len(calls) <= 1:
+            await self._ask_in_turn(waiting, unknown)
+            return unknown
+        import anyio
+
         async with anyio.create_task_group() as group:
             for _ in range(min(AT_A_TIME, len(calls))):
                 group.start_soon(self._ask_in_turn, waiting, unknown)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, timedelta, tzinfo
 from decimal import Decimal
 from functools import reduce
 
@@ -20,6 +20,8 @@ _CALENDAR: dict[str, Callable[[date], str]] = {
     "week": lambda day: (day - timedelta(days=day.weekday())).isoformat(),
     "month": lambda day: day.strftime("%Y-%m"),
 }
+# Sources whose amounts the service named itself, in its replies or later.
+_OF_THE_SERVICE = (CostSource.BILLED.value, CostSource.RECONCILED.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,11 @@ def cost_report(ledger: Ledger, filter: CallFilter, *, by: Sequence[str] = (), t
 def _groups(ledger: Ledger, filter: CallFilter, by: Sequence[str], zone: tzinfo) -> list[CallTotals]:
     if not _CALENDAR.keys() & set(by):
         return ledger.totals(filter, by)
-    unit = "day" if zone is UTC else "quarter"
-    asked = list(dict.fromkeys(unit if name in _CALENDAR else name for name in by))
+    asked = list(dict.fromkeys("day" if name in _CALENDAR else name for name in by))
     found: dict[tuple[str, ...], CallTotals] = {}
-    for row in ledger.totals(filter, asked):
+    for row in ledger.totals(filter, asked, zone):
         known = dict(zip(asked, row.keys, strict=True))
-        day = datetime.fromisoformat(known[unit]).replace(tzinfo=UTC).astimezone(zone).date()
+        day = date.fromisoformat(known["day"])
         keys = tuple(_CALENDAR[name](day) if name in _CALENDAR else known[name] for name in by)
         row = replace(row, keys=keys)
         found[keys] = _sum(found[keys], row) if keys in found else row
@@ -77,19 +78,17 @@ def usd_from(totals: CallTotals, source: CostSource) -> Decimal:
     return totals.by_source.get(source.value, Decimal(0))
 
 
-def all_billed(totals: CallTotals) -> bool:
-    """Say whether the service itself named every amount, in its replies or later."""
-    return (
-        totals.unsettled_calls == 0
-        and usd_from(totals, CostSource.COMPUTED) == 0
-        and usd_from(totals, CostSource.ESTIMATED) == 0
-    )
-
-
-def require_all_billed(report: CostReport) -> None:
-    """Raise `ValidationError` (code `NOT_ALL_BILLED`) unless the service itself named every amount."""
-    if not all_billed(report.total):
-        raise ValidationError("not every amount was billed by the service", "NOT_ALL_BILLED")
+def require_all_billed(ledger: Ledger, report: CostReport) -> None:
+    """Raise `ValidationError` (code `NOT_ALL_BILLED`) unless the service itself named every amount, zeros included."""
+    calls = {row.keys[0]: row.calls for row in ledger.totals(report.filter, ["source"])}
+    others = {source: count for source, count in calls.items() if source not in _OF_THE_SERVICE}
+    if others:
+        listed = ", ".join(f"{count} {source}" for source, count in others.items())
+        raise ValidationError(
+            f"{sum(others.values())} of {sum(calls.values())} calls have no amount from the service itself: {listed}",
+            "NOT_ALL_BILLED",
+            hint="`neuralterm cost reconcile` asks the service about what it did not bill in its replies",
+        )
 
 
 def _sum(one: CallTotals, other: CallTotals) -> CallTotals:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, timedelta, tzinfo
@@ -24,6 +24,8 @@ CLOCK_SKEW = timedelta(minutes=10)
 
 # A cap below this is worth waiting for more, when others hold money that they may not need.
 COMFORTABLE_OUTPUT_CAP = 1024
+# For a model whose limits nobody tells: many a server refuses a cap that is beyond its window.
+USUAL_OUTPUT_CAP = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +57,17 @@ class MoneyHeldError(Exception):
 class SpendingGate:
     """Compares the worst case of a request with every budget that counts it, and writes each request to the ledger.
 
-    Without a ledger nothing is written and only budgets for this invocation can be kept. `service` is the base URL that
-    requests go to, `zone` where the days of budgets begin that name no zone. `min_tokens` is the shortest output cap worth
-    paying for. A `soft` gate lets calls through whose cost can't be bounded. `processes` tells who runs a call.
+    `budgets` may be a function that tells them anew each time. Without a ledger nothing is written and only budgets for this
+    invocation can be kept. `service` is the base URL that requests go to, `zone` where the days of budgets begin that name
+    no zone. `min_tokens` is the shortest output cap worth paying for. A `soft` gate lets calls through whose cost can't be
+    bounded. `processes` tells who runs a call.
     """
 
     def __init__(
         self,
         clock: Clock,
         ledger: Ledger | None = None,
-        budgets: Iterable[Budget] = (),
+        budgets: Iterable[Budget] | Callable[[], Iterable[Budget]] = (),
         *,
         processes: Processes | None = None,
         service: str | None = None,
@@ -80,8 +83,13 @@ class SpendingGate:
         self._soft = soft
         self._here: dict[UUID, Call] = {}
         self._bounds: dict[UUID, Decimal | None] = {}
-        self.budgets = tuple(budgets)
+        self._budgets = budgets if callable(budgets) else tuple(budgets)
         self.min_tokens = min_tokens
+
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        """The budgets that hold now."""
+        return tuple(self._budgets()) if callable(self._budgets) else self._budgets
 
     def transaction(self) -> AbstractContextManager[None]:
         """Make what is inside one atomic step that no other process can come between."""
@@ -166,6 +174,7 @@ class SpendingGate:
 
     def _committed(self, budget: Budget) -> Committed:
         if budget.window is Window.CALL:
+            self._learn_of_reconciled()
             return committed_by(call for call in self._here.values() if _subject_of(call).is_covered_by(budget.scope))
         if self._ledger is None:
             return Committed()
@@ -174,6 +183,15 @@ class SpendingGate:
         return self._ledger.committed(
             CallFilter(since=start, tag=scope.tag, model=scope.model, conversation=scope.conversation)
         )
+
+    def _learn_of_reconciled(self) -> None:
+        """Take over what was found out since of calls made here whose cost was not certain."""
+        for call in list(self._here.values()):
+            if self._ledger is None or call.owner or call.cost.source in CERTAIN_SOURCES or not call.generation_id:
+                continue
+            for stored in self._ledger.calls_of(call.generation_id):
+                if stored.id == call.id and stored.owner is None:
+                    self._here[call.id] = stored
 
     def _zone_of(self, budget: Budget) -> tzinfo:
         return self._zone if budget.zone is None else time_zone(budget.zone)
@@ -184,6 +202,8 @@ class SpendingGate:
 
     def _fit(self, plan: CallPlan, prices: PriceSet, remaining_usd: Decimal) -> Admission | None:
         natural = plan.natural_cap(plan.likely_prompt_tokens if plan.cap_binds else 0)
+        if natural is None and plan.cap_binds and prices.highest_completion_price():
+            natural = USUAL_OUTPUT_CAP
         return fit_output_cap(
             prices,
             prompt_tokens=plan.prompt_bound,

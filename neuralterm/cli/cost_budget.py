@@ -53,16 +53,26 @@ def list_budgets(container: Container, /, as_json: bool) -> None:
 
 @budget.command("set")
 @click.argument("name")
-@click.argument("limit", type=DecimalType(), metavar="USD")
+@click.argument("limit", type=DecimalType(), metavar="[USD]", required=False)
+@click.option("--limit", "named_limit", type=DecimalType(), metavar="USD", help="The same as USD.")
 @click.option("--window", type=_WindowChoice(_WINDOWS), help="How long it counts; needed for a new budget.")
 @click.option("--tag", metavar="TAG", help="Count only calls with this tag.")
 @click.option("--model", metavar="PATTERN", help="Count only calls of these models: openai/*.")
-@click.option("--cid", metavar="ID", help="Count only calls of this conversation.")
-@click.option("--warn", type=DecimalType(), metavar="LEVEL", help="Warn when this part of it is used, such as 0.8.")
+@click.option("--cid", "--conversation", "cid", metavar="ID", help="Count only calls of this conversation.")
+@click.option(
+    "--warn",
+    "--warning-level",
+    "warn",
+    type=DecimalType(),
+    metavar="LEVEL",
+    help="Warn when this part of it is used, such as 0.8.",
+)
 @click.option("-z", "--timezone", metavar="ZONE", help="Where its days begin.")
 @json_option
 @pass_container
-def set_budget(container: Container, /, limit: Decimal, as_json: bool, **given: Any) -> None:
+def set_budget(
+    container: Container, /, limit: Decimal | None, named_limit: Decimal | None, as_json: bool, **given: Any
+) -> None:
     """Set the budget NAME to USD, for all who share the database.
 
     \b
@@ -74,7 +84,11 @@ def set_budget(container: Container, /, limit: Decimal, as_json: bool, **given: 
     """
     from neuralterm.components import budget_view, machine
 
-    state = _with_status(container, container.known_budgets.set(_change(container, limit, given)))
+    amounts = [amount for amount in (limit, named_limit) if amount is not None]
+    if len(amounts) != 1:
+        raise click.UsageError("Give the limit in USD, once.", click.get_current_context())
+    change = _change(container, amounts[0], given)
+    state = _with_status(container, container.known_budgets.set(change))
     if as_json:
         container.console.print(machine.dumps({"budget": budget_view.placed_document(*state)}))
     else:

@@ -24,6 +24,10 @@ class ChatInput(Protocol):
         """Return the next turn, None at the end. Raises KeyboardInterrupt when the user wants out of a half-typed one."""
 
 
+# What an answer cost may become known, and budgets may be used by others, while nobody types.
+_STATUS_INTERVAL_S = 1.0
+
+
 class PipeInput:
     """Each line of stdin is a turn; blank ones are passed over."""
 
@@ -87,7 +91,10 @@ class TerminalInput:
 
         _make_private(history_file)
         self._session: PromptSession[str] = PromptSession(
-            history=FileHistory(str(history_file)), key_bindings=bindings, bottom_toolbar=status
+            history=FileHistory(str(history_file)),
+            key_bindings=bindings,
+            bottom_toolbar=status,
+            refresh_interval=_STATUS_INTERVAL_S,
         )
 
     async def next_turn(self) -> str | None:

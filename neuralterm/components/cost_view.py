@@ -9,8 +9,9 @@ from typing import Any
 from neuralterm.application.bounds import BudgetStatus
 from neuralterm.application.records import CallTotals
 from neuralterm.application.reports import CostReport, known_usd, usd_from
+from neuralterm.components.bars import bar
 from neuralterm.components.machine import SCHEMA_VERSION, moment, money
-from neuralterm.components.tables import grouped, minute, numbered, table
+from neuralterm.components.tables import columns_of, grouped, minute, numbered, table
 from neuralterm.domain.models import KNOWN_SOURCES, CostSource
 from neuralterm.domain.money import dollars
 
@@ -22,7 +23,6 @@ _EXPLAINED = {
 }
 
 _CSV_HEADER = (
-    "key",
     "calls",
     "prompt_tokens",
     "completion_tokens",
@@ -36,6 +36,8 @@ _CSV_HEADER = (
     "unsettled_calls",
     "unsettled_at_most_usd",
 )
+
+_NARROWEST_BAR, _WIDEST_BAR = 8, 40
 
 _NO_KEY = {
     "model": "(unknown)",
@@ -59,15 +61,16 @@ def report_document(report: CostReport, budgets: Sequence[BudgetStatus]) -> dict
         "tokens": _tokens_document(total),
         "total_usd": money(known_usd(total)),
         "by_source": {source.value: money(usd_from(total, source)) for source in KNOWN_SOURCES},
-        "unsettled": _unsettled_document(total),
+        "unsettled": unsettled_document(total),
         "upstream_usd": money(total.upstream_usd),
         "groups": [
             {
                 "key": ", ".join(group.keys),
+                "keys": dict(zip(report.by, group.keys, strict=True)),
                 "calls": group.calls,
                 "total_usd": money(known_usd(group)),
                 "tokens": _tokens_document(group),
-                "unsettled": _unsettled_document(group),
+                "unsettled": unsettled_document(group),
             }
             for group in report.groups
         ],
@@ -75,7 +78,8 @@ def report_document(report: CostReport, budgets: Sequence[BudgetStatus]) -> dict
     }
 
 
-def _unsettled_document(totals: CallTotals) -> dict[str, Any]:
+def unsettled_document(totals: CallTotals) -> dict[str, Any]:
+    """Return how many calls are not settled and what they cost at most."""
     return {"calls": totals.unsettled_calls, "at_most_usd": money(totals.unsettled_at_most_usd)}
 
 
@@ -93,23 +97,27 @@ def budget_document(status: BudgetStatus) -> dict[str, Any]:
 
 
 def report_csv(report: CostReport) -> str:
-    """Return the groups, or without grouping the total, as CSV with a header and without a last newline."""
+    """Return the groups, or without grouping the total, as CSV with a header and without a last newline.
+
+    The column `key` is followed by one for each key where there are several.
+    """
     import csv
 
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_CSV_HEADER)
-    rows = report.groups if report.by else [report.total]
-    writer.writerows(_csv_row(row) for row in rows)
+    several = len(report.by) > 1
+    writer.writerow(["key", *(report.by if several else ()), *_CSV_HEADER])
+    for row in report.groups if report.by else [report.total]:
+        writer.writerow([", ".join(row.keys), *(row.keys if several else ()), *_csv_row(row)])
     return text.getvalue().rstrip("\n")
 
 
-def report_text(report: CostReport, budgets: Sequence[BudgetStatus]) -> str:
-    """Return the report for people."""
+def report_text(report: CostReport, budgets: Sequence[BudgetStatus], width: int | None = None) -> str:
+    """Return the report for people; groups have bars where a terminal of so many columns has room for them."""
     total = report.total
     parts = ["\n".join(_summary(total))]
     if report.groups:
-        parts.append(_group_table(report.by, report.groups))
+        parts.append(_group_table(report.by, report.groups, width))
     if budgets:
         parts.append(_budget_table(budgets))
     return "\n\n".join(parts)
@@ -147,28 +155,43 @@ def _summary(total: CallTotals) -> list[str]:
     return lines
 
 
-def _group_table(by: Sequence[str], groups: Sequence[CallTotals]) -> str:
+def _group_table(by: Sequence[str], groups: Sequence[CallTotals], width: int | None) -> str:
     headers = [*by, "calls", "tokens in", "tokens out", "cost", "not settled"]
     rows = [
         [
-            *(key or _NO_KEY.get(name, "") for name, key in zip(by, group.keys, strict=True)),
+            *(key_words(name, key) for name, key in zip(by, group.keys, strict=True)),
             grouped(group.calls),
             grouped(group.prompt_tokens),
             grouped(group.completion_tokens),
-            _group_cost(group),
-            _group_unsettled(group),
+            group_cost(group),
+            group_unsettled(group),
         ]
         for group in groups
     ]
     shown = len(headers) if any(group.unsettled_calls for group in groups) else len(headers) - 1
-    return table(headers[:shown], [row[:shown] for row in rows], right=headers[-5:-1])
+    headers, rows = headers[:shown], [row[:shown] for row in rows]
+    right = headers[len(by) : len(by) + 4]
+    plain_table = table(headers, rows, right=right)
+    room = 0 if width is None else min(width - columns_of(plain_table) - 2, _WIDEST_BAR)
+    amounts = [known_usd(group) for group in groups]
+    if room < _NARROWEST_BAR or not any(amounts):
+        return plain_table
+    bars = [bar(amount, max(amounts), room) for amount in amounts]
+    return table([*headers, ""], [[*row, drawn] for row, drawn in zip(rows, bars, strict=True)], right=right)
 
 
-def _group_cost(group: CallTotals) -> str:
+def key_words(grouping: str, key: str) -> str:
+    """Return the key of a group for people: one without a name is called something."""
+    return key or _NO_KEY.get(grouping, "")
+
+
+def group_cost(group: CallTotals) -> str:
+    """Return what is known of the cost of a group, for people."""
     return "unknown" if group.unsettled_calls == group.calls else dollars(known_usd(group))
 
 
-def _group_unsettled(group: CallTotals) -> str:
+def group_unsettled(group: CallTotals) -> str:
+    """Return what is not settled of a group, for people; empty when all is."""
     if not group.unsettled_calls:
         return ""
     bound = group.unsettled_at_most_usd
@@ -196,7 +219,6 @@ def _budget_table(budgets: Sequence[BudgetStatus]) -> str:
 def _csv_row(totals: CallTotals) -> list[str | int]:
     unsettled = money(totals.unsettled_at_most_usd)
     return [
-        ", ".join(totals.keys),
         totals.calls,
         totals.prompt_tokens,
         totals.completion_tokens,

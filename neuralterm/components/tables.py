@@ -24,6 +24,16 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Seque
     )
 
 
+def columns_of(text: str) -> int:
+    """Return how many columns of a terminal the longest line takes: wide characters take two, combining ones none."""
+    from unicodedata import combining, east_asian_width
+
+    def columns(character: str) -> int:
+        return 0 if combining(character) else 2 if east_asian_width(character) in "WF" else 1
+
+    return max((sum(map(columns, line)) for line in text.splitlines()), default=0)
+
+
 def grouped(count: int | None) -> str:
     """Write a count with thousands separators; `?` when it is not known."""
     return "?" if count is None else f"{count:,}"

@@ -24,7 +24,7 @@ class OpenRouterModel:
     `pricing` is the service's own object: decimal strings, USD per token. `prompt_price` and `completion_price` are USD
     per 1,000 tokens, as `TokenUsage.calculate_cost` takes them; None when the price depends on routing or is missing.
     `context_length` and `max_completion_tokens` are in tokens; `created` is a Unix time in seconds. `declared_prices` says
-    that the prices are the user's own words, not the service's.
+    that the prices are the user's own words, not the service's; `alias_target` is the slug of the model that an alias means.
     """
 
     id: str
@@ -40,6 +40,12 @@ class OpenRouterModel:
     supported_parameters: tuple[str, ...] = ()
     expiration_date: str | None = None
     declared_prices: bool = False
+    alias_target: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names that the service knows this model by."""
+        return tuple(name for name in (self.id, self.canonical_slug, self.alias_target) if name)
 
     @property
     def prices(self) -> PriceList:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from datetime import UTC, tzinfo
+from itertools import pairwise
+from typing import Any, TypeAlias
 
 from neuralterm.application.records import CallFilter, CallTotals, Committed
 from neuralterm.domain.budget import matches
@@ -14,10 +16,15 @@ from neuralterm.infrastructure.columns import LARGEST_INTEGER, from_amount, from
 from neuralterm.infrastructure.database import Database, Row
 from neuralterm.infrastructure.migrations import DAY_MS, QUARTER_MS, SPANS_MS
 from neuralterm.infrastructure.time_pieces import Piece, pieces
+from neuralterm.infrastructure.zone_offsets import zone_offsets
+
+Offsets: TypeAlias = list[tuple[int, int]]
 
 # Whole spans too, so that a range without an end needs no rest.
 _LATEST = LARGEST_INTEGER // SPANS_MS[0] * SPANS_MS[0]
 _EARLIEST = -_LATEST
+# Added before a division and taken away after it, so that times before 1970 are rounded down too.
+_LATEST_DAY = 10_000_000
 
 _COLUMNS = (
     "requested_model, model, provider, tags, source, calls, prompt_tokens, completion_tokens, reasoning_tokens,"
@@ -33,6 +40,11 @@ _CALLS = f"""
 """  # noqa: S608 - made of constants of this module
 _NOTHING = f"SELECT started_at AS at, conversation_id, run_id, {_COLUMNS} FROM charges WHERE false"  # noqa: S608
 
+_EXTENT = """
+    SELECT coalesce((SELECT min(start) FROM totals WHERE span = :span), 0),
+           coalesce((SELECT max(start) FROM totals WHERE span = :span), 0) + :span
+"""
+
 _CONDITIONS = {
     "tag": "EXISTS (SELECT 1 FROM json_each(tags) WHERE value = :tag)",
     "model": "(model_matches(requested_model, :model) OR model_matches(model, :model))",
@@ -41,13 +53,7 @@ _CONDITIONS = {
     "run": "number IN (SELECT number FROM calls WHERE run_id = :run)",
     "conversation": "conversation_id = :conversation",
 }
-# Times are grouped as they are, in ms: in the order of the index, and without the cost of writing them for each row.
-_TIMES: dict[str, tuple[int, Callable[[int], str]]] = {
-    "quarter": (QUARTER_MS, lambda ms: f"{from_ms(ms).isoformat()[:19]}Z"),
-    "day": (DAY_MS, lambda ms: from_ms(ms).date().isoformat()),
-}
 _KEYS = {
-    "quarter": "at",
     "day": "at",
     "model": "model",
     "provider": "provider",
@@ -70,13 +76,15 @@ _COMMITTED = "coalesce(sum(committed), 0), coalesce(sum(cost), 0) + coalesce(sum
 
 def committed(database: Database, filter: CallFilter) -> Committed:
     """Return what calls use of a budget."""
-    source, parameters = _selected(database, filter, ())
+    source, parameters = _selected(database, filter, (), UTC)
     (used, spent), *_ = database.query(f"SELECT {_COMMITTED} FROM {source}", parameters)  # noqa: S608 - no values in it
     return Committed(from_pico(spent), from_pico(used - spent))
 
 
-def totals(database: Database, filter: CallFilter, by: Sequence[str]) -> list[CallTotals]:
+def totals(database: Database, filter: CallFilter, by: Sequence[str], zone: tzinfo) -> list[CallTotals]:
     """Return the totals by these groupings, ordered by keys; without any, one row, also when it is of nothing.
+
+    Days are those of `zone`.
 
     Raises:
         ValidationError: a grouping is not one of `GROUPINGS`.
@@ -84,7 +92,7 @@ def totals(database: Database, filter: CallFilter, by: Sequence[str]) -> list[Ca
     for name in by:
         if name not in _KEYS:
             raise ValidationError(f"calls can't be grouped by {name}")
-    source, parameters = _selected(database, filter, by)
+    source, parameters = _selected(database, filter, by, zone)
     columns = ", ".join([_KEYS[name] for name in by] + [_SUMS])
     order = ", ".join(str(number + 1) for number in range(len(by)))
     sql = f"SELECT {columns} FROM {source}" + (f" GROUP BY {order} ORDER BY {order}" if by else "")  # noqa: S608 - the same
@@ -92,28 +100,20 @@ def totals(database: Database, filter: CallFilter, by: Sequence[str]) -> list[Ca
 
 
 def _written(by: Sequence[str], row: Row) -> tuple[str, ...]:
-    return tuple(_TIMES[name][1](key) if name in _TIMES else key for name, key in zip(by, row, strict=False))
+    # Days come as ms: writing them for every row would take longer than adding up.
+    return tuple(from_ms(key).date().isoformat() if name == "day" else key for name, key in zip(by, row, strict=False))
 
 
-def _selected(database: Database, filter: CallFilter, by: Sequence[str]) -> tuple[str, dict[str, Any]]:
+def _selected(database: Database, filter: CallFilter, by: Sequence[str], zone: tzinfo) -> tuple[str, dict[str, Any]]:
     """Return what stands behind FROM, and its parameters."""
-    given = {
-        "tag": filter.tag,
-        "model": filter.model,
-        "provider": filter.provider,
-        "run": filter.run,
-        "conversation": None if filter.conversation is None else str(filter.conversation),
-    }
-    parameters: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    if filter.model is not None:
+    parameters = _chosen(filter)
+    if "model" in parameters:
         database.define("model_matches", matches)
     conditions = "".join(f" AND {_CONDITIONS[name]}" for name in parameters)
-    unit = min((_TIMES[name][0] for name in by if name in _TIMES), default=None)
+    offsets = _offsets(database, filter, zone) if "day" in by else None
     parts = []
-    for number, piece in enumerate(_pieces_of(filter, by, unit or SPANS_MS[0])):
-        start = "start" if piece.span else "started_at"
-        at = start if unit in (None, piece.span) else f"{start} - ({start} % {unit} + {unit}) % {unit}"
-        parts.append((_KEPT if piece.span else _CALLS).format(number, at) + conditions)
+    for number, piece in enumerate(_pieces_of(filter, by, offsets)):
+        parts.append((_KEPT if piece.span else _CALLS).format(number, _time(piece, offsets)) + conditions)
         parameters |= {f"start{number}": piece.start, f"end{number}": piece.end}
         if piece.span:
             parameters[f"span{number}"] = piece.span
@@ -121,13 +121,51 @@ def _selected(database: Database, filter: CallFilter, by: Sequence[str]) -> tupl
     return source + (" LEFT JOIN json_each(part.tags) AS tag" if "tag" in by else ""), parameters
 
 
-def _pieces_of(filter: CallFilter, by: Sequence[str], coarsest: int) -> list[Piece]:
+def _chosen(filter: CallFilter) -> dict[str, Any]:
+    given = {
+        "tag": filter.tag,
+        "model": filter.model,
+        "provider": filter.provider,
+        "run": filter.run,
+        "conversation": None if filter.conversation is None else str(filter.conversation),
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _pieces_of(filter: CallFilter, by: Sequence[str], offsets: Offsets | None) -> list[Piece]:
     """Return the range of the filter in pieces for which there is what the filter and the groupings ask for."""
     start = _EARLIEST if filter.since is None else to_ms(filter.since)
     end = _LATEST if filter.until is None else to_ms(filter.until)
+    spans: Sequence[int] = SPANS_MS
     if filter.run is not None or filter.conversation is not None or {"run", "conversation"}.intersection(by):
-        return pieces(start, end, ())
-    return pieces(start, end, [span for span in SPANS_MS if span <= coarsest])
+        spans = ()
+    elif offsets is not None:
+        spans = (DAY_MS, QUARTER_MS) if _are_utc(offsets) else (QUARTER_MS,)
+    return pieces(start, end, spans)
+
+
+def _time(piece: Piece, offsets: Offsets | None) -> str:
+    """Return the time to group by: with offsets, the day."""
+    at = "start" if piece.span else "started_at"
+    if offsets is None or (piece.span == DAY_MS and _are_utc(offsets)):
+        return at  # as it is, in the order of the index
+    cases = " ".join(f"WHEN {at} < {until:d} THEN {offset:d}" for (_, offset), (until, _) in pairwise(offsets))
+    offset = f"(CASE {cases} ELSE {offsets[-1][1]:d} END)" if cases else f"{offsets[-1][1]:d}"
+    return f"(({at} + {offset} + {_LATEST_DAY * DAY_MS}) / {DAY_MS} - {_LATEST_DAY}) * {DAY_MS}"
+
+
+def _offsets(database: Database, filter: CallFilter, zone: tzinfo) -> Offsets:
+    """Return the offsets of a zone while there were calls."""
+    if zone is UTC:
+        return [(0, 0)]
+    ((first, last),) = database.query(_EXTENT, {"span": DAY_MS})
+    start = first if filter.since is None else max(first, to_ms(filter.since))
+    end = last if filter.until is None else min(last, to_ms(filter.until))
+    return zone_offsets(zone, start, end)
+
+
+def _are_utc(offsets: Offsets) -> bool:
+    return all(offset == 0 for _, offset in offsets)
 
 
 def _totals_from(keys: Row, sums: Row) -> CallTotals:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from uuid import UUID
 
@@ -72,12 +72,14 @@ class SQLiteLedger:
         """Return what calls use of a budget, to the pico-dollar."""
         return call_sums.committed(self.database, filter)
 
-    def totals(self, filter: CallFilter, by: Sequence[str] = ()) -> list[CallTotals]:
+    def totals(self, filter: CallFilter, by: Sequence[str] = (), zone: tzinfo = UTC) -> list[CallTotals]:
         """Return sums over calls, one row for each combination of keys, ordered by keys; without keys one row.
+
+        Days are those of `zone`.
 
         Raises `ValidationError` for a grouping that is not one of `call_sums.GROUPINGS`.
         """
-        return call_sums.totals(self.database, filter, by)
+        return call_sums.totals(self.database, filter, by, zone)
 
     def running(self) -> list[Call]:
         """Return the calls that nobody has settled, oldest first."""

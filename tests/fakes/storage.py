@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from uuid import UUID
 
@@ -260,14 +260,14 @@ class InMemoryLedger:
         spent = sum((_known(call) for call in counted), start=Decimal(0))
         return Committed(spent, used - spent)
 
-    def totals(self, filter: CallFilter, by: Sequence[str] = ()) -> list[CallTotals]:
+    def totals(self, filter: CallFilter, by: Sequence[str] = (), zone: tzinfo = UTC) -> list[CallTotals]:
         groups: dict[tuple[str, ...], list[Call]] = {} if by else {(): []}
         for name in by:
             if name not in _KEYS:
                 raise ValidationError(f"calls can't be grouped by {name}")
         for call in self.calls:
             if _counts(call, filter):
-                for keys in itertools.product(*(_KEYS[name](call) for name in by)):
+                for keys in itertools.product(*(_KEYS[name](call, zone) for name in by)):
                     groups.setdefault(keys, []).append(call)
         return [_sum(keys, groups[keys]) for keys in sorted(groups)]
 
@@ -383,20 +383,14 @@ def _with(charges: ServiceCharges, call: Call) -> ServiceCharges:
     return replace(charges, **{name: getattr(charges, name).plus(Uncertain(1, at_most))})
 
 
-def _quarter(call: Call) -> str:
-    moment = call.started_at.astimezone(UTC)
-    return moment.replace(minute=moment.minute // 15 * 15).strftime("%Y-%m-%dT%H:%M:00Z")
-
-
-_KEYS: dict[str, Callable[[Call], Sequence[str]]] = {
-    "quarter": lambda call: [_quarter(call)],
-    "day": lambda call: [call.started_at.astimezone(UTC).date().isoformat()],
-    "model": lambda call: [call.model or call.requested_model],
-    "provider": lambda call: [call.provider or ""],
-    "conversation": lambda call: [str(call.conversation_id or "")],
-    "tag": lambda call: sorted(set(call.tags)) or [""],
-    "run": lambda call: [call.run_id or ""],
-    "source": lambda call: [call.cost.source.value],
+_KEYS: dict[str, Callable[[Call, tzinfo], Sequence[str]]] = {
+    "day": lambda call, zone: [call.started_at.astimezone(zone).date().isoformat()],
+    "model": lambda call, _: [call.model or call.requested_model],
+    "provider": lambda call, _: [call.provider or ""],
+    "conversation": lambda call, _: [str(call.conversation_id or "")],
+    "tag": lambda call, _: sorted(set(call.tags)) or [""],
+    "run": lambda call, _: [call.run_id or ""],
+    "source": lambda call, _: [call.cost.source.value],
 }
 
 

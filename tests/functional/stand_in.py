@@ -210,12 +210,16 @@ def endless(*deltas, hung_up):
 
 
 class StandIn:
-    """The server. Each chat request takes the next script of `scripts`; the last one answers all that follow."""
+    """The server. Each chat request takes the next script of `scripts`; the last one answers all that follow.
+
+    `generations` are the amounts (USD) that it tells afterwards, by generation id.
+    """
 
     def __init__(self):
         self.requests, self.bill, self.failures = [], [], []
         self.scripts = [text("Hello", " there.")]
         self.models = {"data": MODELS}
+        self.generations = {}
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/api/v1"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -252,10 +256,19 @@ class StandIn:
     def _answer(self, exchange):
         self.requests.append(exchange.request)
         if exchange.request.method == "GET":
-            exchange.reply(200, self.models)
+            self._tell(exchange)
             return
         script = self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
         script(exchange)
+
+    def _tell(self, exchange):
+        path, _, query = exchange.request.path.partition("?id=")
+        if not path.endswith("/generation"):
+            exchange.reply(200, self.models)
+        elif query in self.generations:
+            exchange.reply(200, {"data": {"id": query, "total_cost": self.generations[query]}})
+        else:
+            exchange.reply(404, {"error": {"code": 404, "message": f"Generation {query} not found"}})
 
 
 def _read(connection):

@@ -118,6 +118,19 @@ class TestTerminal:
             ("assistant", "first and last"),
         ]
 
+    def test_what_a_stopped_answer_really_cost_frees_the_ceiling(self, service, chat, stored):
+        hung_up = threading.Event()
+        service.scripts = [endless("begun", hung_up=hung_up), text("still here")]
+        service.generations["gen-1"] = 0.00001
+        terminal = chat("--max-cost", "0.01")
+        terminal.type("go\r")
+        terminal.expect("begun")
+        terminal.type("\x03")
+        terminal.expect(f"$0.00001 {READY} · $0.00999 left")
+        assert stored("SELECT source, cost FROM calls") == [("reconciled", 10_000_000)]
+        terminal.type("and now\r")
+        terminal.expect("still here")
+
     @pytest.mark.parametrize("deltas", [["begun"], []], ids=["in mid-answer", "before the first word"])
     def test_control_c_stops_the_answer_and_keeps_the_chat(self, service, chat, stored, deltas):
         asked, hung_up = threading.Event(), threading.Event()

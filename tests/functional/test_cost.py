@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -106,6 +107,105 @@ def test_a_time_with_its_own_zone_keeps_it(report):
     assert report("-z", "Asia/Tokyo", "--until", "2026-11-23")["until"] == "2026-11-23T15:00:00.000Z"
 
 
+def test_several_groupings(service, run, report):
+    run("send", "--tag", "b", "hi")
+    run("send", "--tag", "a", "--tag", "b", "hi")
+
+    both = report("--by", "tag,model")["groups"]
+
+    assert [(each["key"], each["keys"], each["calls"]) for each in both] == [
+        (f"a, {MODEL}", {"tag": "a", "model": MODEL}, 1),
+        (f"b, {MODEL}", {"tag": "b", "model": MODEL}, 2),
+    ]
+    assert report("--by", "tag", "--by", "model,tag")["groups"] == both
+    header = run("cost", "--csv", "--by", "model", "--by", "day").out.splitlines()[0]
+    assert header.startswith("key,model,day,calls,")
+
+
+def test_filters_choose_together(service, run, report, monkeypatch):
+    monkeypatch.setenv("NEURALTERM_RUN_ID", "job-7")
+    run("send", "--tag", "a", "hi")
+    monkeypatch.delenv("NEURALTERM_RUN_ID")
+    run("send", "hi")
+
+    def calls(*options):
+        return report(*options)["calls"]
+
+    assert calls("--run", "job-7") == calls("--run", "job-7", "--tag", "a", "--provider", "stand-in") == 1
+    assert calls("--run", "job-7", "--tag", "b") == calls("--run", "job") == calls("--model", "no/*") == 0
+    assert calls("--model", MODEL.upper()) == calls("--model", "*") == calls("--provider", "Stand-in") == 2
+
+
+def test_a_conversation_counts_also_when_it_is_deleted(service, run, report):
+    answer = json.loads(run("send", "--json", "hi").out)
+    run("send", "hi")
+    whole = answer["conversation_id"]
+
+    assert report("--cid", whole[:8])["calls"] == report("--cid", whole)["calls"] == 1
+    assert run("history", "delete", "--yes", whole).code == 0
+
+    assert report("--cid", whole)["calls"] == 1
+    assert run("cost", "--cid", whole[:8]).code == 2
+
+
+@pytest.fixture
+def check(run):
+    def check(*options):
+        result = run("cost", "check", "--json", *options)
+        return result, json.loads(result.out)
+
+    return check
+
+
+def test_a_check_passes_up_to_its_maximum_to_the_digit(service, run, check):
+    run("send", "--tag", "a", "hi")
+    run("send", "--tag", "b", "hi")
+    bill = format(sum(service.bill), "f")
+
+    result, document = check("--max", bill)
+    assert (result.code, result.err, document["ok"]) == (0, "", True)
+    assert Decimal(document["total_usd"]) == Decimal(document["at_most_usd"]) == sum(service.bill)
+    assert (document["calls"], document["unsettled"]) == (2, {"calls": 0, "at_most_usd": "0"})
+
+    result, document = check("--max", format(sum(service.bill) - Decimal("1E-12"), "f"))
+    assert (result.code, document["ok"]) == (4, False)
+    error = json.loads(result.err.splitlines()[-1])["error"]
+    assert (error["code"], error["exit_code"]) == ("OVER_MAXIMUM", 4)
+
+    result, document = check("--max", format(service.bill[0], "f"), "--tag", "a", "--since", "1h")
+    assert (result.code, document["calls"], document["filters"]["tag"]) == (0, 1, "a")
+
+
+def test_a_check_counts_what_is_unknown_at_its_bound_and_fails_without_one(service, run, check, stored, data_dir):
+    run("send", "hi")
+    connection = sqlite3.connect(f"{data_dir}/neuralterm.db")
+    connection.execute("UPDATE calls SET cost = NULL, source = 'unsettled', at_most = 40000000000")
+    connection.commit()
+
+    result, document = check("--max", "0.05")
+    assert (result.code, document["total_usd"], document["at_most_usd"]) == (0, "0", "0.04")
+    assert check("--max", "0.03")[0].code == 4
+
+    connection.execute("UPDATE calls SET at_most = NULL")
+    connection.commit()
+    connection.close()
+    result, document = check("--max", "1000")
+    assert (result.code, document["at_most_usd"], document["unsettled"]["at_most_usd"]) == (4, None, None)
+
+
+def test_a_check_for_people_and_for_a_page(service, run):
+    run("send", "hi")
+
+    text, page = run("cost", "check", "--max", "1"), run("cost", "check", "--max", "0", "--markdown")
+
+    assert (text.code, text.err) == (0, "")
+    assert text.out.startswith("ok: $")
+    assert page.code == 4
+    assert page.out.startswith("## LLM cost: over the maximum\n\n")
+    assert page.out.count("\n| ") == 3
+    assert page.err.startswith("error: the calls cost $")
+
+
 def test_budgets_are_told(service, run, report, monkeypatch):
     monkeypatch.setenv("NEURALTERM_BUDGET_DAY", "1")
     run("send", "hi")
@@ -137,6 +237,7 @@ def test_strict_fails_after_printing_when_an_amount_is_not_the_services(service,
 
     assert result.code == 2
     assert json.loads(result.out)["calls"] == 2
+    assert "1 of 2 calls have no amount from the service itself: 1 unsettled" in result.err
     assert json.loads(result.err.splitlines()[-1])["error"]["code"] == "NOT_ALL_BILLED"
 
 
@@ -148,6 +249,16 @@ def test_strict_fails_after_printing_when_an_amount_is_not_the_services(service,
         ["--since", "999999999999d"],
         ["--since", "0001-01-01", "-z", "Asia/Tokyo"],
         ["--by", "hour"],
+        ["--by", "day,hour"],
+        ["--by", ""],
+        ["--tag", ""],
+        ["--run", " "],
+        ["--cid", "nothing-of-this-kind"],
+        ["--cid", "00000000-0000-4000-8000-000000000000"],
+        ["check"],
+        ["check", "--max", "-1"],
+        ["check", "--max", "1", "--json", "--markdown"],
+        ["check", "--max", "1", "--run", ""],
         ["--csv", "--json"],
         ["--since", "1h", "--until", "2h"],
     ],

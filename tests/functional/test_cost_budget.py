@@ -85,6 +85,13 @@ def test_it_holds_for_what_it_counts_until_it_is_removed(service, run, budget_se
     assert run("send", "--tag", "ci", "hi").code == 0
 
 
+def test_the_limit_may_be_named(run, budgets, budget_set):
+    assert budget_set("ci", "--limit", "5", "--window", "day", "--warning-level", "0.5").startswith("ci: $5.00 a day")
+    assert budgets()["ci"]["warning_level"] == "0.5"
+    for words in (["ci"], ["ci", "5", "--limit", "5"]):
+        assert run("cost", "budget", "set", *words, "--window", "day").code == 2
+
+
 def test_it_may_be_of_one_conversation(service, run, budgets, budget_set):
     first, second = (json.loads(run("send", "--json", "hi").out)["conversation_id"] for _ in range(2))
 

@@ -199,6 +199,7 @@ def test_json_page_names_every_key(run, monkeypatch):
     refused = json.loads(run("send", "--json", "--max-cost", "0", "hello").err.splitlines()[-1])
     reports = (
         ("cost", "--by", "model"),
+        ("cost", "check", "--max", "1"),
         ("cost", "reconcile", "--wait", "0"),
         ("cost", "verify"),
         ("cost", "budget"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from neuralterm.cli.beside import reconciling_beside
 from neuralterm.cli.loop import run
 from neuralterm.cli.options import pass_container, request_options
 
@@ -30,7 +31,8 @@ def command(container: Container, /, **given: Any) -> int:
     apply_to_container(container, given)
     chat = Chat(container.chat_parts, build_request(container, given, prompt=""))
     turns = _input(container, chat)
-    statuses = run(container, chat.run, turns)
+    with reconciling_beside(container, afterwards=True):
+        statuses = run(container, chat.run, turns)
     if turns.interactive:
         return ExitCode.OK
     return next((code for status in statuses if (code := exit_code_of_answer(status))), ExitCode.OK)

@@ -25,6 +25,12 @@ class _TopProvider(BaseModel):
     max_completion_tokens: int | None = None
 
 
+class _AliasTarget(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    slug: str | None = None
+
+
 class _ModelEntry(BaseModel):
     """One entry of `data`. Everything but the id may be missing or null."""
 
@@ -41,6 +47,7 @@ class _ModelEntry(BaseModel):
     top_provider: _TopProvider | None = None
     supported_parameters: list[str] | None = None
     expiration_date: str | None = None
+    alias_target: _AliasTarget | None = None
 
     def to_model(self) -> OpenRouterModel:
         architecture = self.architecture or _Architecture()
@@ -60,6 +67,7 @@ class _ModelEntry(BaseModel):
             output_modalities=tuple(architecture.output_modalities or ()),
             supported_parameters=tuple(self.supported_parameters or ()),
             expiration_date=self.expiration_date,
+            alias_target=self.alias_target.slug if self.alias_target else None,
         )
 
 

@@ -1,9 +1,10 @@
 """Sums from the kept totals are those of a plain scan, whatever was asked; and plain reports read no calls."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -17,9 +18,18 @@ from neuralterm.infrastructure.ledger import SQLiteLedger
 from tests.fakes.storage import InMemoryLedger
 from tests.integration.sqlite.samples import NOON, call
 
-MOMENTS = st.integers(-4 * 24 * 3_600_000, 4 * 24 * 3_600_000).map(lambda ms: NOON + timedelta(milliseconds=ms))
-EDGES = st.integers(-4 * 96, 4 * 96).map(
-    lambda quarters: NOON.replace(microsecond=0) + quarters * timedelta(minutes=15)
+# Winter, the ends of summer time in Berlin and Lord Howe (which moves by half an hour), and a time before 1970.
+MIDDLES = [NOON, *(datetime(*day, tzinfo=UTC) for day in ((2026, 10, 25), (2026, 3, 29), (2026, 4, 4), (1969, 12, 31)))]
+MOMENTS = st.builds(
+    lambda middle, ms: middle + timedelta(milliseconds=ms),
+    st.sampled_from(MIDDLES),
+    st.integers(-2 * 24 * 3_600_000, 2 * 24 * 3_600_000),
+)
+ZONES = st.sampled_from(["Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe", "America/St_Johns", "Africa/Abidjan"])
+EDGES = st.builds(
+    lambda middle, quarters: middle.replace(microsecond=0) + quarters * timedelta(minutes=15),
+    st.sampled_from(MIDDLES),
+    st.integers(-2 * 96, 2 * 96),
 )
 AMOUNTS = st.none() | st.decimals(min_value=0, max_value=9, places=12)
 MODELS = st.sampled_from(["a/one", "a/two", "b/one"])
@@ -88,8 +98,9 @@ def _fields(state):
 @given(
     st.lists(CALLS, max_size=12),
     st.lists(st.tuples(FILTERS, st.lists(st.sampled_from(GROUPINGS), max_size=3)), min_size=1, max_size=5),
+    st.just(UTC) | ZONES.map(ZoneInfo),
 )
-def test_sums_equal_a_plain_scan(calls, questions):
+def test_sums_equal_a_plain_scan(calls, questions, zone):
     database = Database(":memory:")
     kept, scanned = SQLiteLedger(database), InMemoryLedger()
     for started_at, requested, tags, run, thread, opened, settled in calls:
@@ -103,7 +114,7 @@ def test_sums_equal_a_plain_scan(calls, questions):
                 ledger.settle_call(replace(one, cost=_cost(settled), **_fields(settled)))
 
     answers = [
-        [(ledger.committed(wanted), ledger.totals(wanted, by)) for wanted, by in questions]
+        [(ledger.committed(wanted), ledger.totals(wanted, by, zone)) for wanted, by in questions]
         for ledger in (kept, scanned)
     ]
     database.close()
@@ -111,9 +122,7 @@ def test_sums_equal_a_plain_scan(calls, questions):
     assert answers[0] == answers[1]
 
 
-@pytest.mark.parametrize(
-    "by", [(), ("day",), ("quarter",), ("model",), ("tag",), ("source", "provider"), ("day", "tag")]
-)
+@pytest.mark.parametrize("by", [(), ("day",), ("model",), ("tag",), ("source", "provider"), ("day", "tag")])
 @pytest.mark.parametrize(
     "filter",
     [
@@ -131,11 +140,16 @@ def test_plain_reports_read_no_calls(plans, by, filter):
     assert any("USING PRIMARY KEY (span=? AND start>? AND start<?)" in step for step in plans.steps)
 
 
-@pytest.mark.parametrize("unit", ["day", "quarter"])
-def test_days_come_in_the_order_of_the_totals(plans, unit):
-    SQLiteLedger(plans).totals(CallFilter(), [unit])
+def test_days_come_in_the_order_of_the_totals(plans):
+    SQLiteLedger(plans).totals(CallFilter(), ["day"])
 
     assert [step for step in plans.steps if "TEMP B-TREE" in step] == []
+
+
+def test_days_of_a_zone_read_no_calls(plans):
+    SQLiteLedger(plans).totals(CallFilter(), ["day", "model"], ZoneInfo("Europe/Berlin"))
+
+    assert [step for step in plans.steps if "calls" in step] == []
 
 
 def test_a_range_that_begins_between_quarters_reads_no_more_calls_than_that_one(plans):

@@ -74,10 +74,11 @@ def test_a_call_that_may_live_is_left_alone(house):
     assert [call.status for call in house.ledger.running()] == [MessageStatus.PENDING]
 
 
-def test_a_call_without_an_owner_is_dead(house):
-    house.open(None)
+@pytest.mark.parametrize(("minutes", "dead"), [(-60, 0), (-61, 1)])
+def test_a_call_that_nobody_owns_lives_for_an_hour(house, minutes, dead):
+    house.open(None, minutes)
 
-    assert house.abandon() == 1
+    assert house.abandon() == dead
 
 
 @pytest.mark.parametrize(("minutes", "dead"), [(-24 * 60, 0), (-24 * 60 - 1, 1)])

@@ -4,6 +4,7 @@ import pytest
 
 from neuralterm.application.estimates import TokenEstimates
 from neuralterm.application.turn import Prompt
+from neuralterm.domain.exceptions import StorageError
 from neuralterm.domain.models import Message, TokenUsage
 from tests.fakes.counter import WordCounter
 from tests.fakes.ratios import InMemoryRatioStore
@@ -106,3 +107,13 @@ class TestLearning:
     def test_some_calls_teach_nothing(self, estimates, store, sent, usage):
         estimates.learn(sent, usage)
         assert store.kept == {}
+
+
+def test_a_storage_that_fails_costs_only_what_was_learnt():
+    class Broken(InMemoryRatioStore):
+        def ratio(self, family, basis):
+            raise StorageError("the disk is full")
+
+    estimates = TokenEstimates(WordCounter(), Broken())
+    assert estimates.rough_tokens("x" * 400, CLAUDE) == 125
+    assert estimates.count_tokens("a b c d", CLAUDE) == 5

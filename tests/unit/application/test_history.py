@@ -6,14 +6,16 @@ from hypothesis import strategies as st
 
 from neuralterm.application.history import (
     delete_conversations,
+    known_conversation,
     resolve_all,
     resolve_conversation,
     search,
     transcripts,
 )
+from neuralterm.application.records import Call
 from neuralterm.domain.exceptions import NotFoundError, StorageError, ValidationError
-from neuralterm.domain.models import Conversation, Message
-from tests.fakes.storage import InMemoryConversationRepository
+from neuralterm.domain.models import Conversation, Cost, Message
+from tests.fakes.storage import InMemoryConversationRepository, InMemoryLedger
 
 FIRST = UUID("018f1111-aaaa-7000-8000-000000000001")
 SECOND = UUID("018f1111-bbbb-7000-8000-000000000002")
@@ -114,3 +116,16 @@ def test_deleting_is_all_or_nothing():
         delete_conversations(repository, [FIRST, SECOND])
 
     assert repository.get_by_id(FIRST) is not None
+
+
+def test_a_deleted_conversation_is_known_by_its_whole_id_while_the_ledger_knows_it(repository):
+    ledger = InMemoryLedger()
+    ledger.open_call(Call("m", Cost.unsettled(), conversation_id=FIRST))
+    assert known_conversation(repository, ledger, "018f1111-a") == FIRST
+
+    delete_conversations(repository, [FIRST, SECOND])
+
+    assert known_conversation(repository, ledger, f" {FIRST.hex} ") == FIRST
+    for unknown in ("018f1111-a", str(SECOND), "", "no id"):
+        with pytest.raises(NotFoundError):
+            known_conversation(repository, ledger, unknown)

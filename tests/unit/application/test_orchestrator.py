@@ -1,5 +1,6 @@
 import contextlib
 import inspect
+from dataclasses import replace
 from decimal import Decimal
 from uuid import uuid4
 
@@ -11,9 +12,10 @@ from neuralterm.application.events import Events
 from neuralterm.application.orchestrator import ChatOrchestrator
 from neuralterm.application.ports import ChatClient
 from neuralterm.application.records import SendOptions
-from neuralterm.domain.budget import Budget, Window
+from neuralterm.domain.budget import Budget, Scope, Window
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import (
+    BudgetExceededError,
     ModelUnavailableError,
     NotFoundError,
     ServiceUnreachableError,
@@ -392,6 +394,16 @@ class TestWhenTheServiceIsAskedForTheModel:
         lookup = Lookup(MODEL)
         await make_world(["ok", final()], lookup=lookup).ask()
         assert lookup.asked == []
+
+    async def test_where_a_budget_for_models_may_know_it_by_another_name(self):
+        entry = replace(MODEL, canonical_slug="other/name")
+        lookup = Unlisted(entry)
+        world = make_world(
+            lookup=lookup, budgets=[Budget("other", Decimal(0), Window.DAY, scope=Scope(model="other/*"))]
+        )
+        with pytest.raises(BudgetExceededError, match="the other of"):
+            await world.ask()
+        assert lookup.asked == [MODEL.id]
 
     async def test_under_a_budget_once(self):
         lookup = Lookup(MODEL)

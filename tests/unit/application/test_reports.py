@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuralterm.application.records import CallFilter, CallTotals
-from neuralterm.application.reports import all_billed, cost_report, known_usd, require_all_billed, time_zone
+from neuralterm.application.records import Call, CallFilter, CallTotals
+from neuralterm.application.reports import cost_report, known_usd, require_all_billed, time_zone
 from neuralterm.domain.exceptions import ValidationError
+from neuralterm.domain.models import Cost
+from tests.fakes.storage import InMemoryLedger
 
 EVERYTHING = CallFilter()
 
@@ -20,17 +22,14 @@ class FakeLedger:
         self.rows = {"": list(rows) or [CallTotals()]} | rows_by
         self.asked = []
 
-    def totals(self, filter, by=()):
+    def totals(self, filter, by=(), zone=UTC):
         self.asked.append((filter, tuple(by)))
+        self.zone = zone
         return self.rows.get("_".join(by), [])
 
 
 def row(*keys, billed="0.01", calls=1, **fields) -> CallTotals:
     return CallTotals(keys, calls=calls, prompt_tokens=10, by_source={"billed": Decimal(billed)}, **fields)
-
-
-def quarter(at, *keys, **fields):
-    return row(f"{at}:00Z", *keys, **fields)
 
 
 def keys(report):
@@ -64,51 +63,21 @@ def test_other_groups_are_the_ledgers_own(by):
     assert ledger.asked[-1] == (EVERYTHING, (by,))
 
 
-@pytest.mark.parametrize("timezone", ["UTC", "utc"])
+@pytest.mark.parametrize(("timezone", "zone"), [("utc", UTC), ("Asia/Tokyo", ZoneInfo("Asia/Tokyo"))])
 @pytest.mark.parametrize(
     ("by", "expected"),
-    [("day", ["2026-11-22", "2026-11-23"]), ("week", ["2026-11-16", "2026-11-23"]), ("month", ["2026-11"])],
+    [
+        ("day", ["2026-11-22", "2026-11-23"]),
+        ("week", ["2026-11-16", "2026-11-23"]),
+        ("month", ["2026-11"]),
+    ],
 )
-def test_days_of_utc_are_read_as_they_are_kept(by, timezone, expected):
+def test_days_of_the_zone_are_folded_into_the_calendar(by, timezone, zone, expected):
     ledger = FakeLedger(day=[row("2026-11-22"), row("2026-11-23")])
 
     assert keys(cost_report(ledger, EVERYTHING, by=[by], timezone=timezone)) == expected
     assert ledger.asked[-1] == (EVERYTHING, ("day",))
-
-
-@pytest.mark.parametrize(
-    ("by", "timezone", "expected"),
-    [
-        ("day", "Asia/Tokyo", ["2026-11-23"]),
-        ("day", "America/Los_Angeles", ["2026-11-22"]),
-        ("week", "Asia/Tokyo", ["2026-11-23"]),
-        ("week", "America/Los_Angeles", ["2026-11-16"]),
-        ("month", "Asia/Tokyo", ["2026-11"]),
-    ],
-)
-def test_quarters_are_folded_into_the_calendar_of_the_zone(by, timezone, expected):
-    quarters = [quarter("2026-11-22T23:45"), quarter("2026-11-23T00:00")]
-
-    assert keys(cost_report(FakeLedger(quarter=quarters), EVERYTHING, by=[by], timezone=timezone)) == expected
-
-
-@pytest.mark.parametrize(
-    ("timezone", "last"),
-    [
-        ("Asia/Kolkata", "18:15"),
-        ("Asia/Kathmandu", "18:00"),
-        ("Australia/Eucla", "15:00"),
-        ("Pacific/Marquesas", "09:15"),
-    ],
-)
-def test_days_are_exact_where_they_begin_between_hours(timezone, last):
-    date = "2026-11-23" if timezone == "Pacific/Marquesas" else "2026-11-22"
-    before = datetime.fromisoformat(f"{date}T{last}")
-    quarters = [quarter(f"{before:%Y-%m-%dT%H:%M}"), quarter(f"{before + timedelta(minutes=15):%Y-%m-%dT%H:%M}")]
-
-    report = cost_report(FakeLedger(quarter=quarters), EVERYTHING, by=["day"], timezone=timezone)
-
-    assert keys(report) == ["2026-11-22", "2026-11-23"]
+    assert ledger.zone == zone
 
 
 def test_a_year_has_its_months_in_order():
@@ -118,13 +87,13 @@ def test_a_year_has_its_months_in_order():
 
 
 @pytest.mark.parametrize(("day", "hours"), [(date(2026, 3, 29), 23), (date(2026, 10, 25), 25), (date(2026, 6, 1), 24)])
-def test_days_of_another_length_have_all_their_quarters(day, hours):
+def test_days_of_another_length_have_all_their_calls(day, hours):
+    ledger = InMemoryLedger()
     first = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo("Europe/Berlin")).astimezone(UTC)
-    quarters = [
-        quarter(f"{first + index * timedelta(minutes=15):%Y-%m-%dT%H:%M}") for index in range(-1, 4 * hours + 1)
-    ]
+    for quarter in range(-1, 4 * hours + 1):
+        ledger.open_call(Call("m", Cost.unsettled(), started_at=first + quarter * timedelta(minutes=15)))
 
-    report = cost_report(FakeLedger(quarter=quarters), EVERYTHING, by=["day"], timezone="Europe/Berlin")
+    report = cost_report(ledger, EVERYTHING, by=["day"], timezone="Europe/Berlin")
 
     assert [group.calls for group in report.groups] == [1, 4 * hours, 1]
     assert report.groups[1].keys == (day.isoformat(),)
@@ -195,21 +164,17 @@ def test_one_day_without_a_bound_leaves_the_month_without():
 
 
 PICO_DOLLARS = st.integers(0, 10**18).map(lambda pico: Decimal(pico).scaleb(-12))
-QUARTERS = st.lists(st.tuples(st.integers(0, 80_000), PICO_DOLLARS, st.sampled_from(["billed", "estimated"])))
+DAYS = st.lists(st.tuples(st.integers(0, 2000), PICO_DOLLARS, st.sampled_from(["billed", "estimated"])))
 
 
-@given(QUARTERS, st.sampled_from(["day", "week", "month"]), st.sampled_from(["Asia/Kolkata", "America/New_York"]))
-def test_folding_loses_and_invents_nothing(spent, by, timezone):
-    quarters = [
-        CallTotals(
-            (f"{datetime(2025, 1, 1) + number * timedelta(minutes=15):%Y-%m-%dT%H:%M:00Z}",),
-            calls=1,
-            by_source={source: usd},
-        )
+@given(DAYS, st.sampled_from(["day", "week", "month"]))
+def test_folding_loses_and_invents_nothing(spent, by):
+    days = [
+        CallTotals(((date(2025, 1, 1) + timedelta(days=number)).isoformat(),), calls=1, by_source={source: usd})
         for number, usd, source in spent
     ]
 
-    report = cost_report(FakeLedger(quarter=quarters), EVERYTHING, by=[by], timezone=timezone)
+    report = cost_report(FakeLedger(day=days), EVERYTHING, by=[by])
 
     assert sum((known_usd(group) for group in report.groups), Decimal(0)) == sum(
         (usd for _, usd, _ in spent), Decimal(0)
@@ -238,23 +203,29 @@ def test_a_time_that_ends_before_it_begins_is_an_input_error():
         cost_report(FakeLedger(), wanted)
 
 
+@pytest.mark.parametrize("sources", [[], ["billed"], ["billed", "reconciled"]])
+def test_what_the_service_named_itself_is_enough(sources):
+    ledger = FakeLedger(source=[row(source) for source in sources])
+
+    require_all_billed(ledger, cost_report(ledger, EVERYTHING))
+
+
 @pytest.mark.parametrize(
-    ("totals", "expected"),
+    ("sources", "said"),
     [
-        (CallTotals(), True),
-        (CallTotals(by_source={"billed": Decimal(1), "reconciled": Decimal(1)}), True),
-        (CallTotals(by_source={"computed": Decimal("1E-12")}), False),
-        (CallTotals(by_source={"estimated": Decimal("1E-12")}), False),
-        (CallTotals(by_source={"billed": Decimal(1)}, unsettled_calls=1), False),
+        (
+            [row("billed", calls=9), row("computed", billed="0")],
+            "1 of 10 calls have no amount from the service itself: 1 computed",
+        ),
+        ([row("estimated", calls=2), row("unsettled", calls=3)], "5 of 5 calls .* 2 estimated, 3 unsettled"),
     ],
 )
-def test_all_billed(totals, expected):
-    report = cost_report(FakeLedger(totals), EVERYTHING)
+def test_calls_of_other_sources_are_counted_those_for_nothing_included(sources, said):
+    ledger = FakeLedger(source=sources)
+    wanted = CallFilter(tag="ci")
 
-    assert all_billed(totals) is expected
-    if expected:
-        require_all_billed(report)
-    else:
-        with pytest.raises(ValidationError) as caught:
-            require_all_billed(report)
-        assert caught.value.code == "NOT_ALL_BILLED"
+    with pytest.raises(ValidationError, match=said) as caught:
+        require_all_billed(ledger, cost_report(ledger, wanted))
+
+    assert caught.value.code == "NOT_ALL_BILLED"
+    assert ledger.asked[-1] == (wanted, ("source",))

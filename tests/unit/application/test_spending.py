@@ -276,6 +276,15 @@ class TestCounting:
         spend(here, "0.2")
         assert [here.status(each).committed_usd for each in here.budgets] == [Decimal("0.2"), Decimal("0.5")]
 
+    def test_what_was_reconciled_since_frees_the_ceiling(self):
+        ledger = InMemoryLedger()
+        here = gate(budget("1"), ledger=ledger)
+        spend(here, "0.1", CostSource.ESTIMATED, "0.75", generation_id="gen-1")
+        assert here.status(here.budgets[0]).committed_usd == Decimal("0.75")
+        (call,) = ledger.calls_of("gen-1")
+        ledger.settle_call(replace(call, cost=Cost(Decimal("0.125"), CostSource.RECONCILED)))
+        assert here.status(here.budgets[0]).committed_usd == Decimal("0.125")
+
     def test_without_a_ledger_the_ceiling_holds_still(self):
         spending = SpendingGate(FakeClock(), None, [budget("1"), budget("1", Window.DAY, "day")])
         with spending.transaction():
@@ -351,6 +360,19 @@ class TestScopes:
         dear = OpenRouterModel("anthropic/claude", pricing=MODEL.pricing, max_completion_tokens=3)
         with pytest.raises(BudgetExceededError, match="the claude of"):
             spending.admit(plan(MODEL, dear))
+
+    @pytest.mark.parametrize("pattern", ["test/model", "test/dated-2026", "other/target"])
+    def test_a_model_counts_under_all_its_names(self, pattern):
+        entry = replace(MODEL, canonical_slug="test/dated-2026", alias_target="other/target")
+        spending = gate(Budget("one", Decimal(0), Window.TOTAL, scope=Scope(model=pattern)))
+        with pytest.raises(BudgetExceededError, match="the one of"):
+            spending.admit(plan(entry, ids=["~test/latest"]))
+
+    def test_a_router_may_choose_any_model(self):
+        router = OpenRouterModel("openrouter/auto", pricing={"prompt": "-1", "completion": "-1"})
+        spending = gate(Budget("claude", Decimal(1), Window.TOTAL, scope=Scope(model="anthropic/*")))
+        with pytest.raises(BudgetExceededError, match="routing"):
+            spending.admit(plan(router))
 
     def test_calls_outside_the_scope_use_nothing(self):
         tagged = Budget("ci", Decimal(1), Window.DAY, scope=Scope(tag="ci"))
@@ -432,6 +454,12 @@ class TestFloors:
         free = OpenRouterModel("a/b", pricing={"prompt": "0.000001", "completion": "0"})
         permit = gate(budget("0.0001")).admit(plan(free))
         assert (permit.output_cap, permit.at_most_usd, permit.cap_by_budget) == (None, Decimal("0.0001"), False)
+
+    def test_a_model_of_unknown_limits_gets_a_usual_cap(self):
+        unknown = OpenRouterModel("a/b", pricing=MODEL.pricing)
+        permit = gate(budget("1000")).admit(plan(unknown))
+        assert (permit.output_cap, permit.cap_by_budget) == (8192, False)
+        assert gate(budget("1000")).admit(plan(unknown, wanted=20_000)).output_cap == 20_000
 
     def test_prices_in_the_users_own_words_are_no_ceiling_for_the_service(self):
         declared = OpenRouterModel("a/b", pricing=MODEL.pricing, max_completion_tokens=10, declared_prices=True)

@@ -10,6 +10,7 @@ from neuralterm.application.records import CallFilter, CallTotals
 from neuralterm.application.reports import CostReport
 from neuralterm.components.cost_view import report_csv, report_document, report_text
 from neuralterm.components.machine import dumps
+from neuralterm.components.tables import columns_of
 from neuralterm.domain.budget import Budget, Window
 
 TOTAL = CallTotals(
@@ -59,6 +60,7 @@ def test_document_is_as_promised():
             "groups": [
                 {
                     "key": "ci",
+                    "keys": {"tag": "ci"},
                     "calls": 2,
                     "total_usd": "0.1",
                     "tokens": {"prompt": 1, "completion": 0, "reasoning": 0, "cached": 0},
@@ -175,6 +177,60 @@ def test_csv_has_one_line_per_group():
         ['odd, "quoted"', "1", "0", "0", "0", "0", "0.500000001", "0.000000001", "0", "0.5", "0", "0", "0"],
         ["x", "2", "0", "0", "0", "0", "0", "0", "0", "0", "0", "2", ""],
     ]
+
+
+def test_several_groupings_are_a_key_each():
+    groups = [CallTotals(("ci", "openai/gpt-4o"), calls=1), CallTotals(("", "a/b"), calls=2)]
+    found = a_report(groups=groups, by=["tag", "model"])
+
+    documents = report_document(found, [])["groups"]
+    table = list(csv.reader(report_csv(found).splitlines()))
+    rows = report_text(found, []).split("\n\n")[1].splitlines()
+
+    assert [each["key"] for each in documents] == ["ci, openai/gpt-4o", ", a/b"]
+    assert [each["keys"] for each in documents] == [
+        {"tag": "ci", "model": "openai/gpt-4o"},
+        {"tag": "", "model": "a/b"},
+    ]
+    assert [row[:4] for row in table] == [
+        ["key", "tag", "model", "calls"],
+        ["ci, openai/gpt-4o", "ci", "openai/gpt-4o", "1"],
+        [", a/b", "", "a/b", "2"],
+    ]
+    assert rows[0].split()[:3] == ["tag", "model", "calls"]
+    assert rows[3].split()[:3] == ["(no", "tag)", "a/b"]
+
+
+def group_of(key, usd, **fields):
+    return CallTotals((key,), calls=1, by_source={"billed": Decimal(usd)}, **fields)
+
+
+def bars_of(groups, width):
+    lines = report_text(a_report(groups=groups, by=["model"]), [], width).split("\n\n")[1].splitlines()
+    assert max(map(len, lines)) <= width or not any("█" in line for line in lines)
+    return [line.split("$")[1].partition(" ")[2].strip() for line in lines[2:]]
+
+
+def test_bars_are_scaled_to_the_largest_amount():
+    groups = [group_of("a", "1"), group_of("b", "0.5"), group_of("c", "0"), group_of("d", "0.0000001")]
+
+    assert bars_of(groups, 200) == ["█" * 40, "█" * 20, "", "▏"]
+    assert len(bars_of(groups, 70)[0]) < 40
+
+
+def test_where_there_is_no_room_or_no_terminal_there_are_no_bars():
+    groups = [group_of("a", "1")]
+
+    assert bars_of(groups, 50) == [""]
+    assert "█" not in report_text(a_report(groups=groups, by=["model"]), [])
+    assert bars_of([group_of("a", "0")], 200) == [""]
+
+
+def test_bars_leave_room_for_wide_characters():
+    lines = report_text(a_report(groups=[group_of("模型" * 10, "1")], by=["model"]), [], 100).splitlines()
+
+    assert columns_of("\n".join(lines)) <= 100
+    assert "█" in lines[-1]
 
 
 def test_csv_without_grouping_is_the_total():

@@ -1,4 +1,4 @@
-from neuralterm.components.tables import grouped, numbered, table
+from neuralterm.components.tables import columns_of, grouped, numbered, table
 
 
 def test_cells_are_never_read_as_numbers():
@@ -25,3 +25,10 @@ def test_counts():
 
 def test_numbers_of_things():
     assert [numbered(count, "call") for count in (0, 1, 1234)] == ["0 calls", "1 call", "1,234 calls"]
+
+
+def test_columns_of_a_terminal():
+    assert columns_of("abc\nde") == 3
+    assert columns_of("模型") == 4
+    assert columns_of("e\u0301") == 1
+    assert columns_of("") == 0

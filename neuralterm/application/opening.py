@@ -1,0 +1,102 @@
+"""How a turn begins: through the spending gate, with question, pending answer and call stored in the same step."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from neuralterm.application.admission import admit
+from neuralterm.application.events import DomainEvent, EventBus, Events
+from neuralterm.application.ports import Clock, ConversationRepository, TokenCounting
+from neuralterm.application.records import Call, SendOptions
+from neuralterm.application.spending import MoneyHeldError, Permit, SpendingGate
+from neuralterm.application.turn import Prompt, Turn
+from neuralterm.domain.models import Cost, Message
+
+if TYPE_CHECKING:
+    from neuralterm.application.attachments import Attachments
+
+# While others hold the money, the gate is tried again so often (seconds).
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """Passes the gate and opens calls. All of a step is stored, or nothing of it."""
+
+    repository: ConversationRepository
+    spending: SpendingGate
+    counter: TokenCounting
+    clock: Clock
+    bus: EventBus
+    attachments: Callable[[], Attachments] | None = None
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make conversation and ledger change in one atomic step that no other process can come between."""
+        with self.repository.transaction(), self.spending.transaction():
+            yield
+
+    async def open(self, prompt: Prompt, message: Message, options: SendOptions) -> tuple[Permit, Call]:
+        """Admit a prompt, and store it with its pending answer `message` and its call.
+
+        Where other calls that run hold the money, they are waited for, `options.budget_wait` seconds at most.
+
+        Raises:
+            BudgetExceededError: it does not fit, or can't be bounded; nothing is stored.
+        """
+        deadline = self.clock.monotonic() + options.budget_wait
+        pause, said = _FIRST_PAUSE, False
+        while True:
+            may_wait = self.clock.monotonic() < deadline
+            try:
+                with self.transaction():
+                    permit = admit(prompt, options, self.counter, self.spending, may_wait=may_wait)
+                    self._store_question(prompt, message, options)
+                    return permit, self._open_call(prompt, message, permit, options)
+            except MoneyHeldError as held:
+                if not said:
+                    self._say_waiting(prompt, held, options.budget_wait)
+                said = True
+            await self.clock.sleep(min(pause, max(deadline - self.clock.monotonic(), 0.0)))
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def reopen(self, turn: Turn) -> None:
+        """Admit the next try of a turn whose last one failed, and store its call. Raises as `open`."""
+        with self.transaction():
+            turn.permit = admit(turn.prompt, turn.options, self.counter, self.spending)
+            turn.call = self._open_call(turn.prompt, turn.message, turn.permit, turn.options)
+        turn.call_open = True
+        turn.final = {}
+
+    def _say_waiting(self, prompt: Prompt, held: MoneyHeldError, seconds: float) -> None:
+        payload = {"name": held.budget.name, "held_usd": held.held_usd, "seconds": seconds}
+        self.bus.emit(DomainEvent(Events.BUDGET_WAITING, prompt.conversation_id, payload))
+
+    def _store_question(self, prompt: Prompt, pending: Message, options: SendOptions) -> None:
+        conversation = self.repository.get_by_id(prompt.conversation_id)
+        assert conversation is not None
+        conversation.model_id = prompt.model_id
+        conversation.tags = tuple(dict.fromkeys((*conversation.tags, *options.tags)))
+        conversation.updated_at = self.clock.now()
+        self.repository.save(conversation)
+        if prompt.contents and self.attachments is not None:
+            self.attachments().keep(prompt)
+        for message in (*prompt.new, pending):
+            self.repository.add_message(message)
+
+    def _open_call(self, prompt: Prompt, message: Message, permit: Permit, options: SendOptions) -> Call:
+        call = Call(
+            requested_model=prompt.model_id,
+            model=prompt.model.id if prompt.model else None,
+            cost=Cost.unsettled(permit.at_most_usd),
+            conversation_id=prompt.conversation_id,
+            message_id=message.id,
+            run_id=options.run_id,
+            tags=options.tags,
+            started_at=self.clock.now(),
+        )
+        self.spending.open_call(call)
+        return call
