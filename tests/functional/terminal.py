@@ -40,6 +40,13 @@ class Terminal:
         self._passed = found + len(words)
         return before
 
+    def wait_until(self, holds):
+        """Wait until something holds, while the session goes on."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not holds():
+            assert time.monotonic() < deadline, "it never came true"
+            self._read(min(deadline, time.monotonic() + 0.1))
+
     def end(self):
         """Wait for the end; return the exit code and the rest of the text."""
         deadline = time.monotonic() + PATIENCE_S

@@ -126,8 +126,9 @@ class TestTerminal:
         terminal.type("go\r")
         terminal.expect("begun")
         terminal.type("\x03")
-        terminal.expect(f"$0.00001 {READY} · $0.00999 left")
-        assert stored("SELECT source, cost FROM calls") == [("reconciled", 10_000_000)]
+        terminal.wait_until(lambda: stored("SELECT source, cost FROM calls") == [("reconciled", 10_000_000)])
+        terminal.type("/cost\r")
+        terminal.expect("ceiling: $0.00999 of $0.01 left")
         terminal.type("and now\r")
         terminal.expect("still here")
 
