@@ -149,6 +149,10 @@ class CallPlan:
         """Return the cap that holds without any budget: the user's, or else the largest of the models' own."""
         if self.wanted_output_tokens is not None and self.cap_binds:
             return self.wanted_output_tokens
+        return self.longest_answer(prompt_tokens)
+
+    def longest_answer(self, prompt_tokens: int = 0) -> int | None:
+        """Return how long an answer the models can give when nothing holds them, in tokens; None for any length."""
         limits = [model.output_limit(prompt_tokens) if model else None for model in self.models]
         known = [limit for limit in limits if limit]
         return max(known) if len(known) == len(limits) else None

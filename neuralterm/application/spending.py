@@ -35,6 +35,7 @@ class Permit:
     `max_price_per_million` are the prices (USD per million tokens; `request`: USD a request) that routing must not exceed,
     set under a budget. `cap_by_budget` is true when a budget made the cap smaller than it would have been. `budgets` are
     those that count the call, as they were before it. `unbounded` says why a soft budget let a call without bound through.
+    `uncapped_usd` is the bound if the service does not keep to the cap, None where the model has no limit of its own.
     """
 
     output_cap: int | None
@@ -43,6 +44,12 @@ class Permit:
     max_price_per_million: Mapping[str, str] | None = None
     budgets: tuple[BudgetStatus, ...] = ()
     unbounded: str | None = None
+    uncapped_usd: Decimal | None = None
+
+    @property
+    def shares_budget(self) -> bool:
+        """True when other calls may spend what this one has not reserved."""
+        return any(status.budget.window is not Window.CALL for status in self.budgets)
 
 
 class MoneyHeldError(Exception):
@@ -145,6 +152,7 @@ class SpendingGate:
             max_price_per_million=None if plan.prices_are_declared else _price_ceiling(prices),
             budgets=tuple(statuses),
             unbounded=reason.reason if reason else None,
+            uncapped_usd=None if reason else _uncapped(plan, prices),
         )
 
     def open_call(self, call: Call) -> None:
@@ -241,6 +249,11 @@ class SpendingGate:
         if cap is None or unbounded(plan) is not None:
             return Permit(plan.wanted_output_tokens, None)
         return Permit(plan.wanted_output_tokens, worst_case(plan.prices(self._span()), plan.prompt_bound, cap))
+
+
+def _uncapped(plan: CallPlan, prices: PriceSet) -> Decimal | None:
+    longest = plan.longest_answer()
+    return None if longest is None else worst_case(prices, plan.prompt_bound, longest)
 
 
 def committed_by(calls: Iterable[Call]) -> Committed:

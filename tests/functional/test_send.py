@@ -631,11 +631,20 @@ class TestBudgets:
         assert 160 * 5 <= len(content) < 40 * 40 * 5
 
     def test_an_answer_that_ends_at_the_cap_was_stopped_by_the_budget(self, service, run, stored):
-        service.scripts = [text("as far as it goes", reason="length")]
+        def script(exchange):
+            paid = exchange.charge(completion_tokens=exchange.request.body["max_tokens"])
+            text("as far as it goes", reason="length", usage=paid)(exchange)
+
+        service.scripts = [script]
         result = run("send", "--max-cost", "0.0001", "hi")
         assert (result.code, result.out) == (5, "as far as it goes\n")
         assert "budget: the answer was stopped" in result.err
         assert stored("SELECT status FROM calls") == [("stopped",)]
+
+    def test_an_answer_that_ends_long_before_the_cap_was_not(self, service, run):
+        service.scripts = [text("as far as it goes", reason="length")]
+        assert run("send", "--max-cost", "0.0001", "hi").code == 10
+        assert run("send", "--max-cost", "0.0001", "--allow-truncated", "hi").code == 0
 
     def test_a_whole_answer_that_was_charged_beyond_the_ceiling_is_no_stop(self, service, run):
         usage = {"prompt_tokens": 10, "completion_tokens": 100, "total_tokens": 110, "cost": 0.00012}

@@ -358,14 +358,43 @@ class TestBudgets:
         assert world.client.requests[0]["max_tokens"] == 20
 
     async def test_an_answer_cut_by_a_smaller_cap_was_stopped_by_the_budget(self):
+        whole = TokenUsage(10, 248, 258)
+        world = make_world(["ok", final(whole, finish_reason="length")], budgets=[ceiling("0.0005")])
+        _, metadata = await world.ask("hello there")
+        assert metadata["answer"].status is MessageStatus.STOPPED
+
+    async def test_an_answer_that_ended_long_before_that_cap_was_not(self):
         world = make_world(["ok", final(finish_reason="length")], budgets=[ceiling("0.0005")])
-        _, metadata = await world.ask()
+        _, metadata = await world.ask("hello there")
+        assert metadata["answer"].status is MessageStatus.TRUNCATED
+
+    async def test_without_a_usage_the_cap_is_to_blame(self):
+        world = make_world(["ok", final(None, finish_reason="length")], budgets=[ceiling("0.0005")])
+        _, metadata = await world.ask("hello there")
         assert metadata["answer"].status is MessageStatus.STOPPED
 
     async def test_an_answer_cut_by_the_users_own_cap_was_not(self):
         world = make_world(["ok", final(finish_reason="length")], budgets=[ceiling("1")])
         _, metadata = await world.ask(options=SendOptions(max_tokens=20))
         assert metadata["answer"].status is MessageStatus.TRUNCATED
+
+    async def test_no_call_takes_more_of_a_shared_budget_than_was_reserved_for_it(self):
+        """The provider does not keep the cap of five tokens; others may have reserved the rest of the day's money."""
+        day = Budget("day", Decimal(1), Window.DAY)
+        world = make_world([*["word "] * 50, final()], budgets=[day], is_watched=True)
+        with pytest.raises(exc.BudgetExceededError, match="at 5 tokens, which is what was reserved") as caught:
+            await world.ask(options=SendOptions(max_tokens=5))
+        assert caught.value.mid_answer
+        assert world.answer().content == "word " * 6
+        (call,) = world.ledger.calls
+        # What it went on to generate unseen is bounded by the model's own limit, 1000 tokens, not by the cap.
+        assert call.cost.source is CostSource.ESTIMATED
+        assert call.cost.at_most_usd == Decimal("0.002006")
+
+    async def test_what_nobody_shares_may_be_used_up(self):
+        world = make_world([*["word "] * 50, final()], budgets=[ceiling("1")], is_watched=True)
+        await world.ask(options=SendOptions(max_tokens=5))
+        assert world.answer().status is MessageStatus.COMPLETE
 
     async def test_an_answer_that_crosses_the_limit_is_stopped(self):
         """The provider does not keep the cap. By four bytes a token, a delta is $0.00025."""
