@@ -181,8 +181,10 @@ class Answering:
 
     def _stop_if_exceeded(self, turn: Turn) -> None:
         """End an answer that would cross a limit, or that takes more than was reserved for it of what others share."""
-        overdrawn = turn.is_beyond_cap and turn.permit.shares_budget
-        if self.tracker is None or not (overdrawn or self.tracker.exceeded):
+        if self.tracker is None:
+            return
+        overdrawn = turn.permit.shares_budget and turn.is_beyond_cap(self.tracker.output_tokens)
+        if not (overdrawn or self.tracker.exceeded):
             return
         spent = self.tracker.accumulated_cost
         why = f"after about {dollars(spent)}"

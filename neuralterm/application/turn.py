@@ -18,6 +18,7 @@ from neuralterm.domain.models import Cost, Message, MessageRole, MessageStatus
 
 # Text is written to the journal at most this long after it came, so that little is lost when the process is killed.
 JOURNAL_INTERVAL_S = 0.2
+_ESTIMATE_SLACK = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +117,13 @@ class Turn:
         window = self.prompt.model.context_length if self.prompt.model else None
         return None if cap is None or (window and cap >= window) else cap
 
-    @property
-    def is_beyond_cap(self) -> bool:
-        """True when more has come than the cap allows: the server ignores it. Each delta is a token at least."""
-        return self.permit.output_cap is not None and self.deltas > self.permit.output_cap
+    def is_beyond_cap(self, estimated_tokens: int) -> bool:
+        """Say whether more has come than the cap allows, so that the service ignores it.
+
+        Each delta is a token at least; counts made here may be off by a factor of two.
+        """
+        cap = self.permit.output_cap
+        return cap is not None and (self.deltas > cap or estimated_tokens > 2 * cap + _ESTIMATE_SLACK)
 
     def lower_cap(self, tokens: int) -> None:
         """Ask for no more than so many tokens from now on."""

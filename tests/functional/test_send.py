@@ -432,9 +432,19 @@ class TestMachineOutput:
         assert result.code == 5
         assert types.count("budget.threshold") == types.count("budget.exceeded") == 1
         assert types.index("budget.threshold") < types.index("budget.exceeded") < types.index("message.completed")
+        assert types[-1] == "message.completed"
         threshold = lines[types.index("budget.threshold")]
         assert threshold["limit_usd"] == "0.0001"
         assert re.fullmatch(r"0\.\d+", threshold["spent_usd"])
+
+    def test_the_whole_answer_is_the_last_line_also_where_the_service_ended_it_at_the_cap(self, service, run):
+        def script(exchange):
+            paid = exchange.charge(completion_tokens=exchange.request.body["max_tokens"])
+            text("as far as it goes", reason="length", usage=paid)(exchange)
+
+        service.scripts = [script]
+        lines = run("send", "--ndjson", "--max-cost", "0.0001", "hi").out.splitlines()
+        assert [json.loads(line)["type"] for line in lines][-2:] == ["budget.exceeded", "message.completed"]
 
 
 class TestFailures:
@@ -599,8 +609,8 @@ class TestBudgets:
     @pytest.mark.parametrize(
         ("options", "reason"),
         [
-            (["--max-cost", "0.000001"], "which does not pay for this call"),
-            (["--max-cost", "0"], "which does not pay for this call"),
+            (["--max-cost", "0.000001"], "and this prompt with an answer of 16 tokens may cost"),
+            (["--max-cost", "0"], "and this prompt with an answer of 16 tokens may cost"),
             (["--max-cost", "1", "-m", "router/auto"], "depends on routing"),
             (["--max-cost", "1", "-m", "not/listed"], "the price of not/listed is not known"),
             (["--max-cost", "1", "--fallback", "not/listed"], "the price of not/listed is not known"),

@@ -246,11 +246,11 @@ class TestWaitingForMoney:
         await world.ask(options=SendOptions(budget_wait=10.0))
         assert 1.0 <= sum(world.clock.slept) < 1.6
         (waited,) = world.events.of(Events.BUDGET_WAITING)
-        assert waited == {"name": "day", "held_usd": Decimal("0.003"), "seconds": 10.0}
+        assert waited == {"name": "budget day", "held_usd": Decimal("0.003"), "seconds": 10.0}
 
     async def test_there_is_an_end_to_waiting(self):
         world = self.world()
-        with pytest.raises(exc.BudgetExceededError, match="kept back"):
+        with pytest.raises(exc.BudgetExceededError, match="held by calls that run"):
             await world.ask(options=SendOptions(budget_wait=3.0))
         assert sum(world.clock.slept) == pytest.approx(3.0)
         assert world.client.requests == []
@@ -260,6 +260,39 @@ class TestWaitingForMoney:
         with pytest.raises(exc.BudgetExceededError):
             await world.ask()
         assert world.clock.slept == []
+
+    async def test_before_a_refusal_earlier_calls_are_settled(self):
+        settled = []
+
+        async def settle():
+            self.settle(world)
+            settled.append(True)
+
+        world = self.world(settle_open_calls=settle)
+        world.processes.ended.add("other")
+        await world.ask()
+        assert settled == [True]
+        assert len(world.client.requests) == 1
+
+    async def test_that_is_tried_once_and_its_failures_are_nobodys(self):
+        tried = []
+
+        async def settle():
+            tried.append(True)
+            raise exc.ServiceUnreachableError("away")
+
+        world = self.world(settle_open_calls=settle)
+        with pytest.raises(exc.BudgetExceededError):
+            await world.ask()
+        assert tried == [True]
+
+    async def test_what_has_no_bound_is_refused_without_it(self):
+        async def settle():
+            raise AssertionError("it would not help")
+
+        world = make_world(lookup=Lookup(), budgets=[ceiling("1")], settle_open_calls=settle)
+        with pytest.raises(exc.BudgetExceededError, match="bounded"):
+            await world.ask()
 
     async def test_the_dead_are_not_waited_for(self):
         world = self.world()
