@@ -36,10 +36,11 @@ def document(run):
 
 def test_before_a_refusal_the_service_is_asked_what_earlier_calls_did_cost(sandbox, run, document):
     """The bound of the call without a cost takes the whole budget; what it really cost leaves room."""
-    run("models")
+    run("cost", "budget", "set", "tight", "1", "--window", "day")
     run("send", "-m", "sandbox/no-cost", "hi")
-    bound = Decimal(document()["unsettled"]["at_most_usd"])
-    run("cost", "budget", "set", "tight", plain(bound), "--window", "day")
+    (state,) = document()["budgets"]
+    used = Decimal(state["spent_usd"]) + Decimal(state["reserved_usd"])
+    run("cost", "budget", "set", "tight", plain(used))
     result = run("send", "-m", "sandbox/echo", "hi")
     assert result.code == 0, result.err
     assert document()["by_source"]["reconciled"] != "0"
