@@ -236,7 +236,7 @@ class TestScopes:
             refused = run("send", "--retry-for", "0", *inside[name], "job-01 hello")
 
             assert refused.code == 4
-            assert f"refused by the {name} of $0.00" in refused.err
+            assert f"refused by the budget {name} of $0.00" in refused.err
         assert len(money.posts) == 1
         assert ask("job-02 hello", model=WITH_FEE).code == 0
 

@@ -97,7 +97,7 @@ def _fields(state):
 @settings(deadline=None, max_examples=80)
 @given(
     st.lists(CALLS, max_size=12),
-    st.lists(st.tuples(FILTERS, st.lists(st.sampled_from(GROUPINGS), max_size=3)), min_size=1, max_size=5),
+    st.lists(st.tuples(FILTERS, st.lists(st.sampled_from(GROUPINGS), max_size=3, unique=True)), min_size=1, max_size=5),
     st.just(UTC) | ZONES.map(ZoneInfo),
 )
 def test_sums_equal_a_plain_scan(calls, questions, zone):
