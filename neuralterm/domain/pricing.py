@@ -104,7 +104,8 @@ class Span:
 class Override:
     """A price set with its conditions. Times are HHMM numbers in UTC, the start included, the end not; they may wrap.
 
-    `uncertain` is true when there are conditions that this program does not know.
+    `uncertain` is true when there are conditions that this program does not know, or whose meaning nobody has told, such as
+    a time that ends when it begins.
     """
 
     prices: PriceSet
@@ -134,7 +135,7 @@ class Override:
     def _holds_at(self, now: int) -> bool:
         assert self.utc_start is not None
         assert self.utc_end is not None
-        if self.utc_start <= self.utc_end:
+        if self.utc_start < self.utc_end:
             return self.utc_start <= now < self.utc_end
         return now >= self.utc_start or now < self.utc_end
 
@@ -289,5 +290,8 @@ def _override(entry: Mapping[str, Any]) -> Override:
     conditions = {key: whole(key) for key in _CONDITIONS}
     unread = [key for key in _CONDITIONS if entry.get(key) is not None and conditions[key] is None]
     unknown = [key for key in entry if key not in conditions and key not in _PRICE_KEYS and key != "discount"]
-    half = (conditions["utc_start"] is None) != (conditions["utc_end"] is None)
-    return Override(prices=PriceSet.from_listing(entry), uncertain=bool(unread or unknown or half), **conditions)
+    start, end = conditions["utc_start"], conditions["utc_end"]
+    half = (start is None) != (end is None)
+    never_or_always = start is not None and start == end
+    uncertain = bool(unread or unknown or half or never_or_always)
+    return Override(prices=PriceSet.from_listing(entry), uncertain=uncertain, **conditions)

@@ -147,6 +147,14 @@ class TestRefusals:
         # A thinking model is expected to think all the time, which it does not do here.
         assert model == THINKS or cost > at_most * 0.98
 
+    @pytest.mark.parametrize("model", [CHEAP, OTHER_CAP])
+    def test_the_cap_goes_by_the_name_that_the_model_knows(self, money, ask, model):
+        """An endpoint ignores what it does not know, and this one would go on to 400 tokens."""
+        money.bill.watch("ceiling", "0.0002")
+
+        assert ask("job-00 hello", "--max-cost", "0.0002", model=model).code == 5
+        assert 80 < money.bill.charges[0].work.made < 100
+
     def test_a_dearer_endpoint_is_refused_by_the_request_itself(self, money, ask, stored, report):
         ask("job-00 hello", "--max-cost", "0.01", model=ROUTED)
         before = money.bill.total()
@@ -298,6 +306,24 @@ class TestCeilingWhileStreaming:
         # The ceiling pays for about 95 tokens; what is under way when the client stops comes on top.
         assert 60 < len(content.split()) <= 100
         assert money.bill.total() < Decimal("0.02")
+
+    def test_two_that_ignore_their_caps_keep_to_what_each_has_reserved(self, money, run, start, config):
+        """Neither may take what the other has reserved; what is under way when the client stops comes on top."""
+        each, gate = Decimal("0.002") + 30 * Decimal("0.00005"), threading.Event()
+        config(f'timezone = "{zone_of_noon()}"\n[budgets]\nday = {2 * each}\n')
+        money.template, money.bytes_per_token = (3, 4), 4
+        money.behave = lambda job: Behaviour(tokens=8000, pause=0.01, in_one=1, ignores_cap=True, gate=gate)
+        assert run("models", "--refresh").code == 0
+        options = ["-m", DEAR, "--max-tokens", "30", "--min-tokens", "30", "--budget-wait", "0"]
+
+        processes = [start("send", *options, f"job-{number:02d} hello") for number in range(2)]
+        money.wait_until(lambda: len(money.heads) == 2)
+        gate.set()
+        codes = [process.wait(PATIENCE_S) for process in processes]
+        money.wait_until_idle()
+
+        assert codes == [5, 5]
+        assert max(charge.work.made for charge in money.bill.charges) < 100
 
     def test_what_was_stopped_counts_at_no_less_than_its_bound_until_it_is_known(self, money, ask, run, books):
         money.behave = lambda job: Behaviour(tokens=8000, pause=0.002, in_one=1, ignores_cap=True)

@@ -213,7 +213,15 @@ class TestWhatCantBeTold:
         listing = {"prompt": "1", "completion": "1", "overrides": [{"min_prompt_tokens": 5, "prompt": "-1"}]}
         assert PriceList.from_listing(listing).varies
 
-    @pytest.mark.parametrize("condition", [{"utc_days": [1, 2]}, {"utc_start": 100}, {"min_prompt_tokens": "many"}])
+    @pytest.mark.parametrize(
+        "condition",
+        [
+            {"utc_days": [1, 2]},
+            {"utc_start": 100},
+            {"utc_start": 100, "utc_end": 100},
+            {"min_prompt_tokens": "many"},
+        ],
+    )
     def test_a_condition_that_is_not_known_is_in_the_bound_and_not_in_a_computed_cost(self, condition):
         prices = PriceList.from_listing({"prompt": "1", "completion": "1", "overrides": [{"prompt": "5", **condition}]})
         assert prices.highest(1, Span(NOON, NOON)).prompt == 5
