@@ -108,6 +108,12 @@ _REQUEST_OPTIONS = (
     click.option("--temperature", type=FiniteRange(0, 2), help="Sampling temperature."),
     click.option("--max-tokens", type=click.IntRange(1, 10**9), help="Longest answer in tokens."),
     click.option("--max-cost", type=DecimalType(), metavar="USD", help="Ceiling: this invocation can't cost more."),
+    click.option(
+        "--confirm-above",
+        type=DecimalType(),
+        metavar="USD",
+        help="Ask before a prompt that may cost more; where nobody can be asked, as in a script, refuse it (exit 4).",
+    ),
     click.option("--min-tokens", type=click.IntRange(1, 10**9), help="Shortest answer limit that a budget may leave."),
     click.option("--soft-budget", is_flag=True, help="Let calls through whose cost can't be bounded."),
     click.option(

@@ -31,6 +31,7 @@ def apply_to_container(container: Container, given: Mapping[str, Any]) -> None:
         container.flags = replace(container.flags or Flags(), quiet=True)
     container.override(
         max_cost=given["max_cost"],
+        confirm_above=given["confirm_above"],
         timeout=given["timeout"],
         idle_timeout=given["idle_timeout"],
         retry_for=given["retry_for"],

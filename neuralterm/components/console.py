@@ -6,6 +6,7 @@ import io
 import shutil
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, TextIO
 
 from neuralterm.domain.exceptions import StreamInterruptedError
@@ -96,18 +97,26 @@ class Console:
             self._line(one_line(line), {})
         return click.confirm(question, err=True)
 
-    def ask(self, question: str) -> bool | None:
-        """Ask the person at the terminal, also when stdin is a pipe; None when nobody is there."""
+    async def ask(self, question: str) -> bool | None:
+        """Ask the person at the terminal, also when stdin is a pipe; None when nobody is there. May be cancelled."""
         if not self.stderr_is_terminal:
             return None
         self._close_open_line()
         try:
-            with open("/dev/tty", encoding="utf-8", errors="replace") as terminal:
-                self._stderr.write(f"{visible(question)} [y/N] ")
-                self._stderr.flush()
-                return terminal.readline().strip().lower() in ("y", "yes")
+            terminal = open("/dev/tty", "rb", buffering=0)  # noqa: SIM115  # closed below, by the question
         except OSError:
             return None
+        self._stderr.write(f"{visible(question)} [y/N] ")
+        self._stderr.flush()
+        line = b""
+        try:
+            line = await _line_of(terminal)
+        finally:
+            # After Ctrl-C and Ctrl-D the cursor still stands behind the question.
+            if not line.endswith(b"\n"):
+                self._stderr.write("\n")
+                self._stderr.flush()
+        return line.strip().lower() in (b"y", b"yes")
 
     def plain_error(self, text: str) -> None:
         """Write text of our own to stderr as it is: a JSON document, a traceback, a help page."""
@@ -157,6 +166,16 @@ class Console:
         import click
 
         return click.style(text, **style)
+
+
+async def _line_of(terminal: io.RawIOBase) -> bytes:
+    """Return the line that is typed next, empty for Ctrl-D, and close the terminal. While it waits, signals are noticed."""
+    import anyio
+
+    with terminal:
+        with suppress(OSError):  # where a terminal can't be waited for, reading waits
+            await anyio.wait_readable(terminal.fileno())
+        return terminal.readline()
 
 
 def _utf8(stream: TextIO, *, errors: str) -> TextIO:
