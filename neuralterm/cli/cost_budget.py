@@ -46,7 +46,7 @@ def list_budgets(container: Container, /, as_json: bool) -> None:
         documents = [budget_view.placed_document(*state) for state in states]
         container.console.print(machine.dumps({"budgets": documents}))
     elif states:
-        container.console.print(budget_view.budgets_table(states))
+        container.console.print(budget_view.budgets_table(states, container.console.stdout_width))
     else:
         container.console.note("no budgets: `neuralterm cost budget set --help` shows how to set one")
 

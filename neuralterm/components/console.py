@@ -54,6 +54,11 @@ class Console:
         """Columns of the terminal; 80 where there is none."""
         return shutil.get_terminal_size().columns
 
+    @property
+    def stdout_width(self) -> int | None:
+        """Columns of the terminal that stdout is; None when it is something else."""
+        return self.width if self.stdout_is_terminal else None
+
     def write_answer(self, text: str) -> None:
         """Write a piece of the answer and flush it. Newlines at its end wait: an answer ends with exactly one."""
         body = text.rstrip("\n")
@@ -102,9 +107,8 @@ class Console:
         if not self.stderr_is_terminal:
             return None
         self._close_open_line()
-        try:
-            terminal = open("/dev/tty", "rb", buffering=0)  # noqa: SIM115  # closed below, by the question
-        except OSError:
+        terminal = _terminal()
+        if terminal is None:
             return None
         self._stderr.write(f"{visible(question)} [y/N] ")
         self._stderr.flush()
@@ -166,6 +170,14 @@ class Console:
         import click
 
         return click.style(text, **style)
+
+
+def _terminal() -> io.RawIOBase | None:
+    """Open the terminal that the process belongs to, whatever stdin is; None without one."""
+    try:
+        return open("/dev/tty", "rb", buffering=0)
+    except OSError:
+        return None
 
 
 async def _line_of(terminal: io.RawIOBase) -> bytes:

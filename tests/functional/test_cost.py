@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from .stand_in import MODEL, events
+from .terminal import Terminal
 
 NOTHING = {
     "schema_version": 1,
@@ -268,3 +269,18 @@ def test_wrong_usage_is_one_sentence(run, options):
 
     assert (result.code, result.out) == (2, "")
     assert result.err.startswith("error: ")
+
+
+def test_a_narrow_terminal_has_lines_that_fit(service, run, monkeypatch):
+    monkeypatch.setenv("NEURALTERM_BUDGET_MONTH", "1")
+    monkeypatch.setenv("COLUMNS", "60")
+    run("send", "hi")
+    for words in (["cost"], ["cost", "--by", "model"], ["cost", "--by", "model,day"], ["cost", "budget"]):
+        terminal = Terminal(*words)
+        try:
+            code, text = terminal.end()
+        finally:
+            terminal.close()
+        assert code == 0
+        assert "$" in text
+        assert max(map(len, text.splitlines())) <= 60
