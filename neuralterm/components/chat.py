@@ -18,10 +18,10 @@ from neuralterm.application.state import SessionState
 from neuralterm.components.answer_notes import notes_on
 from neuralterm.components.chat_input import ChatInput
 from neuralterm.components.console import Console
+from neuralterm.components.cost_view import states_table
 from neuralterm.domain.exceptions import NeuralTermError, ValidationError
 from neuralterm.domain.models import Conversation, MessageStatus
 from neuralterm.domain.money import dollars
-
 
 Confirm = Callable[[SendRequest, Conversation], Awaitable[None]]
 _Result = TypeVar("_Result")
@@ -168,6 +168,7 @@ class Chat:
             "model": self._choose_model,
             "system": self._set_system,
             "cost": self._say_cost,
+            "budget": self._list_budgets,
             "new": self._begin_anew,
             "exit": self._leave,
         }
@@ -206,6 +207,16 @@ class Chat:
             )
             self._console.note(f"{status.budget.name}: {left}{held}")
 
+    async def _list_budgets(self, argument: str) -> None:
+        """List the budgets that count the next turn."""
+        spending, console = self._parts.spending, self._console
+        statuses = [spending.status(budget) for budget in spending.applying(self._subject())]
+        if not statuses:
+            console.note("no budget counts the next turn")
+            return
+        for line in states_table(statuses, console.width if console.stderr_is_terminal else None).splitlines():
+            console.note(line)
+
     async def _begin_anew(self, argument: str) -> None:
         self._conversation = None
         self._request = replace(self._request, title=argument or None)
@@ -223,6 +234,7 @@ _HELP = (
     "/model [ID]      show or choose the model",
     "/system [TEXT]   show or set the system prompt",
     "/cost            what this chat has cost, and what the budgets have left",
+    "/budget          the budgets that count the next turn: spent, reserved, left, and when they reset",
     "/new [TITLE]     begin a fresh conversation",
     "/exit            leave (or Ctrl-D)",
     "//text           send a line that begins with a slash",
