@@ -194,6 +194,17 @@ def test_a_check_counts_what_is_unknown_at_its_bound_and_fails_without_one(servi
     assert (result.code, document["at_most_usd"], document["unsettled"]["at_most_usd"]) == (4, None, None)
 
 
+@pytest.mark.parametrize("options", [(), ("--json",), ("--markdown",)])
+def test_a_check_of_no_calls_passes_and_says_so(service, run, options):
+    run("send", "hi")
+
+    result = run("cost", "check", "--max", "1", "--run", "misspelt", *options)
+
+    assert result.code == 0
+    assert result.err == "warning: no calls match, so nothing was checked\n"
+    assert run("cost", "check", "--max", "1", *options).err == ""
+
+
 def test_a_check_for_people_and_for_a_page(service, run):
     run("send", "hi")
 
