@@ -90,6 +90,39 @@ class TestUsage:
         assert hint.startswith("hint: `neuralterm")
         assert hint.endswith("--help` shows how")
 
+    @pytest.mark.parametrize(
+        ("line", "path"),
+        [
+            (["cost", "--bogus"], "cost"),
+            (["cost", "report", "--bogus"], "cost"),
+            (["cost", "check", "--bogus"], "cost check"),
+            (["cost", "budget", "--bogus"], "cost budget"),
+            (["cost", "budget", "set"], "cost budget set"),
+            (["models", "--bogus"], "models"),
+            (["history", "--bogus"], "history"),
+            (["send", "--bogus"], "send"),
+            (["send", "--version"], "send"),
+        ],
+    )
+    def test_the_hint_names_a_page_that_the_reference_has(self, run, line, path):
+        assert run(*line).err.splitlines()[1] == f"hint: `neuralterm {path} --help` shows how"
+
+    @pytest.mark.parametrize(
+        ("line", "instead"),
+        [
+            (["send", "--sandbox", "hi"], "--sandbox send ..."),
+            (["send", "--config", "x", "hi"], "--config ... send ..."),
+            (["cost", "-q"], "-q cost ..."),
+            (["cost", "budget", "set", "--debug", "x", "1"], "--debug cost budget set ..."),
+        ],
+    )
+    def test_an_option_of_the_whole_program_goes_before_the_command(self, run, line, instead):
+        result = run(*line)
+        problem, hint = result.err.splitlines()
+        assert result.code == 2
+        assert problem.startswith("error: No such option")
+        assert hint == f"hint: it goes before the command: `neuralterm {instead}`"
+
 
 class TestSettings:
     def test_a_configuration_file_that_is_missing_is_told(self, service, run):
