@@ -279,6 +279,11 @@ class TestTerminalAndLocale:
 
 
 class TestFaults:
+    def test_a_key_too_short_to_be_one_does_not_eat_the_words(self, service, run, monkeypatch):
+        monkeypatch.setenv("OPENROUTER_API_KEY", "k")
+        service.scripts = [error(400, "unknown key k")]
+        assert run("send", "hi").err == "error: unknown key k\n"
+
     def test_a_key_that_cannot_be_one_is_told_and_not_shown(self, service, run, monkeypatch):
         monkeypatch.setenv("OPENROUTER_API_KEY", "kéy\nwith a line end")
         result = run("send", "hi")
