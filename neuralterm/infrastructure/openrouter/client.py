@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from neuralterm.domain.exceptions import (
 from neuralterm.domain.text import without_key
 from neuralterm.infrastructure.openrouter.decoding import without_surrogates
 from neuralterm.infrastructure.openrouter.error_report import excerpt
-from neuralterm.infrastructure.openrouter.errors import CHECK_BASE_URL, error_from_response
+from neuralterm.infrastructure.openrouter.errors import CHECK_BASE_URL, error_from_response, said_where_missing
 from neuralterm.infrastructure.openrouter.stream import CompletionStream
 from neuralterm.version import __version__
 
@@ -83,7 +83,7 @@ class OpenRouterClient:
         """
         from neuralterm.infrastructure.openrouter.wire import parse_model_list
 
-        with _said_where_missing("model list"):
+        with said_where_missing("model list"):
             body = await self._get("/models")
         try:
             return parse_model_list(body)
@@ -112,7 +112,7 @@ class OpenRouterClient:
         """Return what the key has used. `timeout` and errors as for `get_generation`."""
         from neuralterm.infrastructure.openrouter.account import parse_key
 
-        with _said_where_missing("/key"):
+        with said_where_missing("/key"):
             body = await self._get("/key", timeout)
         try:
             return parse_key(body)
@@ -224,20 +224,6 @@ class OpenRouterClient:
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
         return headers
-
-
-@contextmanager
-def _said_where_missing(what: str) -> Iterator[None]:
-    """Say which part of the API a server lacks, where it answers HTTP 404: its own words may be `not found` only."""
-    try:
-        yield
-    except OpenRouterAPIError as error:
-        if error.status_code != 404:
-            raise
-        message = f"the server has no {what} (HTTP 404): {error.message}"
-        raise OpenRouterAPIError(
-            message, 404, error.response_body, code=error.code, hint=error.hint, retryable=error.retryable
-        ) from error
 
 
 def _checked_key(key: str | None) -> str | None:
