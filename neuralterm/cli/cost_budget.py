@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from neuralterm.cli.options import DecimalType, DefaultGroup, json_option, pass_container
+from neuralterm.cli.options import DecimalType, DefaultGroup, LevelType, json_option, pass_container
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -63,7 +63,7 @@ def list_budgets(container: Container, /, as_json: bool) -> None:
     "--warn",
     "--warning-level",
     "warn",
-    type=DecimalType(),
+    type=LevelType(),
     metavar="LEVEL",
     help="Warn when this part of it is used, such as 0.8.",
 )

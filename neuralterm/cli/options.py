@@ -77,6 +77,21 @@ class DecimalType(click.ParamType):  # type: ignore[type-arg]  # generic only si
         return amount
 
 
+class LevelType(click.ParamType):  # type: ignore[type-arg]  # generic only since Click 8.5
+    """A part of a whole, exact; that it is above 0 and at most 1 is checked where it is used."""
+
+    name = "level"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        """Return the number."""
+        from neuralterm.setting_values import number_or_none
+
+        level = number_or_none(str(value))
+        if level is None:
+            self.fail(f"{value!r} is not a level; it must be a number above 0 and at most 1.", param, ctx)
+        return level
+
+
 class FiniteRange(click.FloatRange):
     """A number in a range; neither `nan`, which passes every comparison, nor infinity."""
 

@@ -91,6 +91,26 @@ class TestUsage:
         assert hint.endswith("--help` shows how")
 
     @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (["-m", ""], "-m is empty"),
+            (["-m", " "], "-m is empty"),
+            (["--fallback", ""], "--fallback is empty"),
+            (["--provider", ""], "--provider is empty"),
+            (["--tag", ""], "a tag is empty"),
+            (["--tag", "a\nb"], "the tag 'a\\nb' has control characters"),
+            (["--tag", "a\x1b[2J"], "the tag 'a\\x1b[2J' has control characters"),
+            (["--max-cost", "1_000"], "Invalid value for '--max-cost'"),
+            (["--max-cost", "٣"], "Invalid value for '--max-cost'"),
+        ],
+    )
+    def test_values_that_nobody_means_are_refused(self, service, run, options, message):
+        for line in (["send", *options, "hi"], ["chat", *options]):
+            result = run(*line, stdin="hi\n")
+            assert (result.code, result.out, service.chats) == (2, "", [])
+            assert result.err.startswith(f"error: {message}")
+
+    @pytest.mark.parametrize(
         ("line", "path"),
         [
             (["cost", "--bogus"], "cost"),
