@@ -379,6 +379,7 @@ class Container:
             max_input_chars=None,
             attachments=lambda: self.attachments,
             estimates=self.estimates,
+            settle_open_calls=self.settle_open_calls,
         )
 
     @cached_property

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from neuralterm.application.bounds import CallPlan
-from neuralterm.application.ports import TokenCounting
+from neuralterm.application.estimates import TokenEstimates
 from neuralterm.application.records import SendOptions
 from neuralterm.application.spending import MoneyHeldError, Permit, SpendingGate
 from neuralterm.application.turn import Prompt
@@ -15,24 +15,24 @@ from neuralterm.domain.exceptions import BudgetExceededError
 
 
 def admit(
-    prompt: Prompt, options: SendOptions, counter: TokenCounting, gate: SpendingGate, *, may_wait: bool = False
+    prompt: Prompt, options: SendOptions, estimates: TokenEstimates, gate: SpendingGate, *, may_wait: bool = False
 ) -> Permit:
     """Admit by the quick bound of the prompt; only where that costs the user something, by the closest one.
 
     Raises:
         BudgetExceededError, MoneyHeldError: as `SpendingGate.admit`.
     """
-    quick = counter.upper_bound(prompt.messages)
+    quick = estimates.quick_bound(prompt.messages)
     try:
         permit = gate.admit(call_plan(prompt, options, quick), may_wait=may_wait)
     except (BudgetExceededError, MoneyHeldError):
-        close = counter.upper_bound(prompt.messages, prompt.model_id)
+        close = estimates.close_bound(prompt.messages, prompt.model_id)
         if close >= quick:
             raise
         return gate.admit(call_plan(prompt, options, close), may_wait=may_wait)
     if not permit.cap_by_budget:
         return permit
-    close = counter.upper_bound(prompt.messages, prompt.model_id)
+    close = estimates.close_bound(prompt.messages, prompt.model_id)
     return permit if close >= quick else gate.admit(call_plan(prompt, options, close), may_wait=may_wait)
 
 

@@ -149,7 +149,7 @@ class Answering:
                 text = self._take(turn, chunk, chunks)
                 if text:
                     yield text
-                self._stop_if_exceeded()
+                self._stop_if_exceeded(turn)
             self._tell_breaker(None)
         except BaseException as error:
             turn.final = _snapshot(chunks) or turn.final
@@ -179,14 +179,20 @@ class Answering:
         if generation_id and generation_id != turn.call.generation_id:
             self._keep(turn, lambda: self.spending.note_generation(turn.call, generation_id))
 
-    def _stop_if_exceeded(self) -> None:
-        if self.tracker is not None and self.tracker.exceeded:
-            spent = self.tracker.accumulated_cost
-            raise BudgetExceededError(
-                f"the answer was stopped by a budget after about {dollars(spent)}; what came is kept",
-                spent_usd=spent,
-                mid_answer=True,
-            )
+    def _stop_if_exceeded(self, turn: Turn) -> None:
+        """End an answer that would cross a limit, or that takes more than was reserved for it of what others share."""
+        if self.tracker is None:
+            return
+        overdrawn = turn.permit.shares_budget and turn.is_beyond_cap(self.tracker.output_tokens)
+        if not (overdrawn or self.tracker.exceeded):
+            return
+        spent = self.tracker.accumulated_cost
+        why = f"after about {dollars(spent)}"
+        if overdrawn and not self.tracker.exceeded:
+            why = f"at {turn.permit.output_cap:,} tokens, which is what was reserved for it"
+        raise BudgetExceededError(
+            f"the answer was stopped by a budget {why}; what came is kept", spent_usd=spent, mid_answer=True
+        )
 
     def _tell_breaker(self, error: BaseException | None) -> None:
         if self.breaker is not None:

@@ -149,6 +149,10 @@ class CallPlan:
         """Return the cap that holds without any budget: the user's, or else the largest of the models' own."""
         if self.wanted_output_tokens is not None and self.cap_binds:
             return self.wanted_output_tokens
+        return self.longest_answer(prompt_tokens)
+
+    def longest_answer(self, prompt_tokens: int = 0) -> int | None:
+        """Return how long an answer the models can give when nothing holds them, in tokens; None for any length."""
         limits = [model.output_limit(prompt_tokens) if model else None for model in self.models]
         known = [limit for limit in limits if limit]
         return max(known) if len(known) == len(limits) else None
@@ -209,23 +213,36 @@ def takes_cap(model: OpenRouterModel | None) -> bool:
 def cost_unbounded(budget: Budget, why: Unbounded) -> BudgetExceededError:
     """Return the error for a call that a hard budget can't let through."""
     return BudgetExceededError(
-        f"refused by the {budget.name} of {dollars(budget.limit_usd)}: {why.reason}, so its cost can't be bounded",
+        f"refused by the {budget.title} of {dollars(budget.limit_usd)}: {why.reason}, so its cost can't be bounded",
         "COST_UNBOUNDED",
         limit_usd=budget.limit_usd,
         hint=f"{why.hint}; --soft-budget lets it through",
     )
 
 
-def refusal(status: BudgetStatus, prompt_cost: Decimal | None) -> BudgetExceededError:
-    """Return the error for a call whose worst case does not fit what a budget has left."""
-    reasons = [f"{dollars(status.remaining_usd)} is left, which does not pay for this call"]
-    if prompt_cost is not None:
-        reasons.append(f"the prompt alone may cost {dollars(prompt_cost)}")
-    if status.reserved_usd:
-        reasons.append(f"{dollars(status.reserved_usd)} is kept back for calls whose cost is not certain")
+def refusal(
+    status: BudgetStatus, *, shortest: int = 0, shortest_usd: Decimal | None = None, held_usd: Decimal = Decimal(0)
+) -> BudgetExceededError:
+    """Return the error for a call whose worst case does not fit what a budget has left.
+
+    `shortest_usd` is what the prompt and the shortest answer worth having, `shortest` tokens, may cost; `held_usd` is the
+    part of what is reserved that calls hold which run now.
+    """
+    budget = status.budget
+    reasons, hints = [f"{dollars(status.remaining_usd)} is left"], ["nothing was sent; raise the budget"]
+    if shortest_usd is not None:
+        reasons[0] += f", and this prompt with an answer of {shortest} tokens may cost {dollars(shortest_usd)}"
+        hints[0] += ", shorten the prompt or choose a cheaper model"
+    if held_usd:
+        reasons.append(f"{dollars(held_usd)} is held by calls that run")
+        hints.append("--budget-wait says how long to wait for calls that run")
+    uncertain = EXACT.subtract(status.reserved_usd, held_usd)
+    if uncertain > 0:
+        reasons.append(f"{dollars(uncertain)} is kept back for calls whose cost is not certain")
+        hints.append("`neuralterm cost reconcile` asks what they cost")
     return BudgetExceededError(
-        f"refused by the {status.budget.name} of {dollars(status.budget.limit_usd)}: {'; '.join(reasons)}",
-        limit_usd=status.budget.limit_usd,
+        f"refused by the {budget.title} of {dollars(budget.limit_usd)}: {'; '.join(reasons)}",
+        limit_usd=budget.limit_usd,
         spent_usd=status.committed_usd,
-        hint="nothing was sent; raise the budget, shorten the prompt or choose a cheaper model",
+        hint="; ".join(hints),
     )

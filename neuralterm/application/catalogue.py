@@ -73,7 +73,8 @@ class Catalogue:
     async def find(self, model_id: str) -> OpenRouterModel | None:
         """Return a model by its id, routing suffixes such as `:nitro` ignored; None when it is not listed.
 
-        When the list had to be asked for and can't be had, the row of the old list, or None.
+        When the list had to be asked for and can't be had, the row of the old list. Without one: None where the server has
+        no list, or the error of a service that may have one at another time.
         """
         wanted = without_dynamic_suffix(model_id)
         row = self._cache.find(wanted)
@@ -84,6 +85,8 @@ class Catalogue:
         try:
             fetched = await self._fetch()
         except _UNAVAILABLE as error:
+            if row is None and _may_pass(error):
+                raise
             if row is None:
                 return None
             self._tell_stale(error, row[1])
@@ -135,3 +138,7 @@ class Catalogue:
 
     def _age_in_words(self, fetched_at: datetime) -> str:
         return in_words(self._clock.now() - fetched_at)
+
+
+def _may_pass(error: Exception) -> bool:
+    return not isinstance(error, OpenRouterAPIError) or error.retryable

@@ -18,15 +18,15 @@ class CostCheck:
     max_usd: Decimal
 
     @property
-    def known_usd(self) -> Decimal:
-        """What is known to have been spent."""
-        return known_usd(self.report.total)
+    def spent_usd(self) -> Decimal:
+        """What is known to have been spent, charges by providers to the user's own keys included, as budgets count it."""
+        return EXACT.add(known_usd(self.report.total), self.report.total.upstream_usd)
 
     @property
     def at_most_usd(self) -> Decimal | None:
         """What was spent at most: calls that are not settled at their upper bounds; None when one has no bound."""
         bound = self.report.total.unsettled_at_most_usd
-        return None if bound is None else EXACT.add(self.known_usd, bound)
+        return None if bound is None else EXACT.add(self.spent_usd, bound)
 
     @property
     def ok(self) -> bool:
@@ -38,7 +38,7 @@ def require_within(check: CostCheck) -> None:
     """Raise `BudgetExceededError` (code `OVER_MAXIMUM`) unless the maximum holds for certain."""
     if check.ok:
         return
-    known, at_most, maximum = check.known_usd, check.at_most_usd, f"${plain(check.max_usd)}"
+    known, at_most, maximum = check.spent_usd, check.at_most_usd, f"${plain(check.max_usd)}"
     if known > check.max_usd:
         said = f"the calls cost ${plain(known)}, which is more than {maximum}"
     elif at_most is None:

@@ -84,6 +84,12 @@ class CostTracker(EventObserver):
             return any(_used(each, here) + more > each.limit for each in self._budgets())
 
     @property
+    def output_tokens(self) -> int:
+        """How many tokens of the running answer have come, by estimate."""
+        with self._lock:
+            return self._counted_tokens + self._rest_tokens()
+
+    @property
     def is_watching(self) -> bool:
         """True when there is any budget to compare with."""
         return bool(self._budgets())
@@ -189,10 +195,13 @@ class CostTracker(EventObserver):
     def _running_estimate(self) -> Decimal:
         if self._prices is None:
             return Decimal(0)
+        tokens = self._counted_tokens + self._rest_tokens()
+        return TokenUsage(self._prompt_tokens, tokens, self._prompt_tokens + tokens).calculate_cost(*self._prices)
+
+    def _rest_tokens(self) -> int:
         if self._tokens_of_uncounted is None:
             self._tokens_of_uncounted = self._count("".join(self._uncounted))
-        tokens = self._counted_tokens + self._tokens_of_uncounted
-        return TokenUsage(self._prompt_tokens, tokens, self._prompt_tokens + tokens).calculate_cost(*self._prices)
+        return self._tokens_of_uncounted
 
     def _next_token(self) -> Decimal:
         """What one more token of the running answer would cost, in USD."""

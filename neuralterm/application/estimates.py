@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, sqrt
 
 from neuralterm.application.context import has_attachments
 from neuralterm.application.counting import BYTES_PER_TOKEN, utf8_length
@@ -22,7 +22,11 @@ _ENOUGH_SAMPLES = 3
 _SHORTEST_LESSON_BYTES = 160
 # Further off than this, something else was counted: a hidden prompt, a search.
 _BELIEVABLE = (0.2, 5.0)
-_LEAST_SPREAD = 0.01
+# No size tells more than a count with a vocabulary as good as this.
+_EXACT_SPREAD = 0.03
+# More than what frames a prompt can add to a count that is right.
+_TRUSTED_UP_TO = 1.1
+_FRAMING_PER_PROMPT, _FRAMING_PER_MESSAGE = 3, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,10 @@ class Estimate:
     low: int
     high: int
     samples: int = 0
+
+    def at_most(self, bound: int) -> Estimate:
+        """Return the same estimate, no part of it above a bound."""
+        return Estimate(min(self.tokens, bound), min(self.low, bound), min(self.high, bound), self.samples)
 
     @property
     def error(self) -> float:
@@ -52,10 +60,25 @@ class TokenEstimates:
         """Return an estimate for a prompt. Loads a vocabulary."""
         family = family_of(model_id)
         by_tokens, by_bytes = self._factor(family), self._learnt(family, BYTES)
-        counted = self._counter.count_messages(messages, model_id)
-        if by_bytes and not by_tokens.samples and _spread(by_bytes) < _spread(by_tokens) * by_bytes.mean:
-            return _estimate(_bytes_of(messages), by_bytes)
-        return _estimate(counted, by_tokens)
+        closer = by_bytes is not None and family.spread > max(_spread(family, by_bytes) / by_bytes.mean, _EXACT_SPREAD)
+        if by_bytes and closer and not by_tokens.samples:
+            return _estimate(family, _bytes_of(messages), by_bytes, _framing(messages))
+        return _estimate(family, self._counter.count_messages(messages, model_id), by_tokens)
+
+    def close_bound(self, messages: list[Message], model_id: str) -> int:
+        """Return a number of tokens that the prompt can't exceed, as close as can be told.
+
+        Counts with the model's own vocabulary are trusted until the service reports more than they say: then somebody
+        adds to the prompt, or the vocabulary is another, and only the size of the text is a bound. Loads a vocabulary.
+        """
+        ratio = self._learnt(family_of(model_id), TOKENS)
+        if ratio is not None and ratio.mean + 2 * ratio.spread > _TRUSTED_UP_TO:
+            return self._counter.upper_bound(messages)
+        return self._counter.upper_bound(messages, model_id)
+
+    def quick_bound(self, messages: list[Message]) -> int:
+        """Return the same by the size of the text alone; loads nothing."""
+        return self._counter.upper_bound(messages)
 
     def count_tokens(self, text: str, model_id: str) -> int:
         """Return about how many tokens a text has; exact where the model's vocabulary is here. Loads a vocabulary."""
@@ -87,7 +110,8 @@ class TokenEstimates:
         if any(map(has_attachments, prompt.messages)):
             return
         family = family_of(prompt.model_id)
-        lessons = [(BYTES, usage.prompt_tokens / size, BYTES_PER_TOKEN)]
+        text_tokens = max(usage.prompt_tokens - _framing(prompt.messages), 1)
+        lessons = [(BYTES, text_tokens / size, BYTES_PER_TOKEN)]
         if prompt.tokens:
             lessons.append((TOKENS, usage.prompt_tokens / prompt.tokens, 1))
         for basis, value, usual in lessons:
@@ -109,18 +133,28 @@ class TokenEstimates:
 
 def _known(family: Family) -> Ratio:
     """Return what is known in general, as if it had been learnt from no call."""
-    return Ratio(0, family.factor, family.spread**2)
+    return Ratio(0, family.factor)
 
 
-def _spread(ratio: Ratio) -> float:
-    known_in_general = ratio.samples == 0
-    return max(ratio.squares**0.5 if known_in_general else ratio.spread, _LEAST_SPREAD * ratio.mean)
+def _spread(family: Family, ratio: Ratio) -> float:
+    """Return a standard deviation of the ratio: what was learnt, with the doubt of what is known as two more calls.
+
+    Few calls that agree by chance, or because they were the same, do not make an estimate certain.
+    """
+    doubt = (family.spread * ratio.mean / family.factor) ** 2
+    return sqrt((ratio.samples * ratio.spread**2 + 2 * doubt) / (ratio.samples + 2))
 
 
-def _estimate(counted: int, ratio: Ratio) -> Estimate:
-    spread = 2 * _spread(ratio)
+def _estimate(family: Family, counted: int, ratio: Ratio, framing: int = 0) -> Estimate:
+    spread = 2 * _spread(family, ratio)
     low = max(0, int(counted * (ratio.mean - spread)))
-    return Estimate(ceil(counted * ratio.mean), low, ceil(counted * (ratio.mean + spread)), ratio.samples)
+    high = ceil(counted * (ratio.mean + spread))
+    return Estimate(ceil(counted * ratio.mean) + framing, low + framing, high + framing, ratio.samples)
+
+
+def _framing(messages: list[Message]) -> int:
+    """Return about how many tokens frame the messages of a prompt."""
+    return _FRAMING_PER_PROMPT + _FRAMING_PER_MESSAGE * len(messages)
 
 
 def _bytes_of(messages: list[Message]) -> int:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from neuralterm.application.admission import admit
+from neuralterm.application.estimates import TokenEstimates
 from neuralterm.application.events import DomainEvent, EventBus, Events
-from neuralterm.application.ports import Clock, ConversationRepository, TokenCounting
+from neuralterm.application.ports import Clock, ConversationRepository
 from neuralterm.application.records import Call, SendOptions
 from neuralterm.application.spending import MoneyHeldError, Permit, SpendingGate
 from neuralterm.application.turn import Prompt, Turn
+from neuralterm.domain.exceptions import BudgetExceededError, NeuralTermError
 from neuralterm.domain.models import Cost, Message
 
 if TYPE_CHECKING:
@@ -20,18 +22,24 @@ if TYPE_CHECKING:
 
 # While others hold the money, the gate is tried again so often (seconds).
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
+# Seconds that a refusal may be put off to ask what earlier calls did cost.
+_SETTLING_S = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """Passes the gate and opens calls. All of a step is stored, or nothing of it."""
+    """Passes the gate and opens calls. All of a step is stored, or nothing of it.
+
+    `settle_open_calls` finds out, if it can, what earlier calls of uncertain cost did cost.
+    """
 
     repository: ConversationRepository
     spending: SpendingGate
-    counter: TokenCounting
+    estimates: TokenEstimates
     clock: Clock
     bus: EventBus
     attachments: Callable[[], Attachments] | None = None
+    settle_open_calls: Callable[[], Awaitable[None]] | None = None
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
@@ -42,37 +50,53 @@ class Opening:
     async def open(self, prompt: Prompt, message: Message, options: SendOptions) -> tuple[Permit, Call]:
         """Admit a prompt, and store it with its pending answer `message` and its call.
 
-        Where other calls that run hold the money, they are waited for, `options.budget_wait` seconds at most.
+        Where other calls that run hold the money, they are waited for, `options.budget_wait` seconds at most. Before a
+        refusal, earlier calls of uncertain cost are settled as far as that goes quickly.
 
         Raises:
             BudgetExceededError: it does not fit, or can't be bounded; nothing is stored.
         """
         deadline = self.clock.monotonic() + options.budget_wait
-        pause, said = _FIRST_PAUSE, False
+        pause, said, asked = _FIRST_PAUSE, False, False
         while True:
             may_wait = self.clock.monotonic() < deadline
             try:
                 with self.transaction():
-                    permit = admit(prompt, options, self.counter, self.spending, may_wait=may_wait)
+                    permit = admit(prompt, options, self.estimates, self.spending, may_wait=may_wait)
                     self._store_question(prompt, message, options)
                     return permit, self._open_call(prompt, message, permit, options)
             except MoneyHeldError as held:
                 if not said:
                     self._say_waiting(prompt, held, options.budget_wait)
                 said = True
+            except BudgetExceededError as error:
+                if asked or error.code != BudgetExceededError.default_code or not await self._have_settled():
+                    raise
+                asked = True
+                continue
             await self.clock.sleep(min(pause, max(deadline - self.clock.monotonic(), 0.0)))
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     def reopen(self, turn: Turn) -> None:
         """Admit the next try of a turn whose last one failed, and store its call. Raises as `open`."""
         with self.transaction():
-            turn.permit = admit(turn.prompt, turn.options, self.counter, self.spending)
+            turn.permit = admit(turn.prompt, turn.options, self.estimates, self.spending)
             turn.call = self._open_call(turn.prompt, turn.message, turn.permit, turn.options)
         turn.call_open = True
         turn.final = {}
 
+    async def _have_settled(self) -> bool:
+        """Settle earlier calls, in a few seconds; False when nobody can."""
+        if self.settle_open_calls is None:
+            return False
+        import anyio
+
+        with contextlib.suppress(NeuralTermError), anyio.move_on_after(_SETTLING_S):
+            await self.settle_open_calls()
+        return True
+
     def _say_waiting(self, prompt: Prompt, held: MoneyHeldError, seconds: float) -> None:
-        payload = {"name": held.budget.name, "held_usd": held.held_usd, "seconds": seconds}
+        payload = {"name": held.budget.title, "held_usd": held.held_usd, "seconds": seconds}
         self.bus.emit(DomainEvent(Events.BUDGET_WAITING, prompt.conversation_id, payload))
 
     def _store_question(self, prompt: Prompt, pending: Message, options: SendOptions) -> None:

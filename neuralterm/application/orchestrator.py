@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -39,7 +39,7 @@ class ChatOrchestrator:
     crosses its limit, `models` finds prices and windows of models that `load_models` has not loaded, `max_input_chars`
     None leaves the limit to the model's window. `attachments` is called when a message has any, and keeps them.
     `lookup_patience`: seconds that looking a model up may take where the answer does not depend on it. `estimates` counts
-    tokens where the service does not.
+    tokens where the service does not. `settle_open_calls` is called before a budget refuses a call while others are uncertain.
     """
 
     def __init__(
@@ -57,11 +57,13 @@ class ChatOrchestrator:
         max_input_chars: int | None = DEFAULT_MAX_INPUT_CHARS,
         attachments: Callable[[], Attachments] | None = None,
         estimates: TokenEstimates | None = None,
+        settle_open_calls: Callable[[], Awaitable[None]] | None = None,
         lookup_patience: float = 5.0,
     ) -> None:
         clock = clock or SystemClock()
         counter = with_bounds(token_counter)
         spending = spending or SpendingGate(clock)
+        estimates = estimates or TokenEstimates(counter)
         self._repository = repository
         self._client = openrouter
         self._bus = event_bus
@@ -74,14 +76,15 @@ class ChatOrchestrator:
             spending=spending,
             breaker=circuit_breaker,
             tracker=cost_tracker,
-            estimates=estimates or TokenEstimates(counter),
+            estimates=estimates,
             opening=Opening(
                 repository=repository,
                 spending=spending,
-                counter=counter,
+                estimates=estimates,
                 clock=clock,
                 bus=event_bus,
                 attachments=attachments,
+                settle_open_calls=settle_open_calls,
             ),
         )
         self._preparing = Preparing(

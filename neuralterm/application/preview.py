@@ -90,11 +90,11 @@ class Previewing:
     ) -> Preview:
         """Return what the prompt would cost. Raises as `Preparing.prompt`; a budget's refusal is in the preview."""
         prompt = await self._prompt(conversation, content, options, files)
-        counter, spending = self._preparing.counter, self._preparing.spending
-        bound = counter.upper_bound(prompt.messages, prompt.model_id)
-        plan = call_plan(prompt, options, bound)
+        spending = self._preparing.spending
+        plan = call_plan(prompt, options, self._estimates.close_bound(prompt.messages, prompt.model_id))
+        bound = plan.prompt_bound
         budgets = tuple(spending.status(budget) for budget in spending.applying(plan.subject))
-        estimate = self._estimates.prompt(prompt.messages, prompt.model_id)
+        estimate = self._estimates.prompt(prompt.messages, prompt.model_id).at_most(bound)
         why = unbounded(plan)
         refusal, permit = None, None
         try:
@@ -114,8 +114,8 @@ class Previewing:
             dropped=prompt.dropped,
             answer_tokens=answer,
             low_usd=self._price(prompt, estimate.low, 1),
-            high_usd=None if answer is None else self._price(prompt, min(estimate.high, plan.prompt_bound), answer),
-            at_most_usd=permit.at_most_usd if permit else None,
+            high_usd=None if answer is None else self._price(prompt, estimate.high, answer),
+            at_most_usd=permit.at_most_usd if permit else spending.worst_case(plan),
             unbounded=why.reason if why else None,
             budgets=budgets,
             cap_by_budget=permit is not None and permit.cap_by_budget,
@@ -131,10 +131,10 @@ class Previewing:
             BudgetExceededError: a budget refuses it.
         """
         prompt = await self._prompt(conversation, content, options, ())
-        counter, spending = self._preparing.counter, self._preparing.spending
-        bound = admit(prompt, options, counter, spending).at_most_usd
+        spending = self._preparing.spending
+        bound = admit(prompt, options, self._estimates, spending).at_most_usd
         if bound is not None and bound > threshold_usd:
-            close = counter.upper_bound(prompt.messages, prompt.model_id)
+            close = self._estimates.close_bound(prompt.messages, prompt.model_id)
             bound = spending.admit(call_plan(prompt, options, close)).at_most_usd
         return bound
 

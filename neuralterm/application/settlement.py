@@ -27,7 +27,8 @@ class Ending:
     """What is known of an answer when it has ended.
 
     `error` is None when the stream came to its proper end. `has_text` counts reasoning too. `at_most_usd` is the bound the
-    call was admitted with. `has_attachments`: the prompt had parts whose tokens and fees only the service can tell.
+    call was admitted with, or that of the model where the cap did not hold. `output_cap` is in tokens. `has_attachments`:
+    the prompt had parts whose tokens and fees only the service can tell.
     `generation_id` is None where the service began none: then there is nothing that it could charge for an error.
     """
 
@@ -39,6 +40,7 @@ class Ending:
     at_most_usd: Decimal | None
     started_at: datetime
     cap_by_budget: bool = False
+    output_cap: int | None = None
     has_attachments: bool = False
     generation_id: str | None = None
 
@@ -47,7 +49,7 @@ def status_of(ending: Ending) -> MessageStatus:
     """Return how far the answer got."""
     error = ending.error
     if error is None:
-        if ending.finish_reason == "length" and ending.cap_by_budget:
+        if ending.finish_reason == "length" and ending.cap_by_budget and _reached_cap(ending):
             return MessageStatus.STOPPED
         return MessageStatus.TRUNCATED if ending.finish_reason in TRUNCATING else MessageStatus.COMPLETE
     if isinstance(error, BudgetExceededError):
@@ -55,6 +57,13 @@ def status_of(ending: Ending) -> MessageStatus:
     if not isinstance(error, Exception):
         return MessageStatus.INTERRUPTED
     return MessageStatus.CUT if ending.has_text else MessageStatus.FAILED
+
+
+def _reached_cap(ending: Ending) -> bool:
+    """Say whether it was the cap that ended the answer: some services end one for a length limit of their own."""
+    if ending.usage is None or ending.output_cap is None:
+        return True
+    return ending.usage.completion_tokens * 10 >= ending.output_cap * 9
 
 
 def cost_of(ending: Ending, estimate: Callable[[], TokenUsage]) -> Cost:

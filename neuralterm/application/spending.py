@@ -35,6 +35,7 @@ class Permit:
     `max_price_per_million` are the prices (USD per million tokens; `request`: USD a request) that routing must not exceed,
     set under a budget. `cap_by_budget` is true when a budget made the cap smaller than it would have been. `budgets` are
     those that count the call, as they were before it. `unbounded` says why a soft budget let a call without bound through.
+    `uncapped_usd` is the bound if the service does not keep to the cap, None where the model has no limit of its own.
     """
 
     output_cap: int | None
@@ -43,6 +44,12 @@ class Permit:
     max_price_per_million: Mapping[str, str] | None = None
     budgets: tuple[BudgetStatus, ...] = ()
     unbounded: str | None = None
+    uncapped_usd: Decimal | None = None
+
+    @property
+    def shares_budget(self) -> bool:
+        """True when other calls may spend what this one has not reserved."""
+        return any(status.budget.window is not Window.CALL for status in self.budgets)
 
 
 class MoneyHeldError(Exception):
@@ -124,20 +131,26 @@ class SpendingGate:
         statuses = [self.status(budget) for budget in self.applying(plan.subject)]
         tightest = _tightest(statuses)
         if tightest is None:
-            return self._unlimited(plan)
+            return Permit(plan.wanted_output_tokens, self.worst_case(plan))
         reason = unbounded(plan)
         if reason is not None and not self._soft:
             raise cost_unbounded(tightest.budget, reason)
         if reason is not None and not reason.prices_known:
             if not tightest.remaining_usd:
-                raise refusal(tightest, None)
+                raise refusal(tightest, held_usd=self._held_elsewhere(tightest.budget))
             return Permit(plan.wanted_output_tokens, None, budgets=tuple(statuses), unbounded=reason.reason)
         prices = plan.prices(self._span())
         fitting = self._fit(plan, prices, tightest.remaining_usd)
         if may_wait:
             self._raise_if_waiting_helps(plan, prices, tightest, fitting)
         if fitting is None:
-            raise refusal(tightest, worst_case(prices, plan.prompt_bound, 0))
+            shortest = self._shortest(plan)
+            raise refusal(
+                tightest,
+                shortest=shortest,
+                shortest_usd=worst_case(prices, plan.prompt_bound, shortest),
+                held_usd=self._held_elsewhere(tightest.budget),
+            )
         return Permit(
             output_cap=fitting.output_cap if plan.cap_binds else plan.wanted_output_tokens,
             at_most_usd=None if reason else fitting.at_most_usd,
@@ -145,6 +158,7 @@ class SpendingGate:
             max_price_per_million=None if plan.prices_are_declared else _price_ceiling(prices),
             budgets=tuple(statuses),
             unbounded=reason.reason if reason else None,
+            uncapped_usd=None if reason else _uncapped(plan, prices),
         )
 
     def open_call(self, call: Call) -> None:
@@ -201,16 +215,26 @@ class SpendingGate:
         return Span(now - CLOCK_SKEW, now + LONGEST_CALL)
 
     def _fit(self, plan: CallPlan, prices: PriceSet, remaining_usd: Decimal) -> Admission | None:
-        natural = plan.natural_cap(plan.likely_prompt_tokens if plan.cap_binds else 0)
-        if natural is None and plan.cap_binds and prices.highest_completion_price():
-            natural = USUAL_OUTPUT_CAP
+        natural = self._natural_cap(plan, prices)
         return fit_output_cap(
             prices,
             prompt_tokens=plan.prompt_bound,
             wanted_output_tokens=natural,
             remaining_usd=remaining_usd,
-            floor=self.min_tokens if plan.cap_binds or natural is None else natural,
+            floor=self._shortest(plan),
         )
+
+    def _natural_cap(self, plan: CallPlan, prices: PriceSet) -> int | None:
+        natural = plan.natural_cap(plan.likely_prompt_tokens if plan.cap_binds else 0)
+        if natural is None and plan.cap_binds and prices.highest_completion_price():
+            return USUAL_OUTPUT_CAP
+        return natural
+
+    def _shortest(self, plan: CallPlan) -> int:
+        """Return the shortest answer that is worth asking for; one that no cap can shorten is as long as it can get."""
+        if not plan.cap_binds:
+            return plan.longest_answer() or self.min_tokens
+        return min(self.min_tokens, plan.wanted_output_tokens or self.min_tokens)
 
     def _raise_if_waiting_helps(
         self, plan: CallPlan, prices: PriceSet, tightest: BudgetStatus, fitting: Admission | None
@@ -236,11 +260,17 @@ class SpendingGate:
                 held = EXACT.add(held, call.cost.at_most_usd or Decimal(0))
         return held
 
-    def _unlimited(self, plan: CallPlan) -> Permit:
+    def worst_case(self, plan: CallPlan) -> Decimal | None:
+        """Return the most that the request can cost when no budget limits it, in USD; None when nothing bounds it."""
         cap = plan.natural_cap(prompt_tokens=0)
         if cap is None or unbounded(plan) is not None:
-            return Permit(plan.wanted_output_tokens, None)
-        return Permit(plan.wanted_output_tokens, worst_case(plan.prices(self._span()), plan.prompt_bound, cap))
+            return None
+        return worst_case(plan.prices(self._span()), plan.prompt_bound, cap)
+
+
+def _uncapped(plan: CallPlan, prices: PriceSet) -> Decimal | None:
+    longest = plan.longest_answer()
+    return None if longest is None else worst_case(prices, plan.prompt_bound, longest)
 
 
 def committed_by(calls: Iterable[Call]) -> Committed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -12,10 +13,12 @@ from neuralterm.application.records import Answer, Call, SendOptions
 from neuralterm.application.settlement import Ending
 from neuralterm.application.spending import Permit
 from neuralterm.domain.catalogue import OpenRouterModel
+from neuralterm.domain.exceptions import BudgetExceededError
 from neuralterm.domain.models import Cost, Message, MessageRole, MessageStatus
 
 # Text is written to the journal at most this long after it came, so that little is lost when the process is killed.
 JOURNAL_INTERVAL_S = 0.2
+_ESTIMATE_SLACK = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ class Turn:
     call_open: bool = True
     storage_failed: bool = False
     cap_lowered: bool = False
+    deltas: int = 0
     has_learnt: bool = False
     _unwritten: list[str] = field(default_factory=list)
     _written_at: float | None = None
@@ -113,6 +117,14 @@ class Turn:
         window = self.prompt.model.context_length if self.prompt.model else None
         return None if cap is None or (window and cap >= window) else cap
 
+    def is_beyond_cap(self, estimated_tokens: int) -> bool:
+        """Say whether more has come than the cap allows, so that the service ignores it.
+
+        Each delta is a token at least; counts made here may be off by a factor of two.
+        """
+        cap = self.permit.output_cap
+        return cap is not None and (self.deltas > cap or estimated_tokens > 2 * cap + _ESTIMATE_SLACK)
+
     def lower_cap(self, tokens: int) -> None:
         """Ask for no more than so many tokens from now on."""
         self.options = replace(self.options, max_tokens=tokens)
@@ -122,6 +134,7 @@ class Turn:
         """Add what one delta brought."""
         if self.first_token_ms is None and (text or reasoning):
             self.first_token_ms = round((now - self.started) * 1000)
+        self.deltas += 1
         if text:
             self.texts.append(text)
             self._unwritten.append(text)
@@ -150,12 +163,19 @@ class Turn:
             finish_reason=self.final.get("finish_reason"),
             usage=self.final.get("usage"),
             model=self.prompt.entry_of(self.final.get("model")),
-            at_most_usd=self.call.cost.at_most_usd,
+            at_most_usd=self._at_most(error),
             started_at=self.call.started_at,
             cap_by_budget=self.permit.cap_by_budget,
+            output_cap=self.permit.output_cap,
             has_attachments=self.prompt.has_attachments,
             generation_id=self.final.get("generation_id"),
         )
+
+    def _at_most(self, error: BaseException | None) -> Decimal | None:
+        """Return the bound of the call. An answer that had to be stopped here was not held by its cap, and may go on unseen."""
+        if isinstance(error, BudgetExceededError) and error.mid_answer:
+            return self.permit.uncapped_usd
+        return self.call.cost.at_most_usd
 
     def finish_call(self, status: MessageStatus, cost: Cost, error_code: str | None, now: float) -> None:
         """Bring the call of this request into its final state."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from neuralterm.domain.models import Conversation
 
 
-def show_price(container: Container, request: SendRequest, *, as_json: bool) -> None:
+def show_price(container: Container, request: SendRequest, *, as_json: bool, one_line: bool) -> None:
     """Print what the prompt would cost; nothing is sent or stored.
 
     Raises:
@@ -30,8 +30,8 @@ def show_price(container: Container, request: SendRequest, *, as_json: bool) -> 
         request.options,
         request.attachments,
     )
-    if as_json:
-        container.console.print(machine.dumps(preview_view.preview_document(preview)))
+    if as_json or one_line:
+        container.console.print(machine.dumps(preview_view.preview_document(preview), one_line=one_line))
     else:
         container.console.print(preview_view.preview_text(preview))
     if preview.refusal is not None:

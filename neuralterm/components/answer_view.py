@@ -58,7 +58,10 @@ class JsonView:
 
 
 class NdjsonView(EventObserver):
-    """Prints one line per event as it happens. What fails in an observer stops nobody, so it is raised in `delta`."""
+    """Prints one line per event as it happens, that of the whole answer last of all.
+
+    What fails in an observer stops nobody, so it is raised in `delta`.
+    """
 
     TYPES = (
         Events.MESSAGE_STARTED,
@@ -72,6 +75,7 @@ class NdjsonView(EventObserver):
     def __init__(self, console: Console) -> None:
         self._console = console
         self._failure: Exception | None = None
+        self._last: str | None = None
 
     def on_event(self, event: DomainEvent) -> None:
         """Print the line of an event; nothing more once that has failed."""
@@ -79,10 +83,12 @@ class NdjsonView(EventObserver):
             return
         payload = event.payload or {}
         if event.event_type == Events.MESSAGE_COMPLETED:
-            body = machine.answer_document(payload["answer"])
-        else:
-            body = {"conversation_id": event.conversation_id, **payload}
-        line = machine.event_line(event.event_type, body)
+            # Others who hear of it may have something to say first: that the budget is used up, for one.
+            self._last = machine.event_line(event.event_type, machine.answer_document(payload["answer"]))
+            return
+        self._print(machine.event_line(event.event_type, {"conversation_id": event.conversation_id, **payload}))
+
+    def _print(self, line: str) -> None:
         try:
             self._console.print(line)
         except (OSError, StreamInterruptedError) as error:
@@ -94,7 +100,9 @@ class NdjsonView(EventObserver):
             raise self._failure
 
     def close(self, answer: Answer | None) -> None:
-        """Raise what went wrong with printing the last line."""
+        """Print the last line, and raise what went wrong with printing."""
+        if self._last is not None and self._failure is None:
+            self._print(self._last)
         self.delta("")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from neuralterm.application.cost_check import CostCheck
 from neuralterm.application.records import CallTotals
-from neuralterm.application.reports import usd_from
+from neuralterm.application.reports import known_usd, usd_from
 from neuralterm.components.console import visible
 from neuralterm.components.cost_view import group_cost, group_unsettled, key_words, unsettled_document, unsettled_words
 from neuralterm.components.machine import SCHEMA_VERSION, moment, money
@@ -28,7 +28,7 @@ def check_document(check: CostCheck) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "ok": check.ok,
         "max_usd": money(check.max_usd),
-        "total_usd": money(check.known_usd),
+        "total_usd": money(known_usd(total)),
         "at_most_usd": money(check.at_most_usd),
         "calls": total.calls,
         "unsettled": unsettled_document(total),
@@ -61,8 +61,6 @@ def check_markdown(check: CostCheck) -> str:
     sentences = [f"{_spent(check)}."]
     if unsettled := unsettled_words(total):
         sentences.append(f"{unsettled}.")
-    if total.upstream_usd:
-        sentences.append(f"Charged to your own provider keys, not in the total: {dollars(total.upstream_usd)}.")
     if filters := ", ".join(_filters(check)):
         sentences.append(f"Chosen: {filters}.")
     parts = [f"## LLM cost: {_verdict(check)}", " ".join(sentences)]
@@ -74,12 +72,14 @@ def check_markdown(check: CostCheck) -> str:
 def _verdict(check: CostCheck) -> str:
     if check.ok:
         return "ok"
-    return "over the maximum" if check.known_usd > check.max_usd else "not certain to be within the maximum"
+    return "over the maximum" if check.spent_usd > check.max_usd else "not certain to be within the maximum"
 
 
 def _spent(check: CostCheck) -> str:
     calls = numbered(check.report.total.calls, "call")
-    return f"{dollars(check.known_usd)} of {dollars(check.max_usd)} spent in {calls}"
+    upstream = check.report.total.upstream_usd
+    own = f", {dollars(upstream)} of it charged by providers to your own keys" if upstream else ""
+    return f"{dollars(check.spent_usd)} of {dollars(check.max_usd)} spent in {calls}{own}"
 
 
 def _filters(check: CostCheck) -> Iterator[str]:

@@ -115,7 +115,7 @@ def _summary(total: CallTotals, width: int | None) -> list[str]:
         lines.append(unsettled)
     if total.upstream_usd:
         lines.append(
-            f"{'upstream':<14}{dollars(total.upstream_usd)}  (charged to your own provider keys, not in the total)"
+            f"{'upstream':<14}{dollars(total.upstream_usd)}  (charged by providers to your keys: in budgets, not in the total)"
         )
     lines.append(
         f"{'tokens':<14}{grouped(total.prompt_tokens)} in ({grouped(total.cached_tokens)} cached), "

@@ -120,6 +120,11 @@ class Budget:
     scope: Scope = Scope()
     zone: str | None = None
 
+    @property
+    def title(self) -> str:
+        """What a sentence calls it: `ceiling`, `day budget`, `budget ci`."""
+        return self.name if self.name == "ceiling" or self.name.endswith("budget") else f"budget {self.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class Admission:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -18,7 +18,7 @@ from anyio.abc import SocketListener, SocketStream, TaskStatus
 from neuralterm.domain.budget import Window
 from neuralterm.sandbox.bill import Bill
 from neuralterm.sandbox.bill_file import BillFile
-from neuralterm.sandbox.catalogue import Catalogue, real_models
+from neuralterm.sandbox.catalogue import Catalogue, ServedModel, real_models
 from neuralterm.sandbox.chat import Answer, choose
 from neuralterm.sandbox.loopback import DEFAULT_DELAY, DEFAULT_SETTLE_DELAY, LOOPBACK, base_url, listen
 from neuralterm.sandbox.protocol import BODY_LIMIT, ClientGoneError, Connection, ConnectionCutError, Request
@@ -38,7 +38,8 @@ class SandboxServer:
     """An OpenRouter-compatible server on a loopback address.
 
     `delay` is in seconds between two tokens, `settle_delay` in seconds (by `clock`) from the end of a generation until its
-    cost can be asked for. `bill_file` is where the bill is kept and shared, for a server that comes and goes.
+    cost can be asked for. `bill_file` is where the bill is kept and shared, for a server that comes and goes. `models` are
+    served in the place of the usual ones.
     """
 
     def __init__(
@@ -51,12 +52,13 @@ class SandboxServer:
         body_limit: int = BODY_LIMIT,
         clock: Callable[[], float] = time.monotonic,
         bill_file: Path | None = None,
+        models: Iterable[ServedModel] | None = None,
     ) -> None:
         self.port = port
         self.host = host
         self._delay = delay
         self._body_limit = body_limit
-        self._catalogue = Catalogue([*real_models(), *(scenario.model() for scenario in SCENARIOS)])
+        self._catalogue = Catalogue(_usual_models() if models is None else models)
         self._bill = Bill(settle_delay, clock, BillFile(bill_file, self._catalogue.find) if bill_file else None)
         self._met: set[tuple[str, tuple[str, ...]]] = set()
         self._routes = {
@@ -153,6 +155,10 @@ class SandboxServer:
         chat = replace(chat, is_first_visit=visit not in self._met)
         self._met.add(visit)
         await Answer(connection, self._bill, chat, choose(chat, self._catalogue), self._delay).deliver()
+
+
+def _usual_models() -> list[ServedModel]:
+    return [*real_models(), *(scenario.model() for scenario in SCENARIOS)]
 
 
 def _spent(name: str, total: Callable[[datetime | None], Decimal]) -> dict[str, Any]:

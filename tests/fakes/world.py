@@ -118,6 +118,7 @@ def make_world(
     lookup: Lookup | None = None,
     client: FakeChatClient | None = None,
     tracker_limit=None,
+    is_watched=False,
     repository=None,
     ledger=None,
     processes=None,
@@ -130,7 +131,7 @@ def make_world(
     client = client or FullChatClient()
     client.scripts.extend(scripts)
     spending = SpendingGate(clock, ledger, budgets, processes=processes)
-    tracker = None if tracker_limit is None else CostTracker(bus, tracker_limit)
+    tracker = None if tracker_limit is None and not is_watched else CostTracker(bus, tracker_limit)
     if tracker is not None:
         bus.subscribe_all(tracker)
     bus.subscribe_all(events)

@@ -12,7 +12,6 @@ import select
 import socket
 import threading
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -124,7 +123,8 @@ class Behaviour:
     `status` other than 200 refuses, for nothing. `tokens` is the length that the model would choose (None: as long as it
     may). `pause` is in seconds between deltas, `in_one` the tokens of a delta. After `ends_after` tokens the answer ends by
     `ending`: `stop`, `error` (an error in the stream), `cut` (the connection), `silence` (until the client leaves).
-    `gate` holds the answer back, after its head. Whoever leaves is charged for what was made until then, or `in_full`.
+    `gate` holds the answer back, after its head. Whoever leaves is charged for what was made until then, or `in_full`. Where
+    the request names other models too, the last of them answers.
     """
 
     status: int = 200
@@ -249,6 +249,7 @@ class MoneyService:
 
     def __init__(self):
         self.models = {name: Model(name, pricing, pricing) for name, pricing in _pricing().items()}
+        self.models[CHEAP].parameters += ("response_format", "structured_outputs")
         self.models[OTHER_CAP].parameters = ("max_completion_tokens", "temperature")
         self.bill = Bill()
         self.behave = lambda job: Behaviour()
@@ -257,7 +258,7 @@ class MoneyService:
         self.bytes_per_token = 1
         self.answers_about_generations = threading.Event()
         self.answers_about_generations.set()
-        self.asked_about = deque()
+        self.asked_about = []
         self.asked = threading.Event()
         self.posts = []
         self.heads = []
@@ -289,6 +290,10 @@ class MoneyService:
     def wait_until_idle(self):
         """Wait until all that was begun is on the bill."""
         self.wait_until(lambda: self._running == 0)
+
+    def wait_until_asked(self, times):
+        """Wait until so many questions about generations have come."""
+        self.wait_until(lambda: len(self.asked_about) >= times)
 
     def note(self, change):
         with self._changed:
@@ -359,7 +364,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _generation(self, generation_id):
         service = self.service
-        service.asked_about.append(generation_id)
+        service.note(lambda: service.asked_about.append(generation_id))
         service.asked.set()
         service.answers_about_generations.wait(PATIENCE_S)
         charge = service.bill.find(generation_id, service.settle_s)
@@ -384,9 +389,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _chat(self, body):
         service = self.service
         service.note(lambda: service.posts.append(body))
-        model = service.models.get(body["model"])
+        name = body.get("models", [body["model"]])[-1]
+        model = service.models.get(name)
         if model is None:
-            return self._refuse(400, f"{body['model']} is not a valid model ID")
+            return self._refuse(400, f"{name} is not a valid model ID")
         prompt_tokens = _count_prompt(service, body)
         objection = _objection(model, body, prompt_tokens)
         if objection is not None:
@@ -427,7 +433,8 @@ class _Handler(BaseHTTPRequestHandler):
 def _count_prompt(service, body):
     per_prompt, per_message = service.template
     texts = [message["content"].encode() for message in body["messages"]]
-    return per_prompt + sum(per_message + -(-len(text) // service.bytes_per_token) for text in texts)
+    schema = len(to_json(body["response_format"])) if "response_format" in body else 0
+    return per_prompt + schema + sum(per_message + -(-len(text) // service.bytes_per_token) for text in texts)
 
 
 def _objection(model, body, prompt_tokens):

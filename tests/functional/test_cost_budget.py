@@ -75,7 +75,7 @@ def test_it_holds_for_what_it_counts_until_it_is_removed(service, run, budget_se
 
     refused = run("send", "--tag", "ci", "hi")
     assert (refused.code, refused.out) == (4, "")
-    assert "refused by the ci of $0.00" in refused.err
+    assert "refused by the budget ci of $0.00" in refused.err
     assert service.chats == []
     assert run("send", "--tag", "other", "hi").code == 0
     assert run("send", "--tag", "ci", "-m", "small/window", "hi").code == 0

@@ -34,6 +34,18 @@ def document(run):
     return document
 
 
+def test_before_a_refusal_the_service_is_asked_what_earlier_calls_did_cost(sandbox, run, document):
+    """The bound of the call without a cost takes the whole budget; what it really cost leaves room."""
+    run("cost", "budget", "set", "tight", "1", "--window", "day")
+    run("send", "-m", "sandbox/no-cost", "hi")
+    (state,) = document()["budgets"]
+    used = Decimal(state["spent_usd"]) + Decimal(state["reserved_usd"])
+    run("cost", "budget", "set", "tight", plain(used))
+    result = run("send", "-m", "sandbox/echo", "hi")
+    assert result.code == 0, result.err
+    assert document()["by_source"]["reconciled"] != "0"
+
+
 def test_what_never_arrived_is_asked_for_and_agrees_with_the_bill(sandbox, run, document):
     run("send", "--tag", "a", "hi")
     run("send", "--tag", "a", "-m", "sandbox/no-cost", "hi")

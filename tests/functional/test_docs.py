@@ -191,11 +191,11 @@ def keys_in(document):
 def test_json_page_names_every_key(run, monkeypatch):
     page = (ROOT / "docs" / "json.md").read_text(encoding="utf-8")
     monkeypatch.setenv("NEURALTERM_SANDBOX", "1")
-    monkeypatch.setenv("NEURALTERM_BUDGET_DAY", "1")
     answer = json.loads(run("send", "--json", "hello").out)
     stopped = run("send", "--ndjson", "-m", "sandbox/long", "--max-cost", "0.001", "hello").out
     events = [json.loads(line) for line in stopped.splitlines()]
     assert {"budget.threshold", "budget.exceeded", "message.completed"} <= {event["type"] for event in events}
+    monkeypatch.setenv("NEURALTERM_BUDGET_DAY", "1")
     refused = json.loads(run("send", "--json", "--max-cost", "0", "hello").err.splitlines()[-1])
     reports = (
         ("cost", "--by", "model"),

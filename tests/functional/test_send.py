@@ -432,9 +432,19 @@ class TestMachineOutput:
         assert result.code == 5
         assert types.count("budget.threshold") == types.count("budget.exceeded") == 1
         assert types.index("budget.threshold") < types.index("budget.exceeded") < types.index("message.completed")
+        assert types[-1] == "message.completed"
         threshold = lines[types.index("budget.threshold")]
         assert threshold["limit_usd"] == "0.0001"
         assert re.fullmatch(r"0\.\d+", threshold["spent_usd"])
+
+    def test_the_whole_answer_is_the_last_line_also_where_the_service_ended_it_at_the_cap(self, service, run):
+        def script(exchange):
+            paid = exchange.charge(completion_tokens=exchange.request.body["max_tokens"])
+            text("as far as it goes", reason="length", usage=paid)(exchange)
+
+        service.scripts = [script]
+        lines = run("send", "--ndjson", "--max-cost", "0.0001", "hi").out.splitlines()
+        assert [json.loads(line)["type"] for line in lines][-2:] == ["budget.exceeded", "message.completed"]
 
 
 class TestFailures:
@@ -599,8 +609,8 @@ class TestBudgets:
     @pytest.mark.parametrize(
         ("options", "reason"),
         [
-            (["--max-cost", "0.000001"], "which does not pay for this call"),
-            (["--max-cost", "0"], "which does not pay for this call"),
+            (["--max-cost", "0.000001"], "and this prompt with an answer of 16 tokens may cost"),
+            (["--max-cost", "0"], "and this prompt with an answer of 16 tokens may cost"),
             (["--max-cost", "1", "-m", "router/auto"], "depends on routing"),
             (["--max-cost", "1", "-m", "not/listed"], "the price of not/listed is not known"),
             (["--max-cost", "1", "--fallback", "not/listed"], "the price of not/listed is not known"),
@@ -631,11 +641,20 @@ class TestBudgets:
         assert 160 * 5 <= len(content) < 40 * 40 * 5
 
     def test_an_answer_that_ends_at_the_cap_was_stopped_by_the_budget(self, service, run, stored):
-        service.scripts = [text("as far as it goes", reason="length")]
+        def script(exchange):
+            paid = exchange.charge(completion_tokens=exchange.request.body["max_tokens"])
+            text("as far as it goes", reason="length", usage=paid)(exchange)
+
+        service.scripts = [script]
         result = run("send", "--max-cost", "0.0001", "hi")
         assert (result.code, result.out) == (5, "as far as it goes\n")
         assert "budget: the answer was stopped" in result.err
         assert stored("SELECT status FROM calls") == [("stopped",)]
+
+    def test_an_answer_that_ends_long_before_the_cap_was_not(self, service, run):
+        service.scripts = [text("as far as it goes", reason="length")]
+        assert run("send", "--max-cost", "0.0001", "hi").code == 10
+        assert run("send", "--max-cost", "0.0001", "--allow-truncated", "hi").code == 0
 
     def test_a_whole_answer_that_was_charged_beyond_the_ceiling_is_no_stop(self, service, run):
         usage = {"prompt_tokens": 10, "completion_tokens": 100, "total_tokens": 110, "cost": 0.00012}

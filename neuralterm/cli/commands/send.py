@@ -57,7 +57,7 @@ def command(container: Container, /, **given: Any) -> int:
     if given["dry_run"]:
         from neuralterm.cli.before_sending import show_price
 
-        show_price(container, request, as_json=given["as_json"])
+        show_price(container, request, as_json=given["as_json"], one_line=given["ndjson"])
         return 0
     if container.settings.confirm_above is not None:
         from neuralterm.cli.before_sending import confirm_price

@@ -246,11 +246,11 @@ class TestWaitingForMoney:
         await world.ask(options=SendOptions(budget_wait=10.0))
         assert 1.0 <= sum(world.clock.slept) < 1.6
         (waited,) = world.events.of(Events.BUDGET_WAITING)
-        assert waited == {"name": "day", "held_usd": Decimal("0.003"), "seconds": 10.0}
+        assert waited == {"name": "budget day", "held_usd": Decimal("0.003"), "seconds": 10.0}
 
     async def test_there_is_an_end_to_waiting(self):
         world = self.world()
-        with pytest.raises(exc.BudgetExceededError, match="kept back"):
+        with pytest.raises(exc.BudgetExceededError, match="held by calls that run"):
             await world.ask(options=SendOptions(budget_wait=3.0))
         assert sum(world.clock.slept) == pytest.approx(3.0)
         assert world.client.requests == []
@@ -260,6 +260,39 @@ class TestWaitingForMoney:
         with pytest.raises(exc.BudgetExceededError):
             await world.ask()
         assert world.clock.slept == []
+
+    async def test_before_a_refusal_earlier_calls_are_settled(self):
+        settled = []
+
+        async def settle():
+            self.settle(world)
+            settled.append(True)
+
+        world = self.world(settle_open_calls=settle)
+        world.processes.ended.add("other")
+        await world.ask()
+        assert settled == [True]
+        assert len(world.client.requests) == 1
+
+    async def test_that_is_tried_once_and_its_failures_are_nobodys(self):
+        tried = []
+
+        async def settle():
+            tried.append(True)
+            raise exc.ServiceUnreachableError("away")
+
+        world = self.world(settle_open_calls=settle)
+        with pytest.raises(exc.BudgetExceededError):
+            await world.ask()
+        assert tried == [True]
+
+    async def test_what_has_no_bound_is_refused_without_it(self):
+        async def settle():
+            raise AssertionError("it would not help")
+
+        world = make_world(lookup=Lookup(), budgets=[ceiling("1")], settle_open_calls=settle)
+        with pytest.raises(exc.BudgetExceededError, match="bounded"):
+            await world.ask()
 
     async def test_the_dead_are_not_waited_for(self):
         world = self.world()
@@ -358,14 +391,43 @@ class TestBudgets:
         assert world.client.requests[0]["max_tokens"] == 20
 
     async def test_an_answer_cut_by_a_smaller_cap_was_stopped_by_the_budget(self):
+        whole = TokenUsage(10, 248, 258)
+        world = make_world(["ok", final(whole, finish_reason="length")], budgets=[ceiling("0.0005")])
+        _, metadata = await world.ask("hello there")
+        assert metadata["answer"].status is MessageStatus.STOPPED
+
+    async def test_an_answer_that_ended_long_before_that_cap_was_not(self):
         world = make_world(["ok", final(finish_reason="length")], budgets=[ceiling("0.0005")])
-        _, metadata = await world.ask()
+        _, metadata = await world.ask("hello there")
+        assert metadata["answer"].status is MessageStatus.TRUNCATED
+
+    async def test_without_a_usage_the_cap_is_to_blame(self):
+        world = make_world(["ok", final(None, finish_reason="length")], budgets=[ceiling("0.0005")])
+        _, metadata = await world.ask("hello there")
         assert metadata["answer"].status is MessageStatus.STOPPED
 
     async def test_an_answer_cut_by_the_users_own_cap_was_not(self):
         world = make_world(["ok", final(finish_reason="length")], budgets=[ceiling("1")])
         _, metadata = await world.ask(options=SendOptions(max_tokens=20))
         assert metadata["answer"].status is MessageStatus.TRUNCATED
+
+    async def test_no_call_takes_more_of_a_shared_budget_than_was_reserved_for_it(self):
+        """The provider does not keep the cap of five tokens; others may have reserved the rest of the day's money."""
+        day = Budget("day", Decimal(1), Window.DAY)
+        world = make_world([*["word "] * 50, final()], budgets=[day], is_watched=True)
+        with pytest.raises(exc.BudgetExceededError, match="at 5 tokens, which is what was reserved") as caught:
+            await world.ask(options=SendOptions(max_tokens=5))
+        assert caught.value.mid_answer
+        assert world.answer().content == "word " * 6
+        (call,) = world.ledger.calls
+        # What it went on to generate unseen is bounded by the model's own limit, 1000 tokens, not by the cap.
+        assert call.cost.source is CostSource.ESTIMATED
+        assert call.cost.at_most_usd == Decimal("0.002006")
+
+    async def test_what_nobody_shares_may_be_used_up(self):
+        world = make_world([*["word "] * 50, final()], budgets=[ceiling("1")], is_watched=True)
+        await world.ask(options=SendOptions(max_tokens=5))
+        assert world.answer().status is MessageStatus.COMPLETE
 
     async def test_an_answer_that_crosses_the_limit_is_stopped(self):
         """The provider does not keep the cap. By four bytes a token, a delta is $0.00025."""

@@ -163,10 +163,11 @@ async def test_under_a_budget_what_is_attached_can_not_be_bounded(limit):
 
 
 async def test_an_earlier_attachment_is_no_cheaper():
-    world, _, _ = world_with_store(OK)
+    budgets = []
+    world, _, _ = world_with_store(OK, budgets=lambda: budgets)
     conversation = await world.converse()
     await world.ask("look", conversation, attachments=[linked()])
-    world.spending.budgets = (Budget("ceiling", Decimal(1), Window.CALL),)
+    budgets.append(Budget("ceiling", Decimal(1), Window.CALL))
     with pytest.raises(exc.BudgetExceededError, match=r"cat\.png"):
         await world.ask("and?", conversation)
 

@@ -12,6 +12,7 @@ from neuralterm.domain.exceptions import (
     CircuitOpenError,
     ConfigurationError,
     NotFoundError,
+    OpenRouterAPIError,
     ServiceUnreachableError,
     StorageError,
 )
@@ -239,8 +240,15 @@ async def test_finding_falls_back_on_the_old_row():
 
 
 @pytest.mark.anyio
-async def test_finding_without_list_and_service_gives_none():
-    assert await World(FakeClient(error=UNREACHABLE)).catalogue.find(MINI.id) is None
+async def test_finding_without_list_and_service_raises_what_may_pass():
+    with pytest.raises(ServiceUnreachableError):
+        await World(FakeClient(error=UNREACHABLE)).catalogue.find(MINI.id)
+
+
+@pytest.mark.anyio
+async def test_a_server_without_a_list_knows_no_model():
+    missing = OpenRouterAPIError("not found", 404)
+    assert await World(FakeClient(error=missing)).catalogue.find(MINI.id) is None
 
 
 @pytest.mark.anyio

@@ -8,13 +8,13 @@ from neuralterm.application.reports import CostReport
 from neuralterm.domain.exceptions import BudgetExceededError
 
 
-def check(known, maximum, unsettled=0, bound="0"):
+def check(known, maximum, unsettled=0, bound="0", upstream="0"):
     total = CallTotals(
         calls=3,
         by_source={"billed": Decimal(known), "estimated": Decimal(0)},
         unsettled_calls=unsettled,
         unsettled_at_most_usd=None if bound is None else Decimal(bound),
-        upstream_usd=Decimal(99),
+        upstream_usd=Decimal(upstream),
     )
     return CostCheck(CostReport(CallFilter(), "UTC", (), total), Decimal(maximum))
 
@@ -48,9 +48,14 @@ def test_what_is_over_or_may_be_fails_before_anything_is_spent(arguments, said):
         require_within(checked)
     assert caught.value.code == "OVER_MAXIMUM"
     assert caught.value.mid_answer is False
-    assert caught.value.spent_usd == checked.known_usd
+    assert caught.value.spent_usd == checked.spent_usd
     assert (caught.value.hint is not None) is (len(arguments) > 2)
     assert said in caught.value.message
+
+
+def test_what_providers_charge_to_own_keys_counts_as_it_does_in_budgets():
+    assert check("0.25", "1", 1, "0.25", upstream="0.5").at_most_usd == 1
+    assert not check("0", "0.5", upstream="0.75").ok
 
 
 def test_a_cost_without_a_bound_is_never_a_number():

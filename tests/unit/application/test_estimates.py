@@ -71,6 +71,19 @@ class TestLearning:
         assert estimate.high > 408
         assert estimates.count_tokens("a b c", CLAUDE) == 6
 
+    def test_calls_that_agree_do_not_make_it_certain(self, estimates):
+        for _ in range(3):
+            estimates.learn(prompt(tokens=201), reported(402))
+        assert 0.05 < estimates.prompt(messages(), CLAUDE).error < 0.12
+        for _ in range(200):
+            estimates.learn(prompt(tokens=201), reported(402))
+        assert estimates.prompt(messages(), CLAUDE).error < 0.02
+
+    def test_where_the_vocabulary_is_known_sizes_teach_nothing(self, estimates):
+        for _ in range(3):
+            estimates.learn(prompt("openai/gpt-4o"), reported(330))
+        assert estimates.prompt(messages(), "openai/gpt-4o").samples == 0
+
     def test_two_calls_are_not_enough(self, estimates):
         for _ in range(2):
             estimates.learn(prompt(tokens=201), reported(402))
@@ -86,8 +99,10 @@ class TestLearning:
             estimates.learn(prompt(), reported(330))
         assert set(store.kept) == {("claude", "bytes")}
         estimate = estimates.prompt(messages("y" * 2000), CLAUDE)
-        assert (estimate.tokens, estimate.samples) == (600, 3)
+        # 323 tokens for the text of 1,100 bytes, and seven that frame a prompt of one message.
+        assert (estimate.tokens, estimate.samples) == (595, 3)
         assert estimates.rough_tokens("y" * 100, CLAUDE) == 30
+        assert estimates.prompt(messages("hi"), CLAUDE).tokens == 8
 
     def test_sizes_that_scatter_teach_less_than_what_is_known(self, estimates):
         for native in (100, 330, 700):
@@ -117,3 +132,21 @@ def test_a_storage_that_fails_costs_only_what_was_learnt():
     estimates = TokenEstimates(WordCounter(), Broken())
     assert estimates.rough_tokens("x" * 400, CLAUDE) == 125
     assert estimates.count_tokens("a b c d", CLAUDE) == 5
+
+
+class TestTheCloseBound:
+    """The counter's close bound is its count, the quick one twice that."""
+
+    def test_a_count_is_trusted_until_the_service_says_otherwise(self, estimates):
+        assert estimates.close_bound(messages(), CLAUDE) == 201
+        assert estimates.quick_bound(messages()) == 402
+
+    def test_more_than_was_counted_takes_the_trust_away(self, estimates):
+        for _ in range(3):
+            estimates.learn(prompt(tokens=201), reported(240))
+        assert estimates.close_bound(messages(), CLAUDE) == 402
+
+    def test_less_does_not(self, estimates):
+        for _ in range(3):
+            estimates.learn(prompt(tokens=201), reported(180))
+        assert estimates.close_bound(messages(), CLAUDE) == 201

@@ -401,7 +401,7 @@ class TestWhenTheServiceIsAskedForTheModel:
         world = make_world(
             lookup=lookup, budgets=[Budget("other", Decimal(0), Window.DAY, scope=Scope(model="other/*"))]
         )
-        with pytest.raises(BudgetExceededError, match="the other of"):
+        with pytest.raises(BudgetExceededError, match="the budget other of"):
             await world.ask()
         assert lookup.asked == [MODEL.id]
 

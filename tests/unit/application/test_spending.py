@@ -350,22 +350,22 @@ class TestScopes:
         spending = gate(ci, claude, ledger=ledger)
         assert spending.admit(plan()).budgets == ()
         assert spending.admit(plan()).max_price_per_million is None
-        with pytest.raises(BudgetExceededError, match="the ci of"):
+        with pytest.raises(BudgetExceededError, match="the budget ci of"):
             spending.admit(replace(plan(), tags=("a", "ci")))
-        with pytest.raises(BudgetExceededError, match="the claude of"):
+        with pytest.raises(BudgetExceededError, match="the budget claude of"):
             spending.admit(plan(ids=["anthropic/claude-opus-4.7"]))
 
     def test_a_fallback_counts_too(self):
         spending = gate(Budget("claude", Decimal(0), Window.TOTAL, scope=Scope(model="Anthropic/*")))
         dear = OpenRouterModel("anthropic/claude", pricing=MODEL.pricing, max_completion_tokens=3)
-        with pytest.raises(BudgetExceededError, match="the claude of"):
+        with pytest.raises(BudgetExceededError, match="the budget claude of"):
             spending.admit(plan(MODEL, dear))
 
     @pytest.mark.parametrize("pattern", ["test/model", "test/dated-2026", "other/target"])
     def test_a_model_counts_under_all_its_names(self, pattern):
         entry = replace(MODEL, canonical_slug="test/dated-2026", alias_target="other/target")
         spending = gate(Budget("one", Decimal(0), Window.TOTAL, scope=Scope(model=pattern)))
-        with pytest.raises(BudgetExceededError, match="the one of"):
+        with pytest.raises(BudgetExceededError, match="the budget one of"):
             spending.admit(plan(entry, ids=["~test/latest"]))
 
     def test_a_router_may_choose_any_model(self):
@@ -386,7 +386,7 @@ class TestScopes:
         here, there = UUID(int=1), UUID(int=2)
         spending = gate(Budget("talk", Decimal("0.5"), Window.TOTAL, scope=Scope(conversation=here)))
         spend(spending, "0.5", conversation_id=here)
-        with pytest.raises(BudgetExceededError, match="the talk of"):
+        with pytest.raises(BudgetExceededError, match="the budget talk of"):
             spending.admit(replace(plan(), conversation_id=here))
         assert spending.admit(replace(plan(), conversation_id=there)).budgets == ()
 
@@ -493,7 +493,7 @@ class TestMoneyThatOthersHold:
     def test_who_may_not_wait_is_refused(self):
         other, here = self.world("0.003")
         self.hold(other, "0.003")
-        with pytest.raises(BudgetExceededError, match=r"\$0\.003 is kept back"):
+        with pytest.raises(BudgetExceededError, match=r"\$0\.003 is held by calls that run"):
             here.admit(plan())
 
     def test_a_cap_that_got_very_short_is_worth_waiting_for_more(self):

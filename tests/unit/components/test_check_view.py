@@ -92,7 +92,7 @@ def test_markdown_has_a_table_by_model():
 def test_markdown_shows_what_own_keys_paid():
     total = CallTotals(calls=1, by_source={"billed": Decimal(0)}, upstream_usd=Decimal("0.5"))
 
-    assert "not in the total: $0.50." in check_markdown(a_check(total=total))
+    assert "$0.50 of it charged by providers to your own keys" in check_markdown(a_check(total=total))
 
 
 @given(

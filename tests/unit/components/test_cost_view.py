@@ -104,7 +104,7 @@ def test_text_says_where_each_amount_comes_from():
           billed      $0.04  (the service said so in its replies)
           estimated   $0.000000041  (tokens counted here at its list prices)
         2 calls not settled yet: at most $0.0123
-        upstream      $0.50  (charged to your own provider keys, not in the total)
+        upstream      $0.50  (charged by providers to your keys: in budgets, not in the total)
         tokens        5,000 in (8 cached), 600 out (70 reasoning)""")
 
 
