@@ -52,7 +52,7 @@ def budgets_table(budgets: Iterable[tuple[PlacedBudget, BudgetStatus]], width: i
         width,
         right=_HEADERS[3:7],
         names=("name", "scope"),
-        expendable=("origin", "reserved", "resets", "spent", "window"),
+        expendable=(("origin",), ("reserved",), ("resets",), ("spent",), ("window",)),
     )
 
 

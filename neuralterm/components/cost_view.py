@@ -146,7 +146,7 @@ def _group_table(by: Sequence[str], groups: Sequence[CallTotals], width: int | N
     headers, rows = headers[:shown], [row[:shown] for row in rows]
     right = headers[len(by) : len(by) + 4]
     plain_table = fitted_table(
-        headers, rows, width, right=right, names=by, expendable=("tokens in", "tokens out", "calls")
+        headers, rows, width, right=right, names=by, expendable=(("tokens in", "tokens out"), ("calls",))
     )
     room = 0 if width is None else min(width - columns_of(plain_table) - 2, _WIDEST_BAR)
     amounts = [known_usd(group) for group in groups]
@@ -200,7 +200,7 @@ def states_table(budgets: Sequence[BudgetStatus], width: int | None = None) -> s
         for status in budgets
     ]
     return fitted_table(
-        headers, rows, width, right=headers[1:5], names=("budget",), expendable=("reserved", "spent", "resets")
+        headers, rows, width, right=headers[1:5], names=("budget",), expendable=(("reserved",), ("spent",), ("resets",))
     )
 
 

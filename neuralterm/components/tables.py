@@ -33,17 +33,20 @@ def fitted_table(
     *,
     right: Sequence[str] = (),
     names: Sequence[str] = (),
-    expendable: Sequence[str] = (),
+    expendable: Sequence[Sequence[str]] = (),
 ) -> str:
     """Lay rows out as `table` does, in no more columns of a terminal than `width` if that can be; None: in any number.
 
-    The columns named in `expendable` are left out, the first ones first, as far as needed; then those named in `names`
-    are shortened.
+    The groups of columns in `expendable` are left out, the first one first, as far as needed; then the columns named in
+    `names` are shortened.
     """
     kept = list(range(len(headers)))
-    left_out = [headers.index(name) for name in expendable if name in headers]
-    while (text := _chosen(headers, rows, kept, right)) and width is not None and columns_of(text) > width and left_out:
-        kept.remove(left_out.pop(0))
+    groups = [[headers.index(name) for name in group if name in headers] for group in expendable]
+    text = _chosen(headers, rows, kept, right)
+    for group in groups:
+        if width is not None and columns_of(text) > width:
+            kept = [index for index in kept if index not in group]
+            text = _chosen(headers, rows, kept, right)
     for index in (headers.index(name) for name in names if name in headers):
         excess = 0 if width is None else columns_of(text) - width
         if excess > 0 and index in kept:

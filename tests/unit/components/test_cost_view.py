@@ -222,8 +222,8 @@ def test_bars_are_scaled_to_the_largest_amount():
 def test_where_there_is_no_room_or_no_terminal_there_are_no_bars():
     groups = [group_of("a", "1")]
 
-    assert bars_of(groups, 46) == ["█" * 6]
-    assert bars_of(groups, 45) == [""]
+    assert bars_of(groups, 32) == ["█" * 6]
+    assert bars_of(groups, 31) == [""]
     assert "█" not in report_text(a_report(groups=groups, by=["model"]), [])
     assert bars_of([group_of("a", "0")], 200) == [""]
 
