@@ -17,7 +17,7 @@ from neuralterm.application.budgets import PlacedBudget
 from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL, SMALLEST_OUTPUT_CAP, Budget
 from neuralterm.domain.models import DEFAULT_MODEL
 from neuralterm.setting_sources import Source, folder_in, is_on
-from neuralterm.setting_values import checked_base_url, flag_in, seconds_in, text_in, whole_in, zone_in
+from neuralterm.setting_values import flag_in, seconds_in, text_in, whole_in, zone_in
 
 if TYPE_CHECKING:
     from neuralterm.domain.declared_prices import ServerPrices
@@ -114,38 +114,35 @@ def load_settings(
     flags = flags or Flags()
     env = os.environ if environ is None else environ
     source = Source.read(env, directory or Path.cwd(), flags.config)
-    user, project, project_path = source.user, source.project, source.project_path
+    user, project, project_path = source.of_user, source.of_project, source.project_path
     sandbox = flags.sandbox or is_on(env.get("NEURALTERM_SANDBOX"))
-    base_url = checked_base_url(
-        env.get("OPENROUTER_BASE_URL") or text_in(user, "base_url") or DEFAULT_BASE_URL,
-        allow_insecure_http=user.get("allow_insecure_http") is True,
-    )
+    base_url = source.base_url() or DEFAULT_BASE_URL
     return Settings(
         data_dir=data_directory(env),
         api_key=(env.get("OPENROUTER_API_KEY") or env.get("OPENROUTER_KEY") or "").strip() or None,
-        key_command=text_in(user, "key_command"),
+        key_command=user(text_in, "key_command"),
         base_url=base_url,
-        model=env.get("NEURALTERM_MODEL") or text_in(project, "model") or text_in(user, "model") or DEFAULT_MODEL,
+        model=env.get("NEURALTERM_MODEL") or project(text_in, "model") or user(text_in, "model") or DEFAULT_MODEL,
         max_cost=source.max_cost(),
         placed_budgets=source.budgets(),
         warning_level=source.warning_level(),
-        timezone=zone_in(user, "timezone") or "UTC",
-        min_tokens=whole_in(user, "min_tokens") or SMALLEST_OUTPUT_CAP,
+        timezone=user(zone_in, "timezone") or "UTC",
+        min_tokens=user(whole_in, "min_tokens") or SMALLEST_OUTPUT_CAP,
         budget_wait=_or(source.budget_wait(), DEFAULT_BUDGET_WAIT),
-        soft_budget=flag_in(user, "soft_budget") or False,
+        soft_budget=user(flag_in, "soft_budget") or False,
         confirm_above=source.amount("NEURALTERM_CONFIRM_ABOVE", "confirm_above"),
         server_prices=None if sandbox else source.server_prices(base_url),
         tags=source.tags(),
         tag_branch=source.tag_branch(),
         ci_branch=next((env[name] for name in _CI_BRANCHES if env.get(name)), None),
         run_id=env.get("NEURALTERM_RUN_ID") or None,
-        timeout=seconds_in(user, "timeout"),
-        idle_timeout=seconds_in(user, "idle_timeout") or DEFAULT_IDLE_TIMEOUT,
-        retry_for=_or(seconds_in(user, "retry_for", allow_zero=True), DEFAULT_RETRY_FOR),
+        timeout=user(seconds_in, "timeout"),
+        idle_timeout=user(seconds_in, "idle_timeout") or DEFAULT_IDLE_TIMEOUT,
+        retry_for=_or(user(seconds_in, "retry_for", allow_zero=True), DEFAULT_RETRY_FOR),
         color=not (flags.no_color or env.get("NO_COLOR") or env.get("TERM") == "dumb"),
         sandbox=sandbox,
-        templates=folder_in(source.user_path, text_in(user, "templates") or TEMPLATES),
-        project_templates=folder_in(project_path, text_in(project, "templates")),
+        templates=folder_in(source.user_path, user(text_in, "templates") or TEMPLATES),
+        project_templates=folder_in(project_path, project(text_in, "templates")),
         project_dir=project_path.parent if project_path else None,
         warnings=source.warnings(),
     )

@@ -165,8 +165,10 @@ class Container:
 
     def without_key(self, text: str) -> str:
         """Return the text with the key blotted out: some servers repeat it in their complaints."""
+        from neuralterm.domain.text import without_key
+
         key = self.__dict__.get("api_key")
-        return text.replace(key, "[key]") if key and key != _SANDBOX_KEY else text
+        return text if key == _SANDBOX_KEY else without_key(text, key)
 
     @cached_property
     def base_url(self) -> str:

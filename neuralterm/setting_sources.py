@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from neuralterm.application.budgets import CALENDAR_NAMES, Origin, PlacedBudget
 from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL, Budget, Window
@@ -15,14 +15,19 @@ from neuralterm.domain.exceptions import ConfigurationError
 from neuralterm.setting_values import (
     amount_in,
     amounts_in,
+    checked_base_url,
     flag_in,
     level_in,
+    naming,
     parse_amount,
     parse_seconds,
     read_file,
     refuse_unknown,
     seconds_in,
     server_key,
+    tags_in,
+    tags_of,
+    text_in,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +42,8 @@ USER_KEYS = frozenset(
     | {"templates", "timeout", "timezone", "warning_level"}
 )
 PROJECT_KEYS = frozenset({"budget", "budgets", "max_cost", "model", "tags", "templates"})
+_BUDGET_PREFIX = "NEURALTERM_BUDGET"
+_T = TypeVar("_T")
 _WINDOWS = [window.value for window in CALENDAR_NAMES]
 
 
@@ -54,6 +61,7 @@ class Source:
     @classmethod
     def read(cls, env: Mapping[str, str], directory: Path, user_file: Path | None) -> Source:
         """Read the files; `user_file` is one that a flag has named, and must exist."""
+        _refuse_unknown_budgets(env)
         user_path = user_file or _user_file(env)
         user = read_file(user_path, must_exist=user_file is not None)
         refuse_unknown(user, USER_KEYS, user_path)
@@ -62,6 +70,16 @@ class Source:
         allowed, ignored = _trusted(project)
         return cls(env, user, user_path, allowed, project_path, ignored)
 
+    def of_user(self, read: Callable[..., _T], key: str, **more: Any) -> _T:
+        """Read a value of the user file; a refusal names the file."""
+        with naming(self.user_path):
+            return read(self.user, key, **more)
+
+    def of_project(self, read: Callable[..., _T], key: str, **more: Any) -> _T:
+        """Read a value of the project file; a refusal names the file."""
+        with naming(self.project_path or PROJECT_FILE):
+            return read(self.project, key, **more)
+
     def warnings(self) -> tuple[str, ...]:
         """Return a sentence for every key that is ignored."""
         return tuple(f"{self.project_path}: {key!r} is ignored: a project file can't set it" for key in self.ignored)
@@ -69,11 +87,11 @@ class Source:
     def amount(self, variable: str, key: str) -> Decimal | None:
         """Return an amount in USD of the environment, or else of the user file."""
         value = self.env.get(variable)
-        return parse_amount(value, variable) if value else amount_in(self.user, key)
+        return parse_amount(value, variable) if value else self.of_user(amount_in, key)
 
     def max_cost(self) -> Decimal | None:
         """Return the ceiling of one invocation, USD."""
-        limits = (self.amount("NEURALTERM_MAX_COST", "max_cost"), amount_in(self.project, "max_cost"))
+        limits = (self.amount("NEURALTERM_MAX_COST", "max_cost"), self.of_project(amount_in, "max_cost"))
         return min((limit for limit in limits if limit is not None), default=None)
 
     def budgets(self) -> tuple[PlacedBudget, ...]:
@@ -96,22 +114,22 @@ class Source:
     def _tightest(self, window: Window) -> Iterator[tuple[Decimal, Origin]]:
         """Yield the limit of a window, if it has one, and whose it is; the environment's stands in for the user file's."""
         variable = f"NEURALTERM_BUDGET_{window.name}"
-        own, origin = _calendar_limit(self.user, window), Origin.USER_FILE
+        own, origin = self.of_user(_calendar_limit, window.value), Origin.USER_FILE
         if value := self.env.get(variable):
             own, origin = parse_amount(value, variable), Origin.ENVIRONMENT
-        limits = ((own, origin), (_calendar_limit(self.project, window), Origin.PROJECT_FILE))
+        limits = ((own, origin), (self.of_project(_calendar_limit, window.value), Origin.PROJECT_FILE))
         known = [(limit, origin) for limit, origin in limits if limit is not None]
         yield from sorted(known, key=lambda each: each[0])[:1]
 
     def warning_level(self) -> Decimal:
         """Return the warning level of budgets that name none."""
-        return level_in(self.user, "warning_level", DEFAULT_WARNING_LEVEL)
+        return self.of_user(level_in, "warning_level", default=DEFAULT_WARNING_LEVEL)
 
     def budget_wait(self) -> float | None:
         """Return for how many seconds to wait for money that other calls hold."""
         if value := self.env.get("NEURALTERM_BUDGET_WAIT"):
             return parse_seconds(value, "NEURALTERM_BUDGET_WAIT")
-        return seconds_in(self.user, "budget_wait", allow_zero=True)
+        return self.of_user(seconds_in, "budget_wait", allow_zero=True)
 
     def server_prices(self, base_url: str) -> ServerPrices | None:
         """Return what is declared for a server. All declarations are checked, whichever server it is."""
@@ -121,20 +139,26 @@ class Source:
 
         return servers_in(self.user, self.user_path).get(server_key(base_url))
 
+    def base_url(self) -> str | None:
+        """Return where requests go; None where nothing is said."""
+        insecure = self.user.get("allow_insecure_http") is True
+        if value := self.env.get("OPENROUTER_BASE_URL"):
+            return checked_base_url(value, allow_insecure_http=insecure)
+        with naming(self.user_path):
+            value = text_in(self.user, "base_url")
+            return None if value is None else checked_base_url(value, allow_insecure_http=insecure)
+
     def tag_branch(self) -> bool:
         """Say whether the git branch is to be a tag."""
         value = self.env.get("NEURALTERM_TAG_BRANCH")
-        return is_on(value) if value else flag_in(self.user, "tag_branch") or False
+        return is_on(value) if value else self.of_user(flag_in, "tag_branch") or False
 
     def tags(self) -> tuple[str, ...]:
         """Return the tags of all places, each once."""
-        listed = [tag.strip() for tag in self.env.get("NEURALTERM_TAGS", "").split(",")]
-        for table in (self.project, self.user):
-            tags = table.get("tags", [])
-            if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-                raise ConfigurationError('tags must be a list of texts, like ["ci", "docs"]')
-            listed += tags
-        return tuple(dict.fromkeys(tag for tag in listed if tag))
+        variable = "NEURALTERM_TAGS"
+        with naming(variable):
+            listed = tags_of(tag.strip() for tag in self.env.get(variable, "").split(","))
+        return tuple(dict.fromkeys((*listed, *self.of_project(tags_in, "tags"), *self.of_user(tags_in, "tags"))))
 
 
 def _user_file(env: Mapping[str, str]) -> Path:
@@ -163,8 +187,17 @@ def is_on(value: str | None) -> bool:
     return (value or "") not in ("", "0")
 
 
-def _calendar_limit(table: Mapping[str, Any], window: Window) -> Decimal | None:
-    return amount_in(amounts_in(table, "budgets", _WINDOWS), window.value)
+def _calendar_limit(table: Mapping[str, Any], window: str) -> Decimal | None:
+    return amount_in(amounts_in(table, "budgets", _WINDOWS), window)
+
+
+def _refuse_unknown_budgets(env: Mapping[str, str]) -> None:
+    known = [f"{_BUDGET_PREFIX}_{window.name}" for window in CALENDAR_NAMES]
+    for name, value in env.items():
+        if value and name.startswith(_BUDGET_PREFIX) and name not in (*known, f"{_BUDGET_PREFIX}_WAIT"):
+            raise ConfigurationError(
+                f"{name} is no setting, and would hold nothing back", hint=f"budgets are {', '.join(known)}"
+            )
 
 
 def _trusted(project: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

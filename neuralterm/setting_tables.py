@@ -17,6 +17,7 @@ from neuralterm.setting_values import (
     amount_in,
     flag_in,
     level_in,
+    naming,
     refuse_unknown,
     server_key,
     text_in,
@@ -36,10 +37,12 @@ def budgets_in(table: Mapping[str, Any], path: Path | None, level: Decimal) -> I
     """Yield the budgets of the `[[budget]]` tables; `level` is the warning level where they name none."""
     names = set()
     for entry in budget_tables(table):
+        where = f"{path}: [[budget]]"
         try:
-            budget = _budget(entry, f"{path}: [[budget]]", level)
+            with naming(where):
+                budget = _budget(entry, where, level)
         except ValidationError as error:
-            raise ConfigurationError(f"{path}: [[budget]]: {error.message}", hint=error.hint) from error
+            raise ConfigurationError(f"{where}: {error.message}", hint=error.hint) from error
         if budget.name in names:
             raise ConfigurationError(f"{path}: there are two budgets of the name {budget.name!r}")
         names.add(budget.name)
@@ -109,7 +112,8 @@ def servers_in(table: Mapping[str, Any], path: Path) -> dict[str, ServerPrices]:
         key = server_key(url)
         if key in found:
             raise ConfigurationError(f"{where} is there twice, under spellings of the same address")
-        found[key] = _server(server, where)
+        with naming(where):
+            found[key] = _server(server, where)
     return found
 
 
@@ -117,12 +121,20 @@ def _server(table: Mapping[str, Any], where: str) -> ServerPrices:
     refuse_unknown(table, _SERVER_KEYS, where)
     free = flag_in(table, "free") or False
     by_model = {
-        pattern: _prices(prices, f"{where} {pattern!r}")
+        _named(pattern, where): _prices(prices, f"{where} {pattern!r}")
         for pattern, prices in _tables(table.get("prices", {}), f"{where} prices")
     }
     if free and by_model:
         raise ConfigurationError(f"{where} can't be free and have prices", hint="a price may be 0")
+    if not free and not by_model:
+        raise ConfigurationError(f"{where} says nothing", hint="give prices, or free = true")
     return ServerPrices(free, by_model)
+
+
+def _named(pattern: str, where: str) -> str:
+    if not pattern.strip():
+        raise ConfigurationError(f"{where} prices: the name of a model is empty", hint='"*" is all models')
+    return pattern
 
 
 def _prices(table: Mapping[str, Any], where: str) -> DeclaredPrices:

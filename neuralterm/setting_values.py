@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unicodedata import category
 
 from neuralterm.domain.budget import checked_warning_level
 from neuralterm.domain.exceptions import ConfigurationError, ValidationError
 from neuralterm.domain.loopback import is_loopback
+from neuralterm.domain.money import parse_usd
 from neuralterm.domain.zones import time_zone
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
+
+
+# Digits of other scripts and `1_000` are numbers to Python, and more likely a slip than an amount.
+_AMOUNT = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+# Control characters, and what ends a line or a paragraph.
+_NOT_IN_TAGS = ("Cc", "Zl", "Zp")
 
 
 def read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
@@ -31,6 +41,17 @@ def read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
         raise ConfigurationError(f"the configuration file {path} can't be read: {reason}") from error
     except (ValueError, RecursionError) as error:  # a number of thousands of digits is no TOMLDecodeError
         raise ConfigurationError(f"the configuration file {path} is not valid TOML: {error}") from error
+
+
+@contextmanager
+def naming(where: Path | str) -> Iterator[None]:
+    """Let refusals of what is read inside begin with the place where it is written, if they do not yet."""
+    try:
+        yield
+    except ConfigurationError as error:
+        if error.message.startswith(f"{where}"):
+            raise
+        raise ConfigurationError(f"{where}: {error.message}", hint=error.hint) from error
 
 
 def refuse_unknown(table: Mapping[str, Any], known: Collection[str], where: Path | str) -> None:
@@ -77,6 +98,8 @@ def whole_in(table: Mapping[str, Any], key: str) -> int | None:
 def zone_in(table: Mapping[str, Any], key: str) -> str | None:
     """Return the name of a time zone that there is; None for a missing one."""
     name = text_in(table, key)
+    if name is None and key in table:
+        raise ConfigurationError(f"{key} is empty", hint="leave it out for UTC, or write a name such as Europe/Berlin")
     if name is not None:
         try:
             time_zone(name)
@@ -129,12 +152,39 @@ def parse_amount(value: object, name: str) -> Decimal:
 
 
 def usd_or_none(text: str) -> Decimal | None:
-    """Return an amount in USD of zero or more, a leading `$` allowed; None for any other text."""
+    """Return an amount in USD of zero or more, below a thousand million, a leading `$` allowed; None for any other text."""
+    return number_or_none(text.strip().removeprefix("$"))
+
+
+def number_or_none(text: str) -> Decimal | None:
+    """Return a number of zero or more, below a thousand million; None for any other text."""
+    written = text.strip()
+    return parse_usd(written) if _AMOUNT.fullmatch(written) else None
+
+
+def tags_in(table: Mapping[str, Any], key: str) -> list[str]:
+    """Return a list of tags; empty ones are left out."""
+    tags = table.get(key, [])
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise ConfigurationError(f'{key} must be a list of texts, like ["ci", "docs"]')
+    return tags_of(tags)
+
+
+def tags_of(texts: Iterable[str]) -> list[str]:
+    """Return texts that are tags; empty ones are left out."""
     try:
-        amount = Decimal(text.strip().removeprefix("$"))
-    except InvalidOperation:
-        return None
-    return amount if amount.is_finite() and amount >= 0 else None
+        return [checked_tag(text) for text in texts if text.strip()]
+    except ValidationError as error:
+        raise ConfigurationError(error.message, hint=error.hint) from error
+
+
+def checked_tag(text: str) -> str:
+    """Return a tag. Raises `ValidationError` for one that is empty or has control characters, such as a newline."""
+    if not text.strip():
+        raise ValidationError("a tag is empty", hint="leave it out")
+    if any(category(character) in _NOT_IN_TAGS for character in text):
+        raise ValidationError(f"the tag {text!r} has control characters", hint="a tag is text on one line")
+    return text
 
 
 def checked_base_url(text: str, *, allow_insecure_http: bool) -> str:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL, Budget, Scope, Window, checked_warning_level
 from neuralterm.domain.exceptions import NotFoundError, ValidationError
+from neuralterm.domain.money import LARGEST_USD, dollars
 from neuralterm.domain.zones import time_zone
 
 if TYPE_CHECKING:
@@ -153,6 +154,8 @@ def budget_name(text: str) -> str:
 
 
 def _check(change: BudgetChange) -> None:
+    if change.limit_usd > LARGEST_USD:
+        raise ValidationError(f"a limit of {dollars(change.limit_usd)} is more than the database can hold")
     if change.zone is not None:
         time_zone(change.zone)
     for what, value in (("tag", change.tag), ("model", change.model)):

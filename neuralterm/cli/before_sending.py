@@ -38,8 +38,12 @@ def show_price(container: Container, request: SendRequest, *, as_json: bool, one
         raise preview.refusal
 
 
-def confirm_price(container: Container, request: SendRequest, threshold: Decimal) -> None:
+async def confirm_price(
+    container: Container, threshold: Decimal, request: SendRequest, conversation: Conversation | None = None
+) -> None:
     """Ask before a prompt that may cost more than the threshold (USD); return when it may be sent.
+
+    `conversation` is where it goes, None for the one that the request names.
 
     Raises:
         BudgetExceededError: nobody agreed (`NOT_CONFIRMED`), or a budget refuses it.
@@ -48,18 +52,13 @@ def confirm_price(container: Container, request: SendRequest, threshold: Decimal
 
     bound = None
     if not request.attachments:
-        bound = run(
-            container,
-            container.previewing.at_most,
-            _conversation(container, request),
-            request.prompt,
-            request.options,
-            threshold,
+        bound = await container.previewing.at_most(
+            conversation or _conversation(container, request), request.prompt, request.options, threshold
         )
     if bound is not None and bound <= threshold:
         return
     words = "can cost more than can be told in advance" if bound is None else f"may cost up to {dollars(bound)}"
-    agreed = container.console.ask(f"This {words}. Send it?")
+    agreed = await container.console.ask(f"This {words}. Send it?")
     if agreed:
         return
     why = "there is nobody to ask" if agreed is None else "it was declined"

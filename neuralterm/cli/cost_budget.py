@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from neuralterm.cli.options import DecimalType, DefaultGroup, json_option, pass_container
+from neuralterm.cli.options import DecimalType, DefaultGroup, LevelType, json_option, pass_container
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -46,7 +46,7 @@ def list_budgets(container: Container, /, as_json: bool) -> None:
         documents = [budget_view.placed_document(*state) for state in states]
         container.console.print(machine.dumps({"budgets": documents}))
     elif states:
-        container.console.print(budget_view.budgets_table(states))
+        container.console.print(budget_view.budgets_table(states, container.console.stdout_width))
     else:
         container.console.note("no budgets: `neuralterm cost budget set --help` shows how to set one")
 
@@ -63,7 +63,7 @@ def list_budgets(container: Container, /, as_json: bool) -> None:
     "--warn",
     "--warning-level",
     "warn",
-    type=DecimalType(),
+    type=LevelType(),
     metavar="LEVEL",
     help="Warn when this part of it is used, such as 0.8.",
 )

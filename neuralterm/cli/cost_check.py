@@ -26,8 +26,8 @@ def check(container: Container, /, **given: Any) -> None:
     neuralterm cost check --max 0.50 --run "$NEURALTERM_RUN_ID"
     neuralterm cost check --max 5 --since 24h --tag ci --markdown >> "$GITHUB_STEP_SUMMARY"
 
-    Checks all calls that the other options choose. What is not settled yet counts at its upper bound; a call without one
-    fails the check.
+    Checks all calls that the other options choose; a note says so if there are none. What is not settled yet counts at
+    its upper bound; a call without one fails the check.
     """
     from neuralterm.application.cost_check import CostCheck, require_within
     from neuralterm.application.reports import cost_report
@@ -44,4 +44,7 @@ def check(container: Container, /, **given: Any) -> None:
         container.console.print(check_view.check_markdown(result))
     else:
         container.console.print(check_view.check_text(result))
+    if not result.report.total.calls:
+        # A misspelt run id chooses nothing either, and nothing is within every maximum.
+        container.console.note("warning: no calls match, so nothing was checked", fg="yellow")
     require_within(result)

@@ -77,6 +77,21 @@ class DecimalType(click.ParamType):  # type: ignore[type-arg]  # generic only si
         return amount
 
 
+class LevelType(click.ParamType):  # type: ignore[type-arg]  # generic only since Click 8.5
+    """A part of a whole, exact; that it is above 0 and at most 1 is checked where it is used."""
+
+    name = "level"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        """Return the number."""
+        from neuralterm.setting_values import number_or_none
+
+        level = number_or_none(str(value))
+        if level is None:
+            self.fail(f"{value!r} is not a level; it must be a number above 0 and at most 1.", param, ctx)
+        return level
+
+
 class FiniteRange(click.FloatRange):
     """A number in a range; neither `nan`, which passes every comparison, nor infinity."""
 
@@ -108,22 +123,42 @@ _REQUEST_OPTIONS = (
     click.option("--temperature", type=FiniteRange(0, 2), help="Sampling temperature."),
     click.option("--max-tokens", type=click.IntRange(1, 10**9), help="Longest answer in tokens."),
     click.option("--max-cost", type=DecimalType(), metavar="USD", help="Ceiling: this invocation can't cost more."),
-    click.option("--min-tokens", type=click.IntRange(1, 10**9), help="Shortest answer limit that a budget may leave."),
-    click.option("--soft-budget", is_flag=True, help="Let calls through whose cost can't be bounded."),
+    click.option(
+        "--confirm-above",
+        type=DecimalType(),
+        metavar="USD",
+        help="Ask before a prompt that may cost more; in a script exit 4.",
+    ),
+    click.option(
+        "--min-tokens",
+        type=click.IntRange(1, 10**9),
+        help="Refuse (exit 4) where a budget pays for shorter answers only.",
+    ),
+    click.option("--soft-budget", is_flag=True, help="Send also what has no bound; budgets may be exceeded."),
     click.option(
         "--budget-wait",
         type=FiniteRange(0),
         metavar="SECONDS",
-        help="How long to wait for money that running calls hold.",
+        help="Wait so long for what running calls hold, then refuse.",
     ),
     click.option(
-        "--fallback", "fallbacks", multiple=True, metavar="ID", help="A model to use if the first can't answer."
+        "--fallback",
+        "fallbacks",
+        multiple=True,
+        metavar="ID",
+        help="This model answers if the first can't; budgets allow for it.",
     ),
     click.option("--provider", "providers", multiple=True, metavar="NAME", help="Only these providers may answer."),
     click.option("--reasoning", type=click.Choice(EFFORTS), help="How hard to think."),
     click.option("-R", "--hide-reasoning", is_flag=True, help="Don't show the reasoning on the terminal."),
     click.option(
-        "-o", "--option", "pairs", type=(str, str), multiple=True, metavar="KEY VALUE", help="A request field."
+        "-o",
+        "--option",
+        "pairs",
+        type=(str, str),
+        multiple=True,
+        metavar="KEY VALUE",
+        help="Set any other field of the request; VALUE may be JSON.",
     ),
     click.option("--retry-for", type=FiniteRange(0), metavar="SECONDS", help="How long to retry; 0 tries once."),
     click.option("--timeout", type=FiniteRange(0, min_open=True), metavar="SECONDS", help="Limit for a whole answer."),

@@ -31,6 +31,7 @@ def apply_to_container(container: Container, given: Mapping[str, Any]) -> None:
         container.flags = replace(container.flags or Flags(), quiet=True)
     container.override(
         max_cost=given["max_cost"],
+        confirm_above=given["confirm_above"],
         timeout=given["timeout"],
         idle_timeout=given["idle_timeout"],
         retry_for=given["retry_for"],
@@ -64,11 +65,11 @@ def build_request(
     options = SendOptions(
         max_tokens=_whole(_take_number(fields, "max_completion_tokens", max_tokens)),
         extra=fields,
-        fallbacks=given["fallbacks"],
+        fallbacks=tuple(_named(each, "--fallback") for each in given["fallbacks"]),
         stream=not given.get("no_stream"),
-        model=given["model"],
+        model=None if given["model"] is None else _named(given["model"], "-m"),
         system_prompt=_text(given["system"]),
-        tags=tuple(dict.fromkeys((*map(argument_text, given["tags"]), *container.tags))),
+        tags=tuple(dict.fromkeys((*map(_tag, given["tags"]), *container.tags))),
         run_id=settings.run_id,
         retry_for=settings.retry_for,
         budget_wait=settings.budget_wait,
@@ -83,6 +84,19 @@ def build_request(
         default_model=settings.model,
         attachments=attachments,
     )
+
+
+def _named(value: str, option: str) -> str:
+    # A variable that is not set would choose something else than was meant, and perhaps dearer.
+    if not value.strip():
+        raise ValidationError(f"{option} is empty", hint="leave it out, or name one")
+    return value
+
+
+def _tag(value: str) -> str:
+    from neuralterm.setting_values import checked_tag
+
+    return checked_tag(argument_text(value))
 
 
 def _text(value: str | None) -> str | None:
@@ -101,7 +115,8 @@ def _request_fields(
     if reasoning is not None:
         fields["reasoning"] = {"effort": reasoning}
     if providers:
-        fields["provider"] = {**_object(fields, "provider"), "only": list(providers)}
+        only = [_named(provider, "--provider") for provider in providers]
+        fields["provider"] = {**_object(fields, "provider"), "only": only}
     if schema is not None:
         fields["response_format"] = _response_format(schema)
         fields["provider"] = {"require_parameters": True, **_object(fields, "provider")}

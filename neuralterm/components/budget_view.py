@@ -7,8 +7,8 @@ from typing import Any
 
 from neuralterm.application.bounds import BudgetStatus
 from neuralterm.application.budgets import PlacedBudget
-from neuralterm.components.cost_view import budget_document
-from neuralterm.components.tables import minute, table
+from neuralterm.components.cost_view import budget_document, resets_words
+from neuralterm.components.tables import fitted_table
 from neuralterm.domain.budget import Scope, Window
 from neuralterm.domain.money import dollars, plain
 
@@ -30,8 +30,8 @@ def placed_document(placed: PlacedBudget, status: BudgetStatus) -> dict[str, Any
     }
 
 
-def budgets_table(budgets: Iterable[tuple[PlacedBudget, BudgetStatus]]) -> str:
-    """Return the table for people."""
+def budgets_table(budgets: Iterable[tuple[PlacedBudget, BudgetStatus]], width: int | None = None) -> str:
+    """Return the table for people, with what fits a terminal of so many columns."""
     rows = [
         (
             placed.budget.name,
@@ -41,12 +41,19 @@ def budgets_table(budgets: Iterable[tuple[PlacedBudget, BudgetStatus]]) -> str:
             dollars(status.spent_usd),
             dollars(status.reserved_usd),
             dollars(status.remaining_usd),
-            _resets(status),
+            resets_words(status),
             placed.origin.value,
         )
         for placed, status in budgets
     ]
-    return table(_HEADERS, rows, right=_HEADERS[3:7])
+    return fitted_table(
+        _HEADERS,
+        rows,
+        width,
+        right=_HEADERS[3:7],
+        names=("name", "scope"),
+        expendable=(("origin",), ("reserved",), ("resets",), ("spent",), ("window",)),
+    )
 
 
 def budget_line(placed: PlacedBudget, status: BudgetStatus) -> str:
@@ -65,9 +72,3 @@ def scope_words(scope: Scope) -> str:
         if value is not None
     ]
     return ", ".join(parts) or "all calls"
-
-
-def _resets(status: BudgetStatus) -> str:
-    if status.resets_at is not None:
-        return f"{minute(status.resets_at)} UTC"
-    return "each time" if status.budget.window is Window.CALL else "never"

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import TypeVar
 
 from neuralterm.application.bounds import Subject
 from neuralterm.application.orchestrator import ChatOrchestrator
@@ -17,9 +18,13 @@ from neuralterm.application.state import SessionState
 from neuralterm.components.answer_notes import notes_on
 from neuralterm.components.chat_input import ChatInput
 from neuralterm.components.console import Console
+from neuralterm.components.cost_view import states_table
 from neuralterm.domain.exceptions import NeuralTermError, ValidationError
 from neuralterm.domain.models import Conversation, MessageStatus
 from neuralterm.domain.money import dollars
+
+Confirm = Callable[[SendRequest, Conversation], Awaitable[None]]
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +40,14 @@ class ChatParts:
 
 
 class Chat:
-    """One chat. In a terminal an error or Ctrl-C ends the turn, in a pipe it ends the chat."""
+    """One chat. In a terminal an error or Ctrl-C ends the turn, in a pipe it ends the chat.
 
-    def __init__(self, parts: ChatParts, request: SendRequest) -> None:
+    `confirm` looks at each turn before it is sent, and raises unless it may be.
+    """
+
+    def __init__(self, parts: ChatParts, request: SendRequest, confirm: Confirm | None = None) -> None:
         self._parts = parts
+        self._confirm = confirm
         self._console = parts.console
         self._request = request
         self._conversation: Conversation | None = find_conversation(request, parts.repository)
@@ -89,14 +98,14 @@ class Chat:
             self._console.error(error.message, error.hint)
 
     async def _answer(self, prompt: str, *, interactive: bool) -> None:
-        conversation = await self._current_conversation(prompt)
         request = replace(self._request, prompt=prompt)
+        agreed = self._agreed(request)
+        if not await (self._stoppable(agreed) if interactive else agreed):
+            self._console.note("not sent", dim=True)
+            return
+        stream = self._stream(await self._current_conversation(prompt), request)
         try:
-            answer = (
-                await self._stoppable(conversation, request)
-                if interactive
-                else await self._stream(conversation, request)
-            )
+            answer = await (self._stoppable(stream) if interactive else stream)
         finally:
             self._console.end_answer()
         if answer is None:
@@ -106,8 +115,14 @@ class Chat:
         for note in notes_on(answer):
             self._console.note(note, fg="yellow")
 
-    async def _stoppable(self, conversation: Conversation, request: SendRequest) -> Answer | None:
-        """Stream an answer; Ctrl-C stops it, and then None is returned."""
+    async def _agreed(self, request: SendRequest) -> bool:
+        """Return True when the turn may be sent; raise when it may not."""
+        if self._confirm is not None:
+            await self._confirm(request, self._conversation or Conversation(model_id=self.model))
+        return True
+
+    async def _stoppable(self, work: Awaitable[_Result]) -> _Result | None:
+        """Wait for something; Ctrl-C stops it, and then None is returned."""
         import asyncio
 
         import anyio
@@ -117,7 +132,7 @@ class Chat:
             # Only `call_soon_threadsafe` wakes a loop that waits for the service.
             previous = signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(scope.cancel))
             try:
-                return await self._stream(conversation, request)
+                return await work
             finally:
                 signal.signal(signal.SIGINT, previous)
         return None
@@ -153,6 +168,7 @@ class Chat:
             "model": self._choose_model,
             "system": self._set_system,
             "cost": self._say_cost,
+            "budget": self._list_budgets,
             "new": self._begin_anew,
             "exit": self._leave,
         }
@@ -191,6 +207,16 @@ class Chat:
             )
             self._console.note(f"{status.budget.name}: {left}{held}")
 
+    async def _list_budgets(self, argument: str) -> None:
+        """List the budgets that count the next turn."""
+        spending, console = self._parts.spending, self._console
+        statuses = [spending.status(budget) for budget in spending.applying(self._subject())]
+        if not statuses:
+            console.note("no budget counts the next turn")
+            return
+        for line in states_table(statuses, console.width if console.stderr_is_terminal else None).splitlines():
+            console.note(line)
+
     async def _begin_anew(self, argument: str) -> None:
         self._conversation = None
         self._request = replace(self._request, title=argument or None)
@@ -208,6 +234,7 @@ _HELP = (
     "/model [ID]      show or choose the model",
     "/system [TEXT]   show or set the system prompt",
     "/cost            what this chat has cost, and what the budgets have left",
+    "/budget          the budgets that count the next turn: spent, reserved, left, and when they reset",
     "/new [TITLE]     begin a fresh conversation",
     "/exit            leave (or Ctrl-D)",
     "//text           send a line that begins with a slash",

@@ -6,6 +6,7 @@ import io
 import shutil
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, TextIO
 
 from neuralterm.domain.exceptions import StreamInterruptedError
@@ -53,6 +54,11 @@ class Console:
         """Columns of the terminal; 80 where there is none."""
         return shutil.get_terminal_size().columns
 
+    @property
+    def stdout_width(self) -> int | None:
+        """Columns of the terminal that stdout is; None when it is something else."""
+        return self.width if self.stdout_is_terminal else None
+
     def write_answer(self, text: str) -> None:
         """Write a piece of the answer and flush it. Newlines at its end wait: an answer ends with exactly one."""
         body = text.rstrip("\n")
@@ -96,18 +102,25 @@ class Console:
             self._line(one_line(line), {})
         return click.confirm(question, err=True)
 
-    def ask(self, question: str) -> bool | None:
-        """Ask the person at the terminal, also when stdin is a pipe; None when nobody is there."""
+    async def ask(self, question: str) -> bool | None:
+        """Ask the person at the terminal, also when stdin is a pipe; None when nobody is there. May be cancelled."""
         if not self.stderr_is_terminal:
             return None
         self._close_open_line()
-        try:
-            with open("/dev/tty", encoding="utf-8", errors="replace") as terminal:
-                self._stderr.write(f"{visible(question)} [y/N] ")
-                self._stderr.flush()
-                return terminal.readline().strip().lower() in ("y", "yes")
-        except OSError:
+        terminal = _terminal()
+        if terminal is None:
             return None
+        self._stderr.write(f"{visible(question)} [y/N] ")
+        self._stderr.flush()
+        line = b""
+        try:
+            line = await _line_of(terminal)
+        finally:
+            # After Ctrl-C and Ctrl-D the cursor still stands behind the question.
+            if not line.endswith(b"\n"):
+                self._stderr.write("\n")
+                self._stderr.flush()
+        return line.strip().lower() in (b"y", b"yes")
 
     def plain_error(self, text: str) -> None:
         """Write text of our own to stderr as it is: a JSON document, a traceback, a help page."""
@@ -157,6 +170,24 @@ class Console:
         import click
 
         return click.style(text, **style)
+
+
+def _terminal() -> io.RawIOBase | None:
+    """Open the terminal that the process belongs to, whatever stdin is; None without one."""
+    try:
+        return open("/dev/tty", "rb", buffering=0)
+    except OSError:
+        return None
+
+
+async def _line_of(terminal: io.RawIOBase) -> bytes:
+    """Return the line that is typed next, empty for Ctrl-D, and close the terminal. While it waits, signals are noticed."""
+    import anyio
+
+    with terminal:
+        with suppress(OSError):  # where a terminal can't be waited for, reading waits
+            await anyio.wait_readable(terminal.fileno())
+        return terminal.readline()
 
 
 def _utf8(stream: TextIO, *, errors: str) -> TextIO:

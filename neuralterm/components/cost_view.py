@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import StringIO
 from typing import Any
 
 from neuralterm.application.bounds import BudgetStatus
@@ -11,7 +10,8 @@ from neuralterm.application.records import CallTotals
 from neuralterm.application.reports import CostReport, known_usd, usd_from
 from neuralterm.components.bars import bar
 from neuralterm.components.machine import SCHEMA_VERSION, moment, money
-from neuralterm.components.tables import columns_of, grouped, minute, numbered, table
+from neuralterm.components.tables import columns_of, fitted_table, grouped, minute, numbered
+from neuralterm.domain.budget import Window
 from neuralterm.domain.models import KNOWN_SOURCES, CostSource
 from neuralterm.domain.money import dollars
 
@@ -22,22 +22,7 @@ _EXPLAINED = {
     CostSource.ESTIMATED: "tokens counted here at its list prices",
 }
 
-_CSV_HEADER = (
-    "calls",
-    "prompt_tokens",
-    "completion_tokens",
-    "reasoning_tokens",
-    "cached_tokens",
-    "total_usd",
-    "billed_usd",
-    "reconciled_usd",
-    "computed_usd",
-    "estimated_usd",
-    "unsettled_calls",
-    "unsettled_at_most_usd",
-)
-
-_NARROWEST_BAR, _WIDEST_BAR = 8, 40
+_NARROWEST_BAR, _WIDEST_BAR = 6, 40
 
 _NO_KEY = {
     "model": "(unknown)",
@@ -96,30 +81,14 @@ def budget_document(status: BudgetStatus) -> dict[str, Any]:
     }
 
 
-def report_csv(report: CostReport) -> str:
-    """Return the groups, or without grouping the total, as CSV with a header and without a last newline.
-
-    The column `key` is followed by one for each key where there are several.
-    """
-    import csv
-
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    several = len(report.by) > 1
-    writer.writerow(["key", *(report.by if several else ()), *_CSV_HEADER])
-    for row in report.groups if report.by else [report.total]:
-        writer.writerow([", ".join(row.keys), *(row.keys if several else ()), *_csv_row(row)])
-    return text.getvalue().rstrip("\n")
-
-
 def report_text(report: CostReport, budgets: Sequence[BudgetStatus], width: int | None = None) -> str:
-    """Return the report for people; groups have bars where a terminal of so many columns has room for them."""
+    """Return the report for people. A terminal of so many columns has bars where there is room, and else what fits."""
     total = report.total
-    parts = ["\n".join(_summary(total))]
+    parts = ["\n".join(_summary(total, width))]
     if report.groups:
         parts.append(_group_table(report.by, report.groups, width))
     if budgets:
-        parts.append(_budget_table(budgets))
+        parts.append(states_table(budgets, width))
     return "\n\n".join(parts)
 
 
@@ -133,12 +102,12 @@ def unsettled_words(totals: CallTotals) -> str:
     return f"{calls} not settled yet: at most {dollars(totals.unsettled_at_most_usd)}"
 
 
-def _summary(total: CallTotals) -> list[str]:
+def _summary(total: CallTotals, width: int | None) -> list[str]:
     # "known": with unsettled calls a bare total would read as all there is.
     name = "known" if total.unsettled_calls else "total"
     lines = [f"{name:<14}{dollars(known_usd(total))}  ({numbered(total.calls, 'call')})"]
     lines += [
-        f"  {source.value:<12}{dollars(usd_from(total, source))}  ({_EXPLAINED[source]})"
+        _explained(f"  {source.value:<12}{dollars(usd_from(total, source))}", _EXPLAINED[source], width)
         for source in KNOWN_SOURCES
         if source.value in total.by_source
     ]
@@ -153,6 +122,11 @@ def _summary(total: CallTotals) -> list[str]:
         f"{grouped(total.completion_tokens)} out ({grouped(total.reasoning_tokens)} reasoning)"
     )
     return lines
+
+
+def _explained(line: str, explanation: str, width: int | None) -> str:
+    whole = f"{line}  ({explanation})"
+    return whole if width is None or len(whole) <= width else line
 
 
 def _group_table(by: Sequence[str], groups: Sequence[CallTotals], width: int | None) -> str:
@@ -171,13 +145,24 @@ def _group_table(by: Sequence[str], groups: Sequence[CallTotals], width: int | N
     shown = len(headers) if any(group.unsettled_calls for group in groups) else len(headers) - 1
     headers, rows = headers[:shown], [row[:shown] for row in rows]
     right = headers[len(by) : len(by) + 4]
-    plain_table = table(headers, rows, right=right)
+    plain_table = fitted_table(
+        headers, rows, width, right=right, names=by, expendable=(("tokens in", "tokens out"), ("calls",))
+    )
     room = 0 if width is None else min(width - columns_of(plain_table) - 2, _WIDEST_BAR)
     amounts = [known_usd(group) for group in groups]
     if room < _NARROWEST_BAR or not any(amounts):
         return plain_table
-    bars = [bar(amount, max(amounts), room) for amount in amounts]
-    return table([*headers, ""], [[*row, drawn] for row, drawn in zip(rows, bars, strict=True)], right=right)
+    return _with_bars(plain_table, [bar(amount, max(amounts), room) for amount in amounts])
+
+
+def _with_bars(text: str, bars: Sequence[str]) -> str:
+    """Put a bar behind each row of a table."""
+    across = columns_of(text)
+    head, rule, *rows = text.splitlines()
+    lines = [
+        f"{row}{' ' * (across - columns_of(row) + 2)}{drawn}".rstrip() for row, drawn in zip(rows, bars, strict=True)
+    ]
+    return "\n".join([head, f"{rule}  {'-' * max(map(len, bars))}", *lines])
 
 
 def key_words(grouping: str, key: str) -> str:
@@ -200,8 +185,9 @@ def group_unsettled(group: CallTotals) -> str:
     )
 
 
-def _budget_table(budgets: Sequence[BudgetStatus]) -> str:
-    headers = ("budget", "limit", "spent", "reserved", "left", "starts afresh")
+def states_table(budgets: Sequence[BudgetStatus], width: int | None = None) -> str:
+    """Return the table of budgets whose origin does not matter, with what fits a terminal of so many columns."""
+    headers = ("budget", "limit", "spent", "reserved", "left", "resets")
     rows = [
         (
             status.budget.name,
@@ -209,26 +195,20 @@ def _budget_table(budgets: Sequence[BudgetStatus]) -> str:
             dollars(status.spent_usd),
             dollars(status.reserved_usd),
             dollars(status.remaining_usd),
-            "never" if status.resets_at is None else f"{minute(status.resets_at)} UTC",
+            resets_words(status),
         )
         for status in budgets
     ]
-    return table(headers, rows, right=headers[1:5])
+    return fitted_table(
+        headers, rows, width, right=headers[1:5], names=("budget",), expendable=(("reserved",), ("spent",), ("resets",))
+    )
 
 
-def _csv_row(totals: CallTotals) -> list[str | int]:
-    unsettled = money(totals.unsettled_at_most_usd)
-    return [
-        totals.calls,
-        totals.prompt_tokens,
-        totals.completion_tokens,
-        totals.reasoning_tokens,
-        totals.cached_tokens,
-        money(known_usd(totals)) or "",
-        *(money(usd_from(totals, source)) or "" for source in KNOWN_SOURCES),
-        totals.unsettled_calls,
-        "" if unsettled is None else unsettled,
-    ]
+def resets_words(status: BudgetStatus) -> str:
+    """Say when a budget starts afresh."""
+    if status.resets_at is not None:
+        return f"{minute(status.resets_at)} UTC"
+    return "each time" if status.budget.window is Window.CALL else "never"
 
 
 def _tokens_document(totals: CallTotals) -> dict[str, int]:

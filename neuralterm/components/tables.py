@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 from neuralterm.domain.text import one_line
 
+_SHORTEST_NAME = 8
+
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> str:
     """Lay rows out under their headers; the columns named in `right` are right-aligned.
@@ -22,6 +24,51 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Seque
         colalign=["right" if header in right else "left" for header in headers] if rows else None,
         disable_numparse=True,
     )
+
+
+def fitted_table(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    width: int | None,
+    *,
+    right: Sequence[str] = (),
+    names: Sequence[str] = (),
+    expendable: Sequence[Sequence[str]] = (),
+) -> str:
+    """Lay rows out as `table` does, in no more columns of a terminal than `width` if that can be; None: in any number.
+
+    The groups of columns in `expendable` are left out, the first one first, as far as needed; then the columns named in
+    `names` are shortened.
+    """
+    kept = list(range(len(headers)))
+    groups = [[headers.index(name) for name in group if name in headers] for group in expendable]
+    text = _chosen(headers, rows, kept, right)
+    for group in groups:
+        if width is not None and columns_of(text) > width:
+            kept = [index for index in kept if index not in group]
+            text = _chosen(headers, rows, kept, right)
+    for index in (headers.index(name) for name in names if name in headers):
+        excess = 0 if width is None else columns_of(text) - width
+        if excess > 0 and index in kept:
+            widest = max((columns_of(one_line(row[index])) for row in rows), default=0)
+            room = max(widest - excess, _SHORTEST_NAME)
+            rows = [[_cut(cell, room) if at == index else cell for at, cell in enumerate(row)] for row in rows]
+            text = _chosen(headers, rows, kept, right)
+    return text
+
+
+def _chosen(headers: Sequence[str], rows: Sequence[Sequence[str]], kept: Sequence[int], right: Sequence[str]) -> str:
+    return table([headers[index] for index in kept], [[row[index] for index in kept] for row in rows], right=right)
+
+
+def _cut(cell: str, columns: int) -> str:
+    """Return the cell in so many columns of a terminal; `…` stands for what is left out."""
+    text = one_line(cell)
+    if columns_of(text) <= columns:
+        return text
+    while columns_of(text) >= columns:
+        text = text[:-1]
+    return text.rstrip() + "…"
 
 
 def columns_of(text: str) -> int:

@@ -8,6 +8,9 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decima
 
 PICO_PER_USD = 10**12
 
+# The largest amount that an INTEGER of SQLite holds.
+LARGEST_USD = Decimal(2**63 - 1).scaleb(-12)
+
 # Wide enough that no sum or product of prices and token counts is ever rounded.
 EXACT = Context(prec=60)
 

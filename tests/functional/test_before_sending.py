@@ -1,6 +1,7 @@
 """What is said of the price before anything is sent: `--dry-run`, `--confirm-above`, `--soft-budget`."""
 
 import json
+import signal
 from decimal import Decimal
 
 import pytest
@@ -110,6 +111,87 @@ class TestConfirmAbove:
         finally:
             terminal.close()
         assert len(service.chats) == sent
+
+    @pytest.mark.parametrize(("typed", "code"), [("\x03", 130), ("\x04", 4)], ids=["Ctrl-C", "Ctrl-D"])
+    def test_the_line_of_a_question_without_an_answer_is_ended(self, service, typed, code):
+        terminal = Terminal("send", "--confirm-above", "0.00001", "hello")
+        try:
+            terminal.expect("Send it? [y/N]")
+            terminal.type(typed)
+            ended, rest = terminal.end()
+        finally:
+            terminal.close()
+        assert ended == code
+        assert rest.partition("\n")[0].strip() in ("", "^C")
+        assert rest.endswith("\n")
+        assert "Traceback" not in rest
+
+    def test_sigterm_ends_a_question(self, service):
+        terminal = Terminal("send", "--confirm-above", "0.00001", "hello")
+        try:
+            terminal.expect("Send it? [y/N]")
+            terminal.process.send_signal(signal.SIGTERM)
+            ended, rest = terminal.end()
+        finally:
+            terminal.close()
+        assert (ended, rest) == (143, " \n")
+
+
+class TestConfirmAboveInChat:
+    @pytest.fixture
+    def chat(self):
+        opened = []
+
+        def chat(*options):
+            opened.append(Terminal("chat", "--max-tokens", "100", *options))
+            opened[-1].expect("in this chat")
+            return opened[-1]
+
+        yield chat
+        for terminal in opened:
+            terminal.close()
+
+    def test_a_pipe_is_refused_before_the_turn_is_sent(self, service, run, stored):
+        done = run("chat", "--confirm-above", "0.00001", stdin="hello\n")
+        assert (done.code, service.chats) == (4, [])
+        assert "there is nobody to ask" in done.err
+        assert stored("SELECT * FROM conversations") == []
+
+    def test_every_turn_counts_with_what_was_said_before(self, service, run):
+        """The second prompt is the same, but has the first turn before it."""
+        word = "a prompt of a few words"
+        limit = format(cost_of(60, 100), "f")
+        done = run("chat", "--max-tokens", "100", "--confirm-above", limit, stdin=f"{word}\n{word}\n{word}\n")
+        assert done.code == 4
+        assert 0 < len(service.chats) < 3
+
+    @pytest.mark.parametrize("place", ["environment", "user file"])
+    def test_the_settings_hold(self, service, run, monkeypatch, tmp_path, place):
+        if place == "environment":
+            monkeypatch.setenv("NEURALTERM_CONFIRM_ABOVE", "0.00001")
+        else:
+            (tmp_path / "config.toml").write_text("confirm_above = 0.00001\n")
+        assert run("chat", stdin="hello\n").code == 4
+        assert service.chats == []
+        assert run("chat", "--confirm-above", "1", stdin="hello\n").code == 0
+
+    def test_at_a_terminal_it_is_asked_and_the_chat_goes_on(self, service, chat):
+        terminal = chat("--confirm-above", "0.00001")
+        for typed, said in [("n\r", "it was declined"), ("\x04", "it was declined"), ("\x03", "not sent")]:
+            terminal.type("hello\r")
+            terminal.expect("Send it? [y/N]")
+            terminal.type(typed)
+            assert "\n" in terminal.expect(said)
+            terminal.expect("in this chat")
+            assert service.chats == []
+        terminal.type("hello again\r")
+        terminal.expect("Send it? [y/N]")
+        terminal.type("y\r")
+        terminal.expect("Hello there.")
+        terminal.expect("in this chat")
+        terminal.type("\x04")
+        assert terminal.end()[0] == 0
+        assert [message["content"] for message in service.chats[0].body["messages"]] == ["hello again"]
 
 
 class TestSoftBudget:

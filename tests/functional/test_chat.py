@@ -61,6 +61,21 @@ class TestPipe:
         result = run("chat", "--max-cost", "0.000001", stdin="a\nb\n")
         assert (result.code, result.out, service.chats) == (4, "", [])
 
+    def test_the_budgets_of_the_next_turn_are_listed(self, service, run, monkeypatch):
+        monkeypatch.setenv("NEURALTERM_BUDGET_DAY", "1")
+        run("cost", "budget", "set", "other", "5", "--window", "day", "--tag", "elsewhere")
+        result = run("chat", "--max-cost", "0.5", stdin="hi\n/budget\n")
+        lines = [line.split() for line in result.err.splitlines()]
+        assert lines[0] == ["budget", "limit", "spent", "reserved", "left", "resets"]
+        assert [line[:5] for line in lines[2:]] == [
+            ["day", "budget", "$1.00", "$0.0000045", "$0.00"],
+            ["ceiling", "$0.50", "$0.0000045", "$0.00", "$0.50"],
+        ]
+        assert lines[2][-1] == "UTC"
+
+    def test_where_no_budget_counts_it_is_said(self, service, run):
+        assert run("chat", stdin="/budget\n").err == "no budget counts the next turn\n"
+
     def test_commands_and_lines_that_begin_with_a_slash(self, service, run):
         result = run("chat", stdin="/system be brief\n//etc/hosts\n/nonsense\nnever\n")
         assert (result.code, result.out) == (2, "Hello there.\n")
@@ -204,7 +219,7 @@ class TestTerminal:
     def test_commands(self, service, chat, stored):
         terminal = chat()
         terminal.type("/help\r")
-        for command in ("/help", "/model", "/system", "/cost", "/new", "/exit"):
+        for command in ("/help", "/model", "/system", "/cost", "/budget", "/new", "/exit"):
             terminal.expect(f"\n{command} ")
         terminal.expect(READY)
         terminal.type("/model no/such\r")

@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from .stand_in import MODEL, events
+from .terminal import Terminal
 
 NOTHING = {
     "schema_version": 1,
@@ -193,6 +194,17 @@ def test_a_check_counts_what_is_unknown_at_its_bound_and_fails_without_one(servi
     assert (result.code, document["at_most_usd"], document["unsettled"]["at_most_usd"]) == (4, None, None)
 
 
+@pytest.mark.parametrize("options", [(), ("--json",), ("--markdown",)])
+def test_a_check_of_no_calls_passes_and_says_so(service, run, options):
+    run("send", "hi")
+
+    result = run("cost", "check", "--max", "1", "--run", "misspelt", *options)
+
+    assert result.code == 0
+    assert result.err == "warning: no calls match, so nothing was checked\n"
+    assert run("cost", "check", "--max", "1", *options).err == ""
+
+
 def test_a_check_for_people_and_for_a_page(service, run):
     run("send", "hi")
 
@@ -268,3 +280,18 @@ def test_wrong_usage_is_one_sentence(run, options):
 
     assert (result.code, result.out) == (2, "")
     assert result.err.startswith("error: ")
+
+
+def test_a_narrow_terminal_has_lines_that_fit(service, run, monkeypatch):
+    monkeypatch.setenv("NEURALTERM_BUDGET_MONTH", "1")
+    monkeypatch.setenv("COLUMNS", "60")
+    run("send", "hi")
+    for words in (["cost"], ["cost", "--by", "model"], ["cost", "--by", "model,day"], ["cost", "budget"]):
+        terminal = Terminal(*words)
+        try:
+            code, text = terminal.end()
+        finally:
+            terminal.close()
+        assert code == 0
+        assert "$" in text
+        assert max(map(len, text.splitlines())) <= 60

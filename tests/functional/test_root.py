@@ -90,6 +90,59 @@ class TestUsage:
         assert hint.startswith("hint: `neuralterm")
         assert hint.endswith("--help` shows how")
 
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (["-m", ""], "-m is empty"),
+            (["-m", " "], "-m is empty"),
+            (["--fallback", ""], "--fallback is empty"),
+            (["--provider", ""], "--provider is empty"),
+            (["--tag", ""], "a tag is empty"),
+            (["--tag", "a\nb"], "the tag 'a\\nb' has control characters"),
+            (["--tag", "a\x1b[2J"], "the tag 'a\\x1b[2J' has control characters"),
+            (["--max-cost", "1_000"], "Invalid value for '--max-cost'"),
+            (["--max-cost", "٣"], "Invalid value for '--max-cost'"),
+        ],
+    )
+    def test_values_that_nobody_means_are_refused(self, service, run, options, message):
+        for line in (["send", *options, "hi"], ["chat", *options]):
+            result = run(*line, stdin="hi\n")
+            assert (result.code, result.out, service.chats) == (2, "", [])
+            assert result.err.startswith(f"error: {message}")
+
+    @pytest.mark.parametrize(
+        ("line", "path"),
+        [
+            (["cost", "--bogus"], "cost"),
+            (["cost", "report", "--bogus"], "cost"),
+            (["cost", "check", "--bogus"], "cost check"),
+            (["cost", "budget", "--bogus"], "cost budget"),
+            (["cost", "budget", "set"], "cost budget set"),
+            (["models", "--bogus"], "models"),
+            (["history", "--bogus"], "history"),
+            (["send", "--bogus"], "send"),
+            (["send", "--version"], "send"),
+        ],
+    )
+    def test_the_hint_names_a_page_that_the_reference_has(self, run, line, path):
+        assert run(*line).err.splitlines()[1] == f"hint: `neuralterm {path} --help` shows how"
+
+    @pytest.mark.parametrize(
+        ("line", "instead"),
+        [
+            (["send", "--sandbox", "hi"], "--sandbox send ..."),
+            (["send", "--config", "x", "hi"], "--config ... send ..."),
+            (["cost", "-q"], "-q cost ..."),
+            (["cost", "budget", "set", "--debug", "x", "1"], "--debug cost budget set ..."),
+        ],
+    )
+    def test_an_option_of_the_whole_program_goes_before_the_command(self, run, line, instead):
+        result = run(*line)
+        problem, hint = result.err.splitlines()
+        assert result.code == 2
+        assert problem.startswith("error: No such option")
+        assert hint == f"hint: it goes before the command: `neuralterm {instead}`"
+
 
 class TestSettings:
     def test_a_configuration_file_that_is_missing_is_told(self, service, run):
@@ -246,6 +299,11 @@ class TestTerminalAndLocale:
 
 
 class TestFaults:
+    def test_a_key_too_short_to_be_one_does_not_eat_the_words(self, service, run, monkeypatch):
+        monkeypatch.setenv("OPENROUTER_API_KEY", "k")
+        service.scripts = [error(400, "unknown key k")]
+        assert run("send", "hi").err == "error: unknown key k\n"
+
     def test_a_key_that_cannot_be_one_is_told_and_not_shown(self, service, run, monkeypatch):
         monkeypatch.setenv("OPENROUTER_API_KEY", "kéy\nwith a line end")
         result = run("send", "hi")

@@ -10,6 +10,7 @@ from neuralterm.application.budgets import Origin
 from neuralterm.config import Settings
 from neuralterm.domain.budget import Budget, Scope, Window
 from neuralterm.domain.exceptions import ConfigurationError
+from neuralterm.setting_values import usd_or_none
 
 TEAM = '[[budget]]\nname = "team"\nlimit = 5\nwindow = "day"\n'
 FULL = """
@@ -260,7 +261,12 @@ class TestServers:
             ('"https://a/v1".prices]\nprompt = 1', "'prompt' must be a table"),
             ('"https://a/v1".prices."x"]\nprompt = 1', "needs a price for prompt and for completion"),
             ('"https://a/v1".prices."x"]\nprompt = -1\ncompletion = 1', "prompt"),
-            ('"https://a/v1".prices."x"]\nprompt = 1\ncompletion = 1e20', "beyond all prices"),
+            ('"https://a/v1".prices."x"]\nprompt = 1\ncompletion = 1e20', "completion is '1E+20'"),
+            ('"https://a/v1".prices."x"]\nprompt = 1\ncompletion = 1e-44', "beyond all prices"),
+            ('"https://a/v1".prices." "]\nprompt = 1\ncompletion = 1', "name of a model is empty"),
+            ('"https://a/v1"]', "says nothing"),
+            ('"https://a/v1"]\nfree = false', "says nothing"),
+            ('"https://a/v1".prices]', "says nothing"),
             (f'"https://a/v1".{PRICES}output = 3', "unknown setting 'output'"),
             (f'"https://a/v1".{PRICES}context_length = 0', "context_length"),
         ],
@@ -271,3 +277,103 @@ class TestServers:
     @pytest.mark.parametrize("text", ["servers = 1", 'servers."https://a/v1" = 1'])
     def test_what_is_no_table(self, load, text):
         assert "must be a table" in refused(load, text).message
+
+
+class TestPlaces:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "[budgets]\nday = -1",
+            "[budgets]\nyear = 1",
+            "max_cost = 'much'",
+            "model = 1",
+            "tags = 'ci'",
+            'tags = ["a\\nb"]',
+            "[[budget]]\nname = 'x'\nlimit = -1\nwindow = 'day'",
+        ],
+    )
+    def test_a_refusal_names_the_file(self, load, tmp_path, text):
+        assert refused(load, text).message.startswith(f"{tmp_path / 'config.toml'}: ")
+        assert refused(load, "", text).message.startswith(f"{tmp_path / 'project' / '.neuralterm.toml'}: ")
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "warning_level = 2",
+            "timezone = ''",
+            "timezone = 'Mars/Base'",
+            "min_tokens = 0",
+            "budget_wait = -1",
+            "soft_budget = 1",
+            "confirm_above = '1_000'",
+            "tag_branch = 1",
+            "timeout = 0",
+            "base_url = 'ftp://x'",
+            "key_command = 1",
+            '[servers."https://a/v1"]',
+            '[servers."https://a/v1"]\nfree = 1',
+        ],
+    )
+    def test_a_refusal_of_what_only_the_user_sets_names_the_file_once(self, load, tmp_path, text):
+        message = refused(load, text).message
+        assert message.startswith(f"{tmp_path / 'config.toml'}: ")
+        assert message.count("config.toml") == 1
+
+    @pytest.mark.parametrize("name", ["NEURALTERM_BUDGET_YEAR", "NEURALTERM_BUDGET", "NEURALTERM_BUDGET_DAYS"])
+    def test_a_misspelt_budget_of_the_environment_is_refused(self, load, name):
+        error = refused(load, **{name: "1"})
+        assert error.message == f"{name} is no setting, and would hold nothing back"
+        assert "NEURALTERM_BUDGET_DAY, NEURALTERM_BUDGET_WEEK" in error.hint
+        assert load(**{name: ""}).budgets == ()
+
+    def test_the_others_of_that_beginning_are_known(self, load):
+        assert load(NEURALTERM_BUDGET_WAIT="1").budget_wait == 1
+        for window in ("DAY", "WEEK", "MONTH", "TOTAL"):
+            assert len(load(**{f"NEURALTERM_BUDGET_{window}": "1"}).budgets) == 1
+
+
+class TestAmounts:
+    @pytest.mark.parametrize(
+        ("text", "amount"),
+        [
+            ("1", "1"),
+            ("$0.25", "0.25"),
+            (" .5 ", "0.5"),
+            ("2.", "2"),
+            ("1e-3", "0.001"),
+            ("5E+2", "500"),
+            ("0e99", "0"),
+        ],
+    )
+    def test_what_is_an_amount(self, text, amount):
+        assert usd_or_none(text) == Decimal(amount)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "$",
+            ".",
+            "-1",
+            "-0",
+            "1_000",
+            "1,000",
+            "٣",
+            "１",
+            "1.2.3",
+            "nan",
+            "inf",
+            "1e",
+            "1e12",
+            "1e999999",
+            "$$1",
+            "1 2",
+        ],
+    )
+    def test_what_is_none(self, text):
+        assert usd_or_none(text) is None
+
+    def test_tags_of_the_environment(self, load):
+        assert load(NEURALTERM_TAGS=" a, ,b,\n").tags == ("a", "b")
+        for text in ("a\nb", "a\x1b[2J", "a\u2028b"):
+            assert refused(load, NEURALTERM_TAGS=text).message.startswith("NEURALTERM_TAGS: the tag ")

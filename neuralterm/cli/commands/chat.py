@@ -11,7 +11,7 @@ from neuralterm.cli.loop import run
 from neuralterm.cli.options import pass_container, request_options
 
 if TYPE_CHECKING:
-    from neuralterm.components.chat import Chat
+    from neuralterm.components.chat import Chat, Confirm
     from neuralterm.components.chat_input import ChatInput
     from neuralterm.container import Container
 
@@ -29,13 +29,24 @@ def command(container: Container, /, **given: Any) -> int:
     from neuralterm.components.chat import Chat
 
     apply_to_container(container, given)
-    chat = Chat(container.chat_parts, build_request(container, given, prompt=""))
+    chat = Chat(container.chat_parts, build_request(container, given, prompt=""), _confirm(container))
     turns = _input(container, chat)
     with reconciling_beside(container, afterwards=True):
         statuses = run(container, chat.run, turns)
     if turns.interactive:
         return ExitCode.OK
     return next((code for status in statuses if (code := exit_code_of_answer(status))), ExitCode.OK)
+
+
+def _confirm(container: Container) -> Confirm | None:
+    threshold = container.settings.confirm_above
+    if threshold is None:
+        return None
+    from functools import partial
+
+    from neuralterm.cli.before_sending import confirm_price
+
+    return partial(confirm_price, container, threshold)
 
 
 def _input(container: Container, chat: Chat) -> ChatInput:

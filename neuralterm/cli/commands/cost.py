@@ -67,13 +67,12 @@ def report(container: Container, /, **given: Any) -> None:
 
 
 def _show(container: Container, found: CostReport, given: dict[str, Any]) -> None:
-    from neuralterm.components import cost_view, machine
+    from neuralterm.components import cost_csv, cost_view, machine
 
     console = container.console
     if given["as_json"]:
         console.print(machine.dumps(cost_view.report_document(found, container.spending.statuses())))
     elif given["as_csv"]:
-        console.print(cost_view.report_csv(found))
+        console.print(cost_csv.report_csv(found))
     else:
-        width = console.width if console.stdout_is_terminal else None
-        console.print(cost_view.report_text(found, container.spending.statuses(), width))
+        console.print(cost_view.report_text(found, container.spending.statuses(), console.stdout_width))

@@ -46,8 +46,7 @@ def list_conversations(container: Container, /, limit: int, partial: bool, as_js
     if as_json:
         console.print(machine.dumps(history_view.list_document(shown)))
     elif shown:
-        width = console.width if console.stdout_is_terminal else None
-        console.print(history_view.list_table(shown, width=width, now=container.clock.now()))
+        console.print(history_view.list_table(shown, width=console.stdout_width, now=container.clock.now()))
     if not found:
         console.note("no conversations")
     elif len(found) > limit:

@@ -8,7 +8,7 @@ import click
 
 from neuralterm.cli.beside import reconciling_beside
 from neuralterm.cli.loop import run
-from neuralterm.cli.options import DecimalType, json_option, pass_container, request_options
+from neuralterm.cli.options import json_option, pass_container, request_options
 
 if TYPE_CHECKING:
     from neuralterm.application.attachments import AttachmentFile
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 @click.option("--ndjson", is_flag=True, help="Print one JSON object per event.")
 @click.option("--no-stream", is_flag=True, help="Ask for the answer in one piece and print it at the end.")
 @click.option("--dry-run", is_flag=True, help="Show what it would cost; send nothing.")
-@click.option("--confirm-above", type=DecimalType(), metavar="USD", help="Ask before a prompt that may cost more.")
 @click.option("--allow-truncated", is_flag=True, help="Exit 0 for an answer that ended at its length limit.")
 @pass_container
 def command(container: Container, /, **given: Any) -> int:
@@ -52,7 +51,6 @@ def command(container: Container, /, **given: Any) -> int:
     if given["as_json"] and given["ndjson"]:
         raise click.UsageError("--json and --ndjson exclude each other.")
     apply_to_container(container, given)
-    container.override(confirm_above=given["confirm_above"])
     attachments = _attachments(container, given)
     prompt, given = _prompt(container, given)
     request = build_request(container, given, prompt, attachments)
@@ -64,7 +62,7 @@ def command(container: Container, /, **given: Any) -> int:
     if container.settings.confirm_above is not None:
         from neuralterm.cli.before_sending import confirm_price
 
-        confirm_price(container, request, container.settings.confirm_above)
+        run(container, confirm_price, container, container.settings.confirm_above, request)
     view = _view(container, given)
     try:
         orchestrator = container.orchestrator

@@ -17,9 +17,10 @@ from neuralterm.domain.exceptions import (
     StreamInterruptedError,
     ValidationError,
 )
+from neuralterm.domain.text import without_key
 from neuralterm.infrastructure.openrouter.decoding import without_surrogates
 from neuralterm.infrastructure.openrouter.error_report import excerpt
-from neuralterm.infrastructure.openrouter.errors import CHECK_BASE_URL, error_from_response
+from neuralterm.infrastructure.openrouter.errors import CHECK_BASE_URL, error_from_response, said_where_missing
 from neuralterm.infrastructure.openrouter.stream import CompletionStream
 from neuralterm.version import __version__
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 # The service tells applications apart by this address; for a local one it goes by the title.
 _REFERER = "http://localhost/neuralterm"
-_SHORTEST_SECRET = 8
 _LARGEST_MODEL_LIST = 64 * 1024 * 1024
 _GET_HEADERS = {"Accept": "application/json"}
 
@@ -83,7 +83,8 @@ class OpenRouterClient:
         """
         from neuralterm.infrastructure.openrouter.wire import parse_model_list
 
-        body = await self._get("/models")
+        with said_where_missing("model list"):
+            body = await self._get("/models")
         try:
             return parse_model_list(body)
         except ValueError as exc:
@@ -111,7 +112,8 @@ class OpenRouterClient:
         """Return what the key has used. `timeout` and errors as for `get_generation`."""
         from neuralterm.infrastructure.openrouter.account import parse_key
 
-        body = await self._get("/key", timeout)
+        with said_where_missing("/key"):
+            body = await self._get("/key", timeout)
         try:
             return parse_key(body)
         except ValueError as exc:
@@ -200,10 +202,8 @@ class OpenRouterClient:
         return OpenRouterAPIError(f"the service sent something that is {what}", 200, shown, hint=CHECK_BASE_URL)
 
     def _without_key(self, text: bytes) -> bytes:
-        """Some servers repeat the key in their complaint about it. What is shorter than any key is no secret."""
-        if self._key is None or len(self._key) < _SHORTEST_SECRET:
-            return text
-        return text.replace(self._key.encode(), b"[key]")
+        """Some servers repeat the key in their complaint about it."""
+        return without_key(text.decode("latin-1"), self._key).encode("latin-1")
 
     def _connected(self) -> Transport:
         if self._transport is None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from neuralterm.domain.exceptions import (
     AuthenticationError,
@@ -46,6 +47,20 @@ def error_from_response(
     `model` is the model that was asked for, None when the request was not about one; `now` is the Unix time.
     """
     return _exception(report_from_body(status, headers, body), model, now)
+
+
+@contextmanager
+def said_where_missing(what: str) -> Iterator[None]:
+    """Say which part of the API a server lacks, where it answers HTTP 404: its own words may be `not found` only."""
+    try:
+        yield
+    except OpenRouterAPIError as error:
+        if error.status_code != 404:
+            raise
+        message = f"the server has no {what} (HTTP 404): {error.message}"
+        raise OpenRouterAPIError(
+            message, 404, error.response_body, code=error.code, hint=error.hint, retryable=error.retryable
+        ) from error
 
 
 def error_from_object(

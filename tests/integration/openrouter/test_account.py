@@ -239,8 +239,17 @@ async def test_asking_about_the_key():
 
 @pytest.mark.anyio
 async def test_a_key_that_is_not_known_is_an_error():
-    with pytest.raises(OpenRouterAPIError):
-        await replied(lambda client: client.get_key(), "/key", status_code=404, content=b"nothing here")
+    with pytest.raises(OpenRouterAPIError) as caught:
+        await replied(lambda client: client.get_key(), "/key", status_code=401, content=b"who are you?")
+    assert caught.value.message == "who are you?"
+
+
+@pytest.mark.anyio
+async def test_a_server_without_keys_is_told_apart():
+    with pytest.raises(OpenRouterAPIError) as caught:
+        await replied(lambda client: client.get_key(), "/key", status_code=404, json={"error": "nope"})
+    assert caught.value.message == "the server has no /key (HTTP 404): nope"
+    assert (caught.value.status_code, caught.value.retryable) == (404, False)
 
 
 @pytest.mark.anyio

@@ -85,3 +85,9 @@ async def test_statuses_are_those_of_any_call():
         await models_from(status_code=503, content=b"")
     assert type(caught.value) is OpenRouterAPIError
     assert caught.value.retryable
+
+
+async def test_a_server_without_a_list_is_told_apart():
+    with pytest.raises(OpenRouterAPIError) as caught:
+        await models_from(status_code=404, json={"error": "nope"})
+    assert caught.value.message == "the server has no model list (HTTP 404): nope"

@@ -8,6 +8,7 @@ import pytest
 from neuralterm.application.bounds import BudgetStatus
 from neuralterm.application.budgets import Origin, PlacedBudget
 from neuralterm.components.budget_view import budget_line, budgets_table, placed_document, scope_words
+from neuralterm.components.tables import columns_of
 from neuralterm.domain.budget import Budget, Scope, Window
 
 
@@ -34,6 +35,15 @@ def test_the_table():
         one call    tag x      call        $1.00    $0.00       $0.00    $1.00  each time             project file
         for ever    model a/*  total       $0.00    $0.00       $0.00    $0.00  never                 user file"""
     )
+
+
+def test_a_narrow_terminal_gets_what_fits():
+    for width in range(60, 110):
+        text = budgets_table(ALL, width)
+        assert columns_of(text) <= width
+        assert "$0.4488" in text
+    assert budgets_table(ALL, 60).splitlines()[0].split() == ["name", "scope", "window", "limit", "spent", "left"]
+    assert budgets_table(ALL, 120) == budgets_table(ALL)
 
 
 def test_the_document():

@@ -8,7 +8,8 @@ from textwrap import dedent
 from neuralterm.application.bounds import BudgetStatus
 from neuralterm.application.records import CallFilter, CallTotals
 from neuralterm.application.reports import CostReport
-from neuralterm.components.cost_view import report_csv, report_document, report_text
+from neuralterm.components.cost_csv import report_csv
+from neuralterm.components.cost_view import report_document, report_text, states_table
 from neuralterm.components.machine import dumps
 from neuralterm.components.tables import columns_of
 from neuralterm.domain.budget import Budget, Window
@@ -221,7 +222,8 @@ def test_bars_are_scaled_to_the_largest_amount():
 def test_where_there_is_no_room_or_no_terminal_there_are_no_bars():
     groups = [group_of("a", "1")]
 
-    assert bars_of(groups, 50) == [""]
+    assert bars_of(groups, 32) == ["█" * 6]
+    assert bars_of(groups, 31) == [""]
     assert "█" not in report_text(a_report(groups=groups, by=["model"]), [])
     assert bars_of([group_of("a", "0")], 200) == [""]
 
@@ -231,6 +233,28 @@ def test_bars_leave_room_for_wide_characters():
 
     assert columns_of("\n".join(lines)) <= 100
     assert "█" in lines[-1]
+
+
+def test_a_narrow_terminal_gets_what_fits_and_the_cost_is_in_it():
+    group = group_of("anthropic/claude-haiku-4.5:thinking", "0.5", prompt_tokens=10**6, unsettled_calls=1)
+    report = a_report(groups=[group, group_of("b", "1")], by=["model"])
+
+    for width in range(60, 120):
+        text = report_text(report, [BUDGET], width)
+        assert columns_of("".join(text.partition("\n\n")[1:])) <= width
+        assert "$0.50" in text
+        assert "not settled" in text
+        assert "$0.96" in text
+    lines = report_text(report, [BUDGET], 60).splitlines()
+    assert next(line for line in lines if line.startswith("model")).split() == ["model", "cost", "not", "settled"]
+    assert any(line.startswith("anthropic/claude-h") and "…" in line for line in lines)
+
+
+def test_budgets_of_a_narrow_terminal():
+    assert "reserved" in states_table([BUDGET], 80)
+    narrow = states_table([BUDGET], 60)
+    assert columns_of(narrow) <= 60
+    assert narrow.splitlines()[0].split() == ["budget", "limit", "spent", "left", "resets"]
 
 
 def test_csv_without_grouping_is_the_total():

@@ -1,4 +1,4 @@
-from neuralterm.components.tables import columns_of, grouped, numbered, table
+from neuralterm.components.tables import columns_of, fitted_table, grouped, numbered, table
 
 
 def test_cells_are_never_read_as_numbers():
@@ -32,3 +32,28 @@ def test_columns_of_a_terminal():
     assert columns_of("模型") == 4
     assert columns_of("e\u0301") == 1
     assert columns_of("") == 0
+
+
+def fitted(width, **choice):
+    rows = [["模型/模型模型模型", "1,000", "$1.00"], ["short", "5", "$0.10"]]
+    return fitted_table(("name", "tokens", "cost"), rows, width, **choice)
+
+
+def test_a_table_that_fits_stays_as_it_is():
+    assert fitted(None, names=["name"], expendable=[["tokens"]]) == fitted(100, names=["name"], expendable=[["tokens"]])
+    assert fitted(1) == fitted(None)
+
+
+def test_columns_are_left_out_before_names_are_shortened():
+    whole = fitted(None)
+    narrow = fitted(columns_of(whole) - 1, names=["name"], expendable=[["tokens"]])
+    assert "模型/模型模型模型" in narrow
+    assert "tokens" not in narrow
+
+
+def test_names_are_shortened_by_columns_and_not_to_nothing():
+    for width in range(16, 30):
+        text = fitted(width, names=["name"], expendable=[["tokens"]])
+        assert columns_of(text) <= width
+    assert "模型/模…" in fitted(1, names=["name"], expendable=[["tokens"]])
+    assert "short" in fitted(1, names=["name"], expendable=[["tokens"]])

@@ -1,7 +1,7 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from neuralterm.domain.text import join_surrogates, one_line, shortened
+from neuralterm.domain.text import join_surrogates, one_line, shortened, without_key
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 
@@ -30,3 +30,9 @@ def test_joined_text_can_be_encoded(text):
 
 def test_pairs_are_joined_and_lone_surrogates_replaced():
     assert join_surrogates("pair \ud83d\ude42, lone \ud83d") == "pair 🙂, lone \ufffd"
+
+
+def test_a_key_is_blotted_out_unless_it_is_too_short_to_be_one():
+    assert without_key("sk-12345 or sk-12345", "sk-12345") == "[key] or [key]"
+    assert without_key("sk-1234 is a key", "sk-1234") == "sk-1234 is a key"
+    assert without_key("a key", "") == without_key("a key", None) == "a key"
