@@ -13,6 +13,7 @@ from neuralterm.application.estimates import Estimate, TokenEstimates
 from neuralterm.application.ports import Clock
 from neuralterm.application.preparing import ModelLookup, Preparing
 from neuralterm.application.records import SendOptions
+from neuralterm.application.spending import MoneyHeldError
 from neuralterm.application.turn import Prompt
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import BudgetExceededError, NeuralTermError
@@ -132,7 +133,11 @@ class Previewing:
         """
         prompt = await self._prompt(conversation, content, options, ())
         spending = self._preparing.spending
-        bound = admit(prompt, options, self._estimates, spending).at_most_usd
+        try:
+            bound = admit(prompt, options, self._estimates, spending, may_wait=True).at_most_usd
+        except MoneyHeldError:  # it will wait, and may then have all it wants
+            close = self._estimates.close_bound(prompt.messages, prompt.model_id)
+            return spending.worst_case(call_plan(prompt, options, close))
         if bound is not None and bound > threshold_usd:
             close = self._estimates.close_bound(prompt.messages, prompt.model_id)
             bound = spending.admit(call_plan(prompt, options, close)).at_most_usd

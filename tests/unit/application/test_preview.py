@@ -5,14 +5,15 @@ import pytest
 from neuralterm.application.estimates import TokenEstimates
 from neuralterm.application.preparing import Preparing
 from neuralterm.application.preview import KnownFirst, Previewing
-from neuralterm.application.records import SendOptions
+from neuralterm.application.records import Call, SendOptions
 from neuralterm.application.spending import SpendingGate
 from neuralterm.domain.budget import Budget, Window
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import BudgetExceededError, ServiceUnreachableError
-from neuralterm.domain.models import Conversation, Message, MessageRole
+from neuralterm.domain.models import Conversation, Cost, Message, MessageRole
 from tests.fakes.clock import FakeClock
 from tests.fakes.counter import WordCounter
+from tests.fakes.processes import FakeProcesses
 from tests.fakes.storage import InMemoryConversationRepository, InMemoryLedger
 from tests.fakes.world import MODEL, Lookup
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Desk:
-    def __init__(self, *budgets, lookup=None):
+    def __init__(self, *budgets, lookup=None, processes=None):
         clock, counter = FakeClock(), WordCounter()
         self.repository = InMemoryConversationRepository()
         self.ledger = InMemoryLedger(self.repository.store)
@@ -28,7 +29,7 @@ class Desk:
         preparing = Preparing(
             repository=self.repository,
             counter=counter,
-            spending=SpendingGate(clock, self.ledger, budgets),
+            spending=SpendingGate(clock, self.ledger, budgets, processes=processes),
             lookup=KnownFirst(self.lookup),
         )
         self.previewing = Previewing(preparing, TokenEstimates(counter), clock)
@@ -119,6 +120,13 @@ class TestTheMostItCanCost:
 
     async def test_without_a_bound_there_is_none(self):
         assert await Desk(lookup=Lookup()).at_most("1") is None
+
+    async def test_a_call_that_will_wait_for_money_may_have_all_it_wants(self):
+        desk = Desk(budget("0.003"), processes=FakeProcesses())
+        desk.ledger.open_call(
+            Call(MODEL.id, Cost.unsettled(Decimal("0.003")), owner="other", started_at=FakeClock().now())
+        )
+        assert await desk.at_most("1", max_tokens=100) == Decimal("0.000203")
 
     async def test_a_budget_refuses_here_too(self):
         with pytest.raises(BudgetExceededError):
