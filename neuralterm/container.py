@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from decimal import Decimal
 
     from neuralterm.application.attachments import AttachmentFile, Attachments
     from neuralterm.application.budgets import Budgets
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from neuralterm.application.events import EventBus
     from neuralterm.application.orchestrator import ChatOrchestrator
     from neuralterm.application.preview import Previewing
-    from neuralterm.application.records import Answer
+    from neuralterm.application.records import Answer, Call
     from neuralterm.application.spending import SpendingGate
     from neuralterm.application.state import SessionState
     from neuralterm.components.chat import ChatParts
@@ -307,6 +308,12 @@ class Container:
             from neuralterm.application.reconciling import reconcile_some
 
             await reconcile_some(self.ledger, self.repository, self.client, self.clock, self.service)
+
+    def declared_price(self, call: Call) -> Decimal | None:
+        """Return what a call costs by the prices that the user has declared, in USD; None where there are none."""
+        prices = self.settings.server_prices
+        model = None if prices is None else prices.price(call.model or call.requested_model)
+        return None if model is None or call.usage is None else model.prices.cost_of(call.usage, call.started_at)
 
     async def settle_last_call(self) -> None:
         """Ask about the newest call of uncertain cost until the service knows it, half a minute at most."""

@@ -25,6 +25,8 @@ AT_A_TIME = 4
 ASKED_BESIDE = 5
 ASKED_BESIDE_FOR = timedelta(days=1)
 
+# Tells what a call costs by prices that the user has declared, in USD; None where there are none or no token counts.
+Pricing = Callable[[Call], Decimal | None]
 # Is told how many calls are still unknown, and in how many seconds they are asked about again.
 Progress = Callable[[int, float], None]
 
@@ -63,13 +65,14 @@ async def reconcile(
     patience: float,
     limit: int,
     on_progress: Progress | None = None,
+    price_of: Pricing | None = None,
 ) -> ReconcileResult:
     """Ask about at most `limit` open calls of a service, again and again for `patience` seconds, and keep what it says.
 
     Every call is asked about once at least. An error of the service or of the database ends the asking; it is in the
-    result, and what was found until then is kept.
+    result, and what was found until then is kept. Calls that `price_of` can price are computed and not asked about.
     """
-    asking = _Asking(ledger, repository, client, service)
+    asking = _Asking(ledger, repository, client, service, price_of)
     unknown = await asking.ask(ledger.to_reconcile(service, limit))
     deadline, pause = clock.monotonic() + patience, FIRST_PAUSE
     while unknown and asking.error is None and (seconds_left := deadline - clock.monotonic()) > 0:
@@ -101,9 +104,14 @@ async def reconcile_some(
 
 
 def keep_report(
-    ledger: Ledger, repository: ConversationRepository, service: str, call: Call, report: GenerationReport
+    ledger: Ledger,
+    repository: ConversationRepository,
+    service: str,
+    call: Call,
+    report: GenerationReport,
+    source: CostSource = CostSource.RECONCILED,
 ) -> Cost | None:
-    """Write down what the service says of a call, in one step with its message; return the cost.
+    """Write down what is known of a call now, in one step with its message; return the cost.
 
     None, and nothing is written, when the call is no longer open: it is known meanwhile, it runs, or it is gone. What
     another call has been charged for the same generation is not charged to this one again.
@@ -114,8 +122,8 @@ def keep_report(
         if current is None or not _is_open(current):
             return None
         usage = report.usage or current.usage
-        cost = Cost(report.cost, CostSource.RECONCILED, report.cost, report.upstream_cost)
-        if any(each.cost.source in _NAMED for each in calls):
+        cost = Cost(report.cost, source, report.cost, report.upstream_cost)
+        if source is CostSource.RECONCILED and any(each.cost.source in _NAMED for each in calls):
             cost, usage = Cost(Decimal(0), CostSource.RECONCILED, Decimal(0)), current.usage
         ledger.settle_call(
             replace(
@@ -140,7 +148,15 @@ def _is_open(call: Call) -> bool:
 class _Asking:
     """Puts the questions, a few at a time, and adds up the answers."""
 
-    def __init__(self, ledger: Ledger, repository: ConversationRepository, client: AccountClient, service: str) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        repository: ConversationRepository,
+        client: AccountClient,
+        service: str,
+        price_of: Pricing | None,
+    ) -> None:
+        self._price_of = price_of
         self._ledger = ledger
         self._repository = repository
         self._client = client
@@ -179,10 +195,14 @@ class _Asking:
                 self.error = self.error or error
 
     async def _ask_about(self, call: Call, unknown: list[Call]) -> None:
-        report = await self._client.get_generation(call.generation_id or "")
+        generation_id = call.generation_id or ""
+        price, source = self._price_of(call) if self._price_of else None, CostSource.COMPUTED
+        report = None if price is None else GenerationReport(generation_id, price)
+        if report is None:
+            report, source = await self._client.get_generation(generation_id), CostSource.RECONCILED
         if report is None:
             unknown.append(call)
             return
-        cost = keep_report(self._ledger, self._repository, self._service, call, report)
+        cost = keep_report(self._ledger, self._repository, self._service, call, report, source)
         if cost is not None:
             self._found.append(cost)

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 def reconcile_command(container: Container, /, wait: float, limit: int, as_json: bool, strict: bool) -> None:
     """Ask the service about calls whose price never arrived.
 
-    Those are calls that were cut, interrupted or killed. The service needs some seconds to know what a call cost.
+    Those are calls that were cut, interrupted or killed. The service needs some seconds to know what a call cost. At a
+    server whose prices are declared in the configuration, they are computed from its token counts instead.
     """
     from neuralterm.components import machine, reconcile_view
     from neuralterm.domain.exceptions import ValidationError
@@ -62,6 +63,7 @@ async def _reconcile(container: Container, patience: float, limit: int) -> Recon
         patience=patience,
         limit=limit,
         on_progress=_said_once(container, patience),
+        price_of=container.declared_price,
     )
 
 

@@ -256,6 +256,19 @@ class TestOtherServers:
         assert (cost["usd"], cost["source"]) == (None, "unsettled")
         assert run("send", "--max-cost", "1", "hi").code == 4
 
+    def test_calls_from_before_are_computed_when_prices_are_declared(self, run, server, tmp_path):
+        service = server(f".{self.PRICES.replace('openai', 'other')}")
+        service.models = {"data": []}
+        self.cost(run)
+        asked = len(service.requests)
+        server(f".{self.PRICES}")
+        result = run("cost", "reconcile", "--json", "--strict")
+        assert (result.code, json.loads(result.out)["found"]["calls"]) == (0, 1), result.err
+        assert len(service.requests) == asked
+        report = json.loads(run("cost", "--json").out)
+        assert report["unsettled"]["calls"] == 0
+        assert report["by_source"]["computed"] == report["total_usd"] == self.cost(run)["usd"]
+
     def test_the_list_of_models_shows_the_declared_prices(self, run, server):
         service = server(f".{self.PRICES}")
         service.models = {"data": [{"id": MODEL, "name": "M", "pricing": {"prompt": "9", "completion": "9"}}]}
