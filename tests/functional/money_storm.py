@@ -150,6 +150,9 @@ def _fitting_codes(service, outcome):
         return (8, *ended)
     if "did not answer within" in outcome.err:
         return (8,)
+    # Where a budget is used to the last token, the answer is stopped at its last token.
+    if "the answer was stopped by a budget" in outcome.err:
+        return (5,)
     if behaviour.ending != "stop":
         return (9, *ended)
     (charge,) = (charge for charge in service.bill.charges if charge.job == job.name)
