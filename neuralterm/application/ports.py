@@ -121,8 +121,11 @@ class Ledger(Protocol):
     def running(self) -> list[Call]:
         """Return the calls that nobody has settled: they run now, or their process died."""
 
-    def to_reconcile(self, service: str, limit: int) -> list[Call]:
-        """Return settled calls of that base URL that are unsettled or estimated and have a generation id, newest first."""
+    def to_reconcile(self, service: str, limit: int, *, computed: bool = False) -> list[Call]:
+        """Return settled calls of that base URL that are unsettled or estimated and have a generation id, newest first.
+
+        With `computed` those too whose cost is the service's token counts at its list prices.
+        """
 
     def calls_of(self, generation_id: str) -> list[Call]:
         """Return the calls with that id of whatever service, oldest first; a repeated answer repeats its id."""

@@ -70,10 +70,12 @@ async def reconcile(
     """Ask about at most `limit` open calls of a service, again and again for `patience` seconds, and keep what it says.
 
     Every call is asked about once at least. An error of the service or of the database ends the asking; it is in the
-    result, and what was found until then is kept. Calls that `price_of` can price are computed and not asked about.
+    result, and what was found until then is kept. Calls that `price_of` can price are computed and not asked about. What is
+    computed by list prices is known well enough to be asked about once, and only at a service that tells.
     """
     asking = _Asking(ledger, repository, client, service, price_of)
     unknown = await asking.ask(ledger.to_reconcile(service, limit))
+    await asking.confirm(ledger.to_reconcile(service, limit, computed=True))
     deadline, pause = clock.monotonic() + patience, FIRST_PAUSE
     while unknown and asking.error is None and (seconds_left := deadline - clock.monotonic()) > 0:
         wait = min(pause, seconds_left)
@@ -119,7 +121,7 @@ def keep_report(
     with repository.transaction(), ledger.transaction():
         calls = [each for each in ledger.calls_of(report.generation_id) if each.service in (None, service)]
         current = next((each for each in calls if each.id == call.id), None)
-        if current is None or not _is_open(current):
+        if current is None or not _is_open(current, call):
             return None
         usage = report.usage or current.usage
         cost = Cost(report.cost, source, report.cost, report.upstream_cost)
@@ -141,8 +143,10 @@ def keep_report(
     return cost
 
 
-def _is_open(call: Call) -> bool:
-    return call.owner is None and call.status is not MessageStatus.PENDING and call.cost.source in _OPEN
+def _is_open(call: Call, asked: Call) -> bool:
+    """Say whether a call still waits for the word of the service, as it did when it was asked about."""
+    ended = call.owner is None and call.status is not MessageStatus.PENDING
+    return ended and (call.cost.source in _OPEN or call.cost.source is asked.cost.source is CostSource.COMPUTED)
 
 
 class _Asking:
@@ -177,6 +181,16 @@ class _Asking:
             for _ in range(min(AT_A_TIME, len(calls))):
                 group.start_soon(self._ask_in_turn, waiting, unknown)
         return unknown
+
+    async def confirm(self, calls: list[Call]) -> None:
+        """Ask about computed calls: about all of them if the service knows one of the newest few."""
+        computed = [call for call in calls if call.cost.source is CostSource.COMPUTED and not self._has_price(call)]
+        first, rest = computed[:AT_A_TIME], computed[AT_A_TIME:]
+        if len(await self.ask(first)) < len(first) and self.error is None:
+            await self.ask(rest)
+
+    def _has_price(self, call: Call) -> bool:
+        return self._price_of is not None and self._price_of(call) is not None
 
     def result(self) -> ReconcileResult:
         charges = self._ledger.charges_at(self._service)

@@ -31,10 +31,12 @@ _CALLS = f"SELECT {', '.join(CALL_COLUMNS)} FROM calls"  # noqa: S608 - made of 
 _RUNNING = f"{_CALLS} INDEXED BY calls_running WHERE owner IS NOT NULL OR status = 'pending' ORDER BY number"
 _TO_RECONCILE = f"""
     {_CALLS}
-    WHERE source IN ('unsettled', 'estimated') AND generation_id IS NOT NULL
+    WHERE source IN ({{}}) AND generation_id IS NOT NULL
       AND owner IS NULL AND status <> 'pending' AND (service IS NULL OR service = ?)
     ORDER BY started_at DESC, number DESC LIMIT ?
 """
+_UNCERTAIN = _TO_RECONCILE.format("'unsettled', 'estimated'")
+_NOT_NAMED = _TO_RECONCILE.format("'unsettled', 'estimated', 'computed'")
 
 _OF_GENERATION = f"{_CALLS} WHERE generation_id = ? ORDER BY number"
 
@@ -85,12 +87,17 @@ class SQLiteLedger:
         """Return the calls that nobody has settled, oldest first."""
         return [call_from(row) for row in self.database.query(_RUNNING)]
 
-    def to_reconcile(self, service: str, limit: int) -> list[Call]:
+    def to_reconcile(self, service: str, limit: int, *, computed: bool = False) -> list[Call]:
         """Return settled calls of that base URL whose cost the service may know better, newest first.
+
+        With `computed` those too whose cost is what the list says; that reads all calls.
 
         Calls that an older version wrote down without their service may be anybody's, so they are among them.
         """
-        return [call_from(row) for row in self.database.query(_TO_RECONCILE, (service, max(limit, 0)))]
+        return [
+            call_from(row)
+            for row in self.database.query(_NOT_NAMED if computed else _UNCERTAIN, (service, max(limit, 0)))
+        ]
 
     def calls_of(self, generation_id: str) -> list[Call]:
         """Return the calls with that id of whatever service, oldest first."""

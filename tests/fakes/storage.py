@@ -274,12 +274,13 @@ class InMemoryLedger:
     def running(self) -> list[Call]:
         return [_as_read(call) for call in self.calls if _runs(call)]
 
-    def to_reconcile(self, service: str, limit: int) -> list[Call]:
+    def to_reconcile(self, service: str, limit: int, *, computed: bool = False) -> list[Call]:
+        sources = (CostSource.UNSETTLED, CostSource.ESTIMATED) + ((CostSource.COMPUTED,) if computed else ())
         found = [
             _as_read(call)
             for call in reversed(self.calls)
             if not _runs(call)
-            and call.cost.source in (CostSource.UNSETTLED, CostSource.ESTIMATED)
+            and call.cost.source in sources
             and call.generation_id is not None
             and call.service in (None, service)
         ]

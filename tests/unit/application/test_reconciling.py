@@ -146,7 +146,6 @@ async def test_which_calls_are_asked_about(books):
     books.add("gen-running", owner="host/1")
     books.add("gen-pending", status=MessageStatus.PENDING)
     books.add("gen-billed", BILLED)
-    books.add("gen-computed", replace(BILLED, source=CostSource.COMPUTED))
     books.add("gen-elsewhere", service=ELSEWHERE)
     books.add(None)
     client = FakeAccountClient()
@@ -154,6 +153,47 @@ async def test_which_calls_are_asked_about(books):
     assert client.asked == []
     assert (result.unknown, result.unaskable) == (Uncertain(), Uncertain(1, Decimal("0.5")))
     assert books.clock.slept == []
+
+
+class TestComputed:
+    """Amounts by list prices: another endpoint may have served, so that the service knows better, where it tells."""
+
+    COMPUTED = replace(BILLED, source=CostSource.COMPUTED)
+
+    async def test_the_service_is_asked_once_and_its_word_holds(self, books):
+        call = books.add("gen-1", self.COMPUTED)
+        books.add("gen-2", self.COMPUTED)
+        client = FakeAccountClient(gen_1=["0.125"])
+        result = await books.reconcile(client)
+        assert sorted(client.asked) == ["gen-1", "gen-2"]
+        assert (result.found_calls, result.is_complete, books.clock.slept) == (1, True, [])
+        assert books.stored(call).cost == Cost(Decimal("0.125"), CostSource.RECONCILED, Decimal("0.125"))
+
+    async def test_one_that_tells_nothing_is_not_asked_about_all(self, books):
+        for number in range(20):
+            books.add(f"gen-{number}", self.COMPUTED)
+        client = FakeAccountClient()
+        await books.reconcile(client)
+        assert len(client.asked) == AT_A_TIME
+
+    async def test_declared_prices_are_nobody_elses_business(self, books):
+        books.add("gen-1", self.COMPUTED)
+        client = FakeAccountClient(gen_1=["0.125"])
+        await books.reconcile(client, price_of=lambda call: Decimal("0.1"))
+        assert client.asked == []
+
+    async def test_open_calls_are_priced_by_them_without_a_question(self, books):
+        call = books.add("gen-1")
+        client = FakeAccountClient()
+        result = await books.reconcile(client, price_of=lambda call: Decimal("0.1"))
+        assert (client.asked, result.found_calls) == ([], 1)
+        assert books.stored(call).cost == self.COMPUTED
+
+    async def test_beside_an_answer_they_are_left_alone(self, books):
+        books.add("gen-1", self.COMPUTED)
+        client = FakeAccountClient(gen_1=["0.125"])
+        assert await books.reconcile_some(client) == 0
+        assert client.asked == []
 
 
 async def test_the_limit_counts_calls_newest_first_and_the_rest_is_told(books):
@@ -200,7 +240,6 @@ async def test_a_call_without_a_bound_leaves_the_rest_without_one(books):
     [
         {"cost": BILLED},
         {"cost": replace(BILLED, source=CostSource.RECONCILED)},
-        {"cost": replace(BILLED, source=CostSource.COMPUTED)},
         {"status": MessageStatus.PENDING},
         {"owner": "host/7"},
     ],
