@@ -146,10 +146,12 @@ class Answering:
                 if chunk["type"] == "final":
                     turn.final = chunk
                     continue
+                # Only when more comes than there is money for: an answer that ends where the money ends is whole.
+                self._stop_if(turn, self._has_no_room(turn))
                 text = self._take(turn, chunk, chunks)
                 if text:
                     yield text
-                self._stop_if_exceeded(turn)
+                self._stop_if(turn, self.tracker is not None and self.tracker.overspent)
             self._tell_breaker(None)
         except BaseException as error:
             turn.final = _snapshot(chunks) or turn.final
@@ -179,16 +181,22 @@ class Answering:
         if generation_id and generation_id != turn.call.generation_id:
             self._keep(turn, lambda: self.spending.note_generation(turn.call, generation_id))
 
-    def _stop_if_exceeded(self, turn: Turn) -> None:
-        """End an answer that would cross a limit, or that takes more than was reserved for it of what others share."""
+    def _has_no_room(self, turn: Turn) -> bool:
+        """Say whether one more token would cross a limit, or take more than was reserved of a budget that others share."""
         if self.tracker is None:
-            return
-        overdrawn = turn.permit.shares_budget and turn.is_beyond_cap(self.tracker.output_tokens)
-        if not (overdrawn or self.tracker.exceeded):
+            return False
+        return self.tracker.exceeded or self._is_overdrawn(turn)
+
+    def _is_overdrawn(self, turn: Turn) -> bool:
+        assert self.tracker is not None
+        return turn.permit.shares_budget and turn.is_at_cap(self.tracker.output_tokens)
+
+    def _stop_if(self, turn: Turn, reached: bool) -> None:
+        if not reached or self.tracker is None:
             return
         spent = self.tracker.accumulated_cost
         why = f"after about {dollars(spent)}"
-        if overdrawn and not self.tracker.exceeded:
+        if self._is_overdrawn(turn) and not self.tracker.exceeded:
             why = f"at {turn.permit.output_cap:,} tokens, which is what was reserved for it"
         raise BudgetExceededError(
             f"the answer was stopped by a budget {why}; what came is kept", spent_usd=spent, mid_answer=True

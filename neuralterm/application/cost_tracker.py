@@ -42,10 +42,10 @@ class CostTracker(EventObserver):
     """Adds up what answers cost, estimates the running one, and says when a budget is nearly or wholly used.
 
     `budget_limit` is in USD, None for no limit. `budget.threshold` is emitted once for each budget when `warning_level` of
-    it is used, `budget.exceeded` once when more than all of it is, when the running answer has no room for one more token,
-    or when an answer was stopped by its budget; after `reset()` each may come again. `already_spent` (USD) counts against
-    the limit but not in `accumulated_cost`. `watch` adds the budgets that the spending gate found to count a call.
-    `count_tokens(text, model_id)` makes the estimate as good as a count; without it a token is taken for four bytes.
+    it is used, `budget.exceeded` once when more than all of it is, or when an answer was stopped by its budget; after
+    `reset()` each may come again. `already_spent` (USD) counts against the limit but not in `accumulated_cost`. `watch` adds
+    the budgets that the spending gate found to count a call. `count_tokens(text, model_id)` makes the estimate as good as a
+    count; without it a token is taken for four bytes.
 
     Thread-safe. The estimate is of one answer at a time: an answer that starts takes the place of the running one.
     """
@@ -82,6 +82,13 @@ class CostTracker(EventObserver):
         with self._lock:
             here, more = self.accumulated_cost, self._next_token()
             return any(_used(each, here) + more > each.limit for each in self._budgets())
+
+    @property
+    def overspent(self) -> bool:
+        """True while more than a limit is used."""
+        with self._lock:
+            here = self.accumulated_cost
+            return any(_used(each, here) > each.limit for each in self._budgets())
 
     @property
     def output_tokens(self) -> int:
@@ -224,14 +231,14 @@ class CostTracker(EventObserver):
         open_budgets = [each for each in self._budgets() if not each.told_exceeded]
         if not open_budgets:
             return []
-        due, here, more = [], self.accumulated_cost, self._next_token()
+        due, here = [], self.accumulated_cost
         tightest = min(self._budgets(), key=lambda each: each.limit - _used(each, here))
         for each in open_budgets:
             spent = _used(each, here)
             if not each.warned and spent >= EXACT.multiply(each.limit, each.warning_level) and spent > 0:
                 each.warned = True
                 due.append((Events.BUDGET_THRESHOLD, each, spent))
-            if (stopped and each is tightest) or spent + more > each.limit:
+            if (stopped and each is tightest) or spent > each.limit:
                 each.told_exceeded = True
                 due.append((Events.BUDGET_EXCEEDED, each, spent))
         return due

@@ -117,13 +117,13 @@ class Turn:
         window = self.prompt.model.context_length if self.prompt.model else None
         return None if cap is None or (window and cap >= window) else cap
 
-    def is_beyond_cap(self, estimated_tokens: int) -> bool:
-        """Say whether more has come than the cap allows, so that the service ignores it.
+    def is_at_cap(self, estimated_tokens: int) -> bool:
+        """Say whether as much has come as the cap allows: a service that sends more ignores it.
 
         Each delta is a token at least; counts made here may be off by a factor of two.
         """
         cap = self.permit.output_cap
-        return cap is not None and (self.deltas > cap or estimated_tokens > 2 * cap + _ESTIMATE_SLACK)
+        return cap is not None and (self.deltas >= cap or estimated_tokens > 2 * cap + _ESTIMATE_SLACK)
 
     def lower_cap(self, tokens: int) -> None:
         """Ask for no more than so many tokens from now on."""

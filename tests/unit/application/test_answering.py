@@ -418,11 +418,18 @@ class TestBudgets:
         with pytest.raises(exc.BudgetExceededError, match="at 5 tokens, which is what was reserved") as caught:
             await world.ask(options=SendOptions(max_tokens=5))
         assert caught.value.mid_answer
-        assert world.answer().content == "word " * 6
+        assert world.answer().content == "word " * 5
         (call,) = world.ledger.calls
         # What it went on to generate unseen is bounded by the model's own limit, 1000 tokens, not by the cap.
         assert call.cost.source is CostSource.ESTIMATED
         assert call.cost.at_most_usd == Decimal("0.002006")
+
+    async def test_an_answer_that_ends_where_its_money_ends_is_whole(self):
+        day = Budget("day", Decimal(1), Window.DAY)
+        world = make_world([*["word "] * 5, final()], budgets=[day], is_watched=True)
+        await world.ask(options=SendOptions(max_tokens=5))
+        assert world.answer().status is MessageStatus.COMPLETE
+        assert world.ledger.calls[0].cost.source is CostSource.COMPUTED
 
     async def test_what_nobody_shares_may_be_used_up(self):
         world = make_world([*["word "] * 50, final()], budgets=[ceiling("1")], is_watched=True)

@@ -164,11 +164,27 @@ def test_an_answer_is_to_stop_before_its_next_token_crosses_the_limit():
     scene.start()
     scene.token("1 2 3 4 5 6 7 8 9 10")
     assert scene.tracker.exceeded
-    (payload,) = scene.events.of(Events.BUDGET_EXCEEDED)
-    assert (payload["spent_usd"], payload["percent"]) == (Decimal("0.010"), 100)
+    assert not scene.tracker.overspent
     scene.complete(cost=Decimal("0.010"))
     assert not scene.tracker.exceeded, "all of it is not more than all of it"
-    assert scene.warnings() == [Events.BUDGET_THRESHOLD, Events.BUDGET_EXCEEDED]
+    assert scene.warnings() == [Events.BUDGET_THRESHOLD]
+
+
+def test_one_that_was_stopped_there_is_told():
+    scene = Scene("0.010")
+    scene.start()
+    scene.token("1 2 3 4 5 6 7 8 9 10")
+    scene.complete(cost=Decimal("0.010"), status=MessageStatus.STOPPED)
+    (payload,) = scene.events.of(Events.BUDGET_EXCEEDED)
+    assert (payload["spent_usd"], payload["percent"], payload["stopped"]) == (Decimal("0.010"), 100, True)
+
+
+def test_more_than_the_limit_is_overspent():
+    scene = Scene("0.010")
+    scene.start()
+    scene.token("1 2 3 4 5 6 7 8 9 10 11")
+    assert scene.tracker.overspent
+    assert len(scene.events.of(Events.BUDGET_EXCEEDED)) == 1
 
 
 @pytest.mark.parametrize(
