@@ -191,7 +191,7 @@ def total(amounts):
     return result
 
 
-@settings(max_examples=70, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=35, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(FACTS, PROMPTS, OPTIONS, BUDGETS)
 def test_what_is_charged_was_reserved_and_what_is_reserved_was_left(fact, prompts, options, limits):
     ordinary = worst_case(PriceList.from_listing(fact["pricing"]).highest(), 400, 60)
@@ -243,7 +243,7 @@ def check_settled(here):
         assert one.cost.usd == rounded(here.server.bill[one.generation_id])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(LISTINGS, USAGES, MOMENTS, st.integers(0, 600), st.integers(0, 21_600))
 def test_the_worst_case_covers_an_independent_price(listing, usage, moment, before, after):
     prices = PriceList.from_listing(listing)
@@ -299,7 +299,7 @@ def independent_price(listing, usage, moment):
     return total(WIDE.multiply(Decimal(count), each) for count, each in parts)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(_ANY_TEXT, min_size=1, max_size=4), st.sampled_from([None, "maker/model", "openai/gpt-4o", "gpt-4"]))
 @example(["internationalization " * 50], "openai/gpt-4o")
 @example(["-" * 5000, "\n" * 500, "x" * 5000], "openai/gpt-4o")

@@ -94,7 +94,7 @@ def _fields(state):
     return {name: state[name] for name in ("model", "provider", "status", "usage")}
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=40)
 @given(
     st.lists(CALLS, max_size=12),
     st.lists(st.tuples(FILTERS, st.lists(st.sampled_from(GROUPINGS), max_size=3, unique=True)), min_size=1, max_size=5),
