@@ -8,8 +8,9 @@ from typing import Any
 
 from neuralterm.application.bounds import CallPlan
 from neuralterm.application.estimates import TokenEstimates
+from neuralterm.application.permit import MoneyHeldError, Permit
 from neuralterm.application.records import SendOptions
-from neuralterm.application.spending import MoneyHeldError, Permit, SpendingGate
+from neuralterm.application.spending import SpendingGate
 from neuralterm.application.turn import Prompt
 from neuralterm.domain.exceptions import BudgetExceededError
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from neuralterm.application.admission import admit
 from neuralterm.application.estimates import TokenEstimates
 from neuralterm.application.events import DomainEvent, EventBus, Events
+from neuralterm.application.permit import MoneyHeldError, Permit
 from neuralterm.application.ports import Clock, ConversationRepository
 from neuralterm.application.records import Call, SendOptions
-from neuralterm.application.spending import MoneyHeldError, Permit, SpendingGate
+from neuralterm.application.spending import SpendingGate
 from neuralterm.application.turn import Prompt, Turn
 from neuralterm.domain.exceptions import BudgetExceededError, NeuralTermError
 from neuralterm.domain.models import Cost, Message

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from neuralterm.application.admission import admit, call_plan
 from neuralterm.application.bounds import BudgetStatus, unbounded
 from neuralterm.application.estimates import Estimate, TokenEstimates
+from neuralterm.application.permit import MoneyHeldError
 from neuralterm.application.ports import Clock
 from neuralterm.application.preparing import ModelLookup, Preparing
 from neuralterm.application.records import SendOptions
-from neuralterm.application.spending import MoneyHeldError
 from neuralterm.application.turn import Prompt
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import BudgetExceededError, NeuralTermError

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, timedelta, tzinfo
 from decimal import Decimal
 from uuid import UUID
 
 from neuralterm.application.bounds import BudgetStatus, CallPlan, Subject, cost_unbounded, refusal, unbounded
+from neuralterm.application.permit import MoneyHeldError, Permit
 from neuralterm.application.ports import Clock, Ledger, Processes
 from neuralterm.application.records import Call, CallFilter, Committed
 from neuralterm.domain.budget import SMALLEST_OUTPUT_CAP, Admission, Budget, Window, fit_output_cap
@@ -26,39 +27,6 @@ CLOCK_SKEW = timedelta(minutes=10)
 COMFORTABLE_OUTPUT_CAP = 1024
 # For a model whose limits nobody tells: many a server refuses a cap that is beyond its window.
 USUAL_OUTPUT_CAP = 8192
-
-
-@dataclass(frozen=True, slots=True)
-class Permit:
-    """What a request may do. `output_cap` None: no cap is set; `at_most_usd` None: its cost has no known bound.
-
-    `max_price_per_million` are the prices (USD per million tokens; `request`: USD a request) that routing must not exceed,
-    set under a budget. `cap_by_budget` is true when a budget made the cap smaller than it would have been. `budgets` are
-    those that count the call, as they were before it. `unbounded` says why a soft budget let a call without bound through.
-    `uncapped_usd` is the bound if the service does not keep to the cap, None where the model has no limit of its own.
-    """
-
-    output_cap: int | None
-    at_most_usd: Decimal | None
-    cap_by_budget: bool = False
-    max_price_per_million: Mapping[str, str] | None = None
-    budgets: tuple[BudgetStatus, ...] = ()
-    unbounded: str | None = None
-    uncapped_usd: Decimal | None = None
-
-    @property
-    def shares_budget(self) -> bool:
-        """True when other calls may spend what this one has not reserved."""
-        return any(status.budget.window is not Window.CALL for status in self.budgets)
-
-
-class MoneyHeldError(Exception):
-    """A call does not fit now, but other calls that run hold `held_usd` of the budget and may not need all of it."""
-
-    def __init__(self, budget: Budget, held_usd: Decimal) -> None:
-        super().__init__(f"{held_usd} USD of the {budget.name} is held by running calls")
-        self.budget = budget
-        self.held_usd = held_usd
 
 
 class SpendingGate:

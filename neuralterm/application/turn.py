@@ -9,9 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from neuralterm.application.context import has_attachments
+from neuralterm.application.permit import Permit
 from neuralterm.application.records import Answer, Call, SendOptions
 from neuralterm.application.settlement import Ending
-from neuralterm.application.spending import Permit
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import BudgetExceededError
 from neuralterm.domain.models import Cost, Message, MessageRole, MessageStatus

@@ -25,6 +25,30 @@ def totals(ledger, *by, **fields):
     return ledger.totals(CallFilter(**fields), by)
 
 
+def a_full_call(usage, **more):
+    """A call with something in every field."""
+    return call(
+        "0.1",
+        CostSource.ESTIMATED,
+        "0.3",
+        "0.7",
+        conversation_id=uuid4(),
+        message_id=uuid4(),
+        run_id="run",
+        generation_id="gen-1",
+        model="m",
+        provider="p",
+        usage=usage,
+        finish_reason="stop",
+        error_code="E",
+        latency_ms=12,
+        first_token_ms=3,
+        status=MessageStatus.CUT,
+        service="https://one.example/v1",
+        **more,
+    )
+
+
 def test_nothing_called_is_one_row_of_nothing(ledger):
     assert totals(ledger) == [CallTotals()]
     assert totals(ledger, "model") == []
@@ -276,26 +300,7 @@ def test_running_calls_are_those_that_nobody_settled(ledger):
 
 def test_a_call_is_read_as_it_was_written(ledger):
     counts = replace(USAGE, cost=None, upstream_cost=None, is_byok=False)
-    opened = call(
-        "0.1",
-        CostSource.ESTIMATED,
-        "0.3",
-        "0.7",
-        conversation_id=uuid4(),
-        message_id=uuid4(),
-        run_id="run",
-        generation_id="gen-1",
-        model="m",
-        provider="p",
-        usage=counts,
-        finish_reason="stop",
-        error_code="E",
-        latency_ms=12,
-        first_token_ms=3,
-        status=MessageStatus.CUT,
-        service="https://one.example/v1",
-        tags=("a", "b", "ä"),
-    )
+    opened = a_full_call(counts, tags=("a", "b", "ä"))
     ledger.open_call(opened)
 
     assert ledger.to_reconcile("https://one.example/v1", 5) == [opened]
@@ -347,27 +352,7 @@ def test_a_call_is_opened_once_and_before_all_else(ledger):
 
 def test_every_field_of_a_call_reaches_its_row(database):
     ledger = SQLiteLedger(database)
-    opened = call(
-        "0.1",
-        CostSource.ESTIMATED,
-        "0.3",
-        "0.7",
-        conversation_id=uuid4(),
-        message_id=uuid4(),
-        run_id="run",
-        generation_id="gen-1",
-        model="m",
-        provider="p",
-        usage=USAGE,
-        finish_reason="stop",
-        error_code="E",
-        latency_ms=12,
-        first_token_ms=3,
-        status=MessageStatus.CUT,
-        service="https://one.example/v1",
-        owner="host/boot/1/2",
-        tags=("b", "a", "ä", "b"),
-    )
+    opened = a_full_call(USAGE, owner="host/boot/1/2", tags=("b", "a", "ä", "b"))
     settled = (
         *(str(opened.id), str(opened.conversation_id), str(opened.message_id), "run", "gen-1"),
         *(opened.requested_model, "m", "p", "cut", 1795435200123, 120, 34, 154, 10, 100, 5),

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuralterm.application.bounds import CallPlan, Subject
+from neuralterm.application.permit import MoneyHeldError
 from neuralterm.application.records import Call
-from neuralterm.application.spending import MoneyHeldError, SpendingGate, committed_by
+from neuralterm.application.spending import SpendingGate, committed_by
 from neuralterm.domain.budget import SMALLEST_OUTPUT_CAP, Budget, Scope, Window
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import BudgetExceededError

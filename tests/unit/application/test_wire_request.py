@@ -2,8 +2,8 @@ from decimal import Decimal
 
 import pytest
 
+from neuralterm.application.permit import Permit
 from neuralterm.application.records import Call, SendOptions
-from neuralterm.application.spending import Permit
 from neuralterm.application.turn import Prompt, Turn, pending_answer
 from neuralterm.application.wire_request import request_arguments
 from neuralterm.domain.catalogue import OpenRouterModel
