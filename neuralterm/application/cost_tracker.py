@@ -80,6 +80,8 @@ class CostTracker(EventObserver):
     def exceeded(self) -> bool:
         """True while more than a limit is used, or would be by one more token of the running answer."""
         with self._lock:
+            if not self._budgets():
+                return False
             here, more = self.accumulated_cost, self._next_token()
             return any(_used(each, here) + more > each.limit for each in self._budgets())
 
@@ -87,6 +89,8 @@ class CostTracker(EventObserver):
     def overspent(self) -> bool:
         """True while more than a limit is used."""
         with self._lock:
+            if not self._budgets():
+                return False
             here = self.accumulated_cost
             return any(_used(each, here) > each.limit for each in self._budgets())
 
@@ -94,7 +98,7 @@ class CostTracker(EventObserver):
     def output_tokens(self) -> int:
         """How many tokens of the running answer have come, by estimate."""
         with self._lock:
-            return self._counted_tokens + self._rest_tokens()
+            return self._tokens()
 
     @property
     def is_watching(self) -> bool:
@@ -180,10 +184,6 @@ class CostTracker(EventObserver):
         self._uncounted.append(delta)
         self._uncounted_length += len(delta)
         self._tokens_of_uncounted = None
-        if self._uncounted_length >= _BATCH:
-            self._counted_tokens += self._count("".join(self._uncounted))
-            self._uncounted = []
-            self._uncounted_length = 0
 
     def _settle(self, payload: dict[str, Any]) -> None:
         cost = payload.get("cost")
@@ -202,13 +202,17 @@ class CostTracker(EventObserver):
     def _running_estimate(self) -> Decimal:
         if self._prices is None:
             return Decimal(0)
-        tokens = self._counted_tokens + self._rest_tokens()
+        tokens = self._tokens()
         return TokenUsage(self._prompt_tokens, tokens, self._prompt_tokens + tokens).calculate_cost(*self._prices)
 
-    def _rest_tokens(self) -> int:
+    def _tokens(self) -> int:
+        """Return the tokens of the running answer, counted only when somebody asks: where nobody does, nothing is loaded."""
         if self._tokens_of_uncounted is None:
             self._tokens_of_uncounted = self._count("".join(self._uncounted))
-        return self._tokens_of_uncounted
+            if self._uncounted_length >= _BATCH:
+                self._counted_tokens += self._tokens_of_uncounted
+                self._uncounted, self._uncounted_length, self._tokens_of_uncounted = [], 0, 0
+        return self._counted_tokens + self._tokens_of_uncounted
 
     def _next_token(self) -> Decimal:
         """What one more token of the running answer would cost, in USD."""

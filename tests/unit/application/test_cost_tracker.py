@@ -314,3 +314,25 @@ def test_answers_that_complete_in_many_threads_are_all_counted_and_warned_of_onc
         thread.join()
     assert scene.tracker.accumulated_cost == Decimal("1.6")
     assert sorted(scene.warnings()) == [Events.BUDGET_EXCEEDED, Events.BUDGET_THRESHOLD]
+
+
+def test_where_no_budget_counts_an_answer_nothing_is_counted():
+    counts = []
+
+    def count(text, model_id):
+        counts.append(text)
+        return 1
+
+    bus = loud_bus()
+    tracker = CostTracker(bus, count_tokens=count)
+    bus.subscribe_all(tracker)
+    tracker.set_model(OpenRouterModel("a", pricing={"prompt": "1", "completion": "1"}))
+    tracker.watch([])
+    bus.emit(DomainEvent(Events.MESSAGE_STARTED, None, {"prompt_tokens": 3}))
+    for _ in range(10):
+        bus.emit(DomainEvent(Events.TOKEN_GENERATED, None, {"delta": "word " * 50}))
+        assert not tracker.exceeded
+        assert not tracker.overspent
+    assert counts == []
+    assert tracker.accumulated_cost == 4
+    assert counts == ["word " * 500]
