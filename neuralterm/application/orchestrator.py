@@ -18,7 +18,6 @@ from neuralterm.application.events import DomainEvent, EventBus, Events
 from neuralterm.application.opening import Opening
 from neuralterm.application.ports import Breaker, ChatClient, Clock, ConversationRepository, TokenCounting
 from neuralterm.application.preparing import ModelLookup, Preparing
-from neuralterm.application.prompts import check_input, check_output_cap
 from neuralterm.application.records import Answer, SendOptions
 from neuralterm.application.spending import SpendingGate
 from neuralterm.application.turn import Prompt, Turn
@@ -105,8 +104,7 @@ class ChatOrchestrator:
 
     def get_model_config(self, model_id: str) -> OpenRouterModel | None:
         """Return prices and limits of a model as far as they are known here; None when they are not."""
-        known, lookup = self._preparing.models.get(model_id), self._preparing.lookup
-        return known if known or lookup is None else lookup.cached(model_id)
+        return self._preparing.known(model_id)
 
     async def create_conversation(
         self,
@@ -170,8 +168,7 @@ class ChatOrchestrator:
     async def _prepare(
         self, conversation_id: UUID, content: str, options: SendOptions, files: Sequence[AttachmentFile]
     ) -> Prompt:
-        check_input(content, self._preparing.max_input_chars)
-        check_output_cap(options.max_tokens)
+        self._preparing.check(content, options)
         conversation = self._repository.get_by_id(conversation_id)
         if conversation is None:
             raise NotFoundError(f"conversation {conversation_id} not found")

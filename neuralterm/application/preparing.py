@@ -49,18 +49,32 @@ class Preparing:
     models: dict[str, OpenRouterModel] = field(default_factory=dict)
     _looked_for: set[str] = field(default_factory=set)
 
+    def check(self, content: str, options: SendOptions) -> None:
+        """Raise `ValidationError` for empty or too long input and for a cap that is none."""
+        check_input(content, self.max_input_chars)
+        check_output_cap(options.max_tokens)
+
+    def known(self, model_id: str) -> OpenRouterModel | None:
+        """Return the model's entry as far as it is known here, whatever its age."""
+        known = self.models.get(model_id)
+        return known if known or self.lookup is None else self.lookup.cached(model_id)
+
     async def prompt(
-        self, conversation: Conversation, content: str, options: SendOptions, files: Sequence[AttachmentFile] = ()
+        self,
+        conversation: Conversation,
+        content: str,
+        options: SendOptions,
+        files: Sequence[AttachmentFile] = (),
+        *,
+        needs_model: bool = False,
     ) -> Prompt:
-        """Return what is to be sent, fitted to the model's window; nothing is stored.
+        """Return what is to be sent, fitted to the model's window; nothing is stored. `content` has passed `check`.
 
         Raises:
-            ValidationError: empty or too long input, or a model that can't take an attachment.
+            ValidationError: a model that can't take an attachment.
             TokenLimitError: the input is longer than the model's window.
             OpenRouterAPIError: the model must be looked up because of a budget, and can't be.
         """
-        check_input(content, self.max_input_chars)
-        check_output_cap(options.max_tokens)
         model_id = options.model or conversation.model_id
         history, new = new_messages(self.repository, conversation, content, options)
         if files:
@@ -68,7 +82,7 @@ class Preparing:
         messages = [*history, *new]
         model_ids = (model_id, *options.fallbacks)
         under_budget = self._may_be_under_budget(options.tags, model_ids, conversation.id)
-        needed = any(map(has_attachments, messages)) or needs_window(messages, self.counter)
+        needed = needs_model or any(map(has_attachments, messages)) or needs_window(messages, self.counter)
         model = await self.describe(model_id, needed=needed, under_budget=under_budget)
         fallbacks = [await self.describe(each, under_budget=under_budget) for each in options.fallbacks]
         prompt = Prompt(conversation.id, model_id, model, messages, new, tuple(fallbacks))
@@ -102,14 +116,12 @@ class Preparing:
 
     def _may_be_under_budget(self, tags: tuple[str, ...], model_ids: tuple[str, ...], conversation_id: UUID) -> bool:
         """Say whether a budget counts the call, or may do so when it is known what other names its models have."""
-        known = [self._known(model_id) for model_id in model_ids]
+        if not self.spending.budgets:
+            return False
+        known = [self.known(model_id) for model_id in model_ids]
         if self.spending.applying(subject_of(tags, model_ids, known, conversation_id)):
             return True
         return None in known and any(budget.scope.model for budget in self.spending.budgets)
-
-    def _known(self, model_id: str) -> OpenRouterModel | None:
-        known = self.models.get(model_id)
-        return known if known or self.lookup is None or not self.spending.budgets else self.lookup.cached(model_id)
 
     def was_looked_for(self, model_id: str) -> bool:
         """Say whether the service has been asked for that model."""

@@ -89,7 +89,7 @@ class Previewing:
     async def preview(
         self, conversation: Conversation, content: str, options: SendOptions, files: Sequence[AttachmentFile] = ()
     ) -> Preview:
-        """Return what the prompt would cost. Raises as `Preparing.prompt`; a budget's refusal is in the preview."""
+        """Return what the prompt would cost. Raises as `Preparing`; a budget's refusal is in the preview."""
         prompt = await self._prompt(conversation, content, options, files)
         spending = self._preparing.spending
         plan = call_plan(prompt, options, self._estimates.close_bound(prompt.messages, prompt.model_id))
@@ -146,8 +146,8 @@ class Previewing:
     async def _prompt(
         self, conversation: Conversation, content: str, options: SendOptions, files: Sequence[AttachmentFile]
     ) -> Prompt:
-        await self._preparing.describe(options.model or conversation.model_id, needed=True)
-        return await self._preparing.prompt(conversation, content, options, files)
+        self._preparing.check(content, options)
+        return await self._preparing.prompt(conversation, content, options, files, needs_model=True)
 
     def _price(self, prompt: Prompt, prompt_tokens: int, answer_tokens: int) -> Decimal | None:
         if prompt.model is None or prompt.has_attachments:

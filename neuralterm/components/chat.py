@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TypeVar
 
-from neuralterm.application.bounds import Subject
+from neuralterm.application.bounds import Subject, subject_of
 from neuralterm.application.orchestrator import ChatOrchestrator
 from neuralterm.application.ports import ConversationRepository
 from neuralterm.application.records import Answer
@@ -151,7 +151,8 @@ class Chat:
         """Return what budgets look at when they count the next turn."""
         options = self._request.options
         conversation = self._conversation.id if self._conversation else None
-        return Subject(options.tags, (self.model, *options.fallbacks), conversation)
+        models = (self.model, *options.fallbacks)
+        return subject_of(options.tags, models, map(self._parts.orchestrator.get_model_config, models), conversation)
 
     def _spent(self) -> str:
         if self._conversation is None:
