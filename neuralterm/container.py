@@ -299,11 +299,23 @@ class Container:
 
         return CostTracker(self.bus, count_tokens=self.estimates.count_tokens) if self.spending.budgets else None
 
+    def recover(self) -> None:
+        """Take in what processes left behind when they died, or when the database could not be written, and say so.
+
+        Where the database can't be written now, it stays for the next start.
+        """
+        from neuralterm.application.recovery import recover
+        from neuralterm.components.notices import recovered_line
+        from neuralterm.domain.exceptions import StorageError
+
+        with contextlib.suppress(StorageError):
+            line = recovered_line(recover(self.ledger, self.repository, self.processes, self.clock))
+            if line is not None:
+                self.console.note(line, fg="yellow")
+
     async def settle_open_calls(self) -> None:
         """Look after calls that processes left open when they died, and ask about a few whose cost is not known."""
-        from neuralterm.application.abandoned import abandon_dead_calls
-
-        abandon_dead_calls(self.ledger, self.repository, self.processes, self.clock)
+        self.recover()
         if self.ledger.to_reconcile(self.service, 1):
             from neuralterm.application.reconciling import reconcile_some
 

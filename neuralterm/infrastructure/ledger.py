@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 from neuralterm.application.records import Call, CallFilter, CallTotals, Committed, ServiceCharges
-from neuralterm.domain.exceptions import StorageError
+from neuralterm.domain.exceptions import MissingRecordError
 from neuralterm.infrastructure import call_sums, service_sums
 from neuralterm.infrastructure.database import Database
 from neuralterm.infrastructure.rows import CALL_COLUMNS, call_from, call_parameters
@@ -58,17 +58,18 @@ class SQLiteLedger:
             for tag in dict.fromkeys(call.tags):
                 self.database.change("INSERT INTO call_tags VALUES (?, ?)", (str(call.id), tag))
 
-    def note_generation(self, call_id: UUID, generation_id: str) -> None:
-        """Remember the service's id of a running call. Raises `StorageError` for an unknown call."""
-        changed = self.database.change("UPDATE calls SET generation_id = ? WHERE id = ?", (generation_id, str(call_id)))
-        self._require(changed, call_id)
-
     def settle_call(self, call: Call) -> None:
         """Replace an opened call by its final state, without an owner; its tags stay, service and generation id if known.
 
-        Raises `StorageError` for an unknown call.
+        Raises `MissingRecordError` for an unknown call.
         """
-        self._require(self.database.change(_SETTLE, call_parameters(call)), call.id)
+        if not self.database.change(_SETTLE, call_parameters(call)):
+            raise MissingRecordError(f"there is no call {call.id} in the database {self.database.path}")
+
+    def find(self, call_id: UUID) -> Call | None:
+        """Return a call, or None."""
+        rows = self.database.query(f"{_CALLS} WHERE id = ?", (str(call_id),))
+        return call_from(rows[0]) if rows else None
 
     def committed(self, filter: CallFilter) -> Committed:
         """Return what calls use of a budget, to the pico-dollar."""
@@ -106,7 +107,3 @@ class SQLiteLedger:
     def charges_at(self, service: str, since: datetime | None = None) -> ServiceCharges:
         """Return what calls of that base URL were or may have been charged by it, to the pico-dollar."""
         return service_sums.charges_at(self.database, service, since)
-
-    def _require(self, changed: int, call_id: UUID) -> None:
-        if not changed:
-            raise StorageError(f"there is no call {call_id} in the database {self.database.path}")

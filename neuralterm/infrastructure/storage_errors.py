@@ -59,5 +59,10 @@ def file_error(path: Path, error: OSError) -> StorageError:
     return StorageError(f"the database {path} can't be created: {_reason(error)}", hint=_ELSEWHERE)
 
 
+def spool_error(path: Path, error: OSError) -> StorageError:
+    """Translate a failure to write a file, or to make the folder, of the journal."""
+    return StorageError(f"the journal {path} can't be written: {_reason(error)}", hint=_ELSEWHERE)
+
+
 def _reason(error: OSError) -> str:
     return os.strerror(error.errno).lower() if error.errno else str(error)

@@ -20,8 +20,11 @@ FORMATS = ("md", "json", "jsonl")
 
 
 @click.group(cls=DefaultGroup, default="list")
-def command() -> None:
+@click.pass_context
+def command(context: click.Context) -> None:
     """Read, search, export and delete what was said."""
+    if context.invoked_subcommand != path.name:
+        context.obj.recover()
 
 
 @command.command("list")

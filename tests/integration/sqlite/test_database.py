@@ -19,7 +19,7 @@ from neuralterm.infrastructure.database import Database, default_database_path
 from neuralterm.infrastructure.migrations import MIGRATIONS, SCHEMA_VERSION, migrate
 from neuralterm.infrastructure.repositories import SQLiteConversationRepository
 from neuralterm.infrastructure.storage_errors import sqlite_error
-from tests.integration.sqlite.samples import NOON, conversation, finished, pending, question
+from tests.integration.sqlite.samples import NOON, conversation, question
 
 NOBODY = 65534
 
@@ -324,19 +324,6 @@ def test_a_full_disk_loses_only_what_was_being_written(database):
     assert len(repository.get_messages(thread.id)) == 1
     repository.add_message(question(thread, "small"))
     assert len(repository.get_messages(thread.id)) == 2
-
-
-def test_a_finished_answer_leaves_no_journal(database):
-    repository = SQLiteConversationRepository(database)
-    thread = fill(database)
-    answers = [pending(thread), pending(thread)]
-    for answer in answers:
-        repository.add_message(answer)
-        repository.append_text(answer.id, "Par")
-
-    repository.finish_message(finished(answers[0]))
-
-    assert database.query("SELECT message_id FROM journal") == [(str(answers[1].id),)]
 
 
 @pytest.mark.parametrize(
