@@ -27,6 +27,7 @@ _SUFFIX = ".jsonl"
 # Room that is taken on the disk before the request is made, and kept ahead of what is written: a disk that fills up
 # meanwhile still holds the end of the answer.
 _RESERVE = 64 * 1024
+_TRIES = 1000
 # Where the file system has no such reservations, there is none.
 _NO_RESERVATIONS = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.ENODEV)
 
@@ -72,9 +73,10 @@ class Spool:
         file = self._files.pop(message_id, None)
         if file is not None:
             file.close()
-        # One that can't be removed is found again at the next start, and nothing in it is new then.
+        # What can't be removed is found again at the next start, and nothing in it is new then.
         with suppress(OSError):
             os.unlink(self._path(message_id))
+            os.rmdir(self._directory)  # if this was the last one
 
     def left(self) -> list[UUID]:
         """Return the answers that have a file, of whatever process."""
@@ -104,12 +106,11 @@ class Spool:
             raise StorageError(f"no answer {message_id} is running here") from None
 
     def _create(self, message_id: UUID) -> _JournalFile:
-        path = self._path(message_id)
-        try:
-            return _JournalFile(path)
-        except FileNotFoundError:
+        for _ in range(_TRIES):
             _make_private(self._directory)
-            return _JournalFile(path)
+            with suppress(FileNotFoundError):  # another process has just removed the empty folder
+                return _JournalFile(self._path(message_id))
+        raise StorageError(f"the folder {self._directory} goes as soon as it is made")
 
 
 class _JournalFile:
@@ -174,8 +175,9 @@ _CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
 
 def _make_private(directory: Path) -> None:
     try:
-        directory.mkdir(mode=0o700, exist_ok=True)
-        directory.chmod(0o700)
+        os.mkdir(directory, 0o700)
+    except FileExistsError:
+        return
     except OSError as exc:
         raise spool_error(directory, exc) from exc
 

@@ -90,6 +90,16 @@ def test_what_is_closed_is_gone(journal):
     assert journal.read(ANSWER_ID) is None
 
 
+def test_the_folder_goes_with_its_last_file(folder):
+    spool, other = Spool(folder), uuid4()
+    spool.open(ANSWER_ID, CALL, THREAD)
+    spool.open(other, CALL, THREAD)
+    spool.close(ANSWER_ID)
+    assert folder.exists()
+    spool.close(other)
+    assert not folder.exists()
+
+
 def test_nothing_is_left_where_nothing_was_written(folder):
     assert Spool(folder).left() == []
     assert not folder.exists()
@@ -199,7 +209,7 @@ def test_a_disk_without_room_refuses_before_the_request(folder, monkeypatch):
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(StorageError, match="no space"):
         Spool(folder).open(ANSWER_ID, CALL, THREAD)
-    assert list(folder.iterdir()) == []
+    assert Spool(folder).left() == []
 
 
 def test_a_file_system_without_reservations_does(folder, monkeypatch):
