@@ -22,6 +22,8 @@ from neuralterm.infrastructure.storage_errors import (
 )
 
 BUSY_TIMEOUT = 30.0
+# Some milliseconds of copying.
+_PAGES_A_STEP = 500
 
 Row = tuple[Any, ...]
 Parameters = Sequence[Any] | Mapping[str, Any]
@@ -105,6 +107,25 @@ class Database:
                 raise
             finally:
                 self._depth -= 1
+
+    def copy_to(self, target: sqlite3.Connection, on_progress: Callable[[int, int], None]) -> None:
+        """Copy the file as it is now, whatever others write meanwhile.
+
+        `on_progress` is told of pages copied and pages in all, and may raise. Raises `StorageError`, and `sqlite3.Error` for
+        the target.
+        """
+        with self._lock:
+            self.query("BEGIN")
+            try:
+                self.query("SELECT count(*) FROM sqlite_master")  # the moment that is copied
+                connection = self._ready(writes=False).connection
+                connection.backup(
+                    target,
+                    pages=_PAGES_A_STEP,
+                    progress=lambda status, left, total: on_progress(total - left, total),
+                )
+            finally:
+                self._undo(("ROLLBACK",))
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""

@@ -87,7 +87,8 @@ def unread_log(path: Path) -> str | None:
     """Return the name of a log beside the file that holds something, None if there is none."""
     for suffix in ("-wal", "-journal"):
         with suppress(OSError):
-            if os.stat(f"{path}{suffix}").st_size:
+            found = os.stat(f"{path}{suffix}")
+            if stat.S_ISREG(found.st_mode) and found.st_size:
                 return f"{path}{suffix}"
     return None
 

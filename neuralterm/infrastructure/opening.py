@@ -181,7 +181,8 @@ def _configure(connection: sqlite3.Connection) -> int:
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = NORMAL")
     version = schema_version(connection)
+    if version <= SCHEMA_VERSION:
+        connection.execute("PRAGMA journal_mode = WAL")  # a backup comes without
     if version < SCHEMA_VERSION:
-        connection.execute("PRAGMA journal_mode = WAL")
         migrate(connection)
     return version

@@ -86,6 +86,8 @@ def sqlite_error(path: Path, error: Exception) -> StorageError:
         return StorageError(f"the database {path} holds this record already")
     explained = None if code is None else _EXPLANATIONS.get(code, _EXPLANATIONS.get(code & 0xFF))
     what, hint = explained or (f"refused: {error}", None)
+    if code == sqlite3.SQLITE_CANTOPEN:
+        what += _what_is_closed(path)
     return StorageError(f"the database {path} {what}", hint=hint)
 
 
@@ -163,6 +165,31 @@ def file_error(path: Path, error: OSError) -> StorageError:
 def access_error(path: Path, error: OSError) -> StorageError:
     """Translate a failure to look at the database file."""
     return StorageError(f"the database {path} can't be opened: {_reason(error)}", hint=_PERMISSIONS)
+
+
+def target_error(target: Path, error: OSError) -> StorageError:
+    """Translate a failure to write a backup."""
+    return StorageError(f"the backup {target} can't be written: {_reason(error)}", hint="nothing was left behind there")
+
+
+def damaged_copy_error(path: Path, finding: str) -> StorageError:
+    """Return the error for a database whose copy does not pass SQLite's check."""
+    return StorageError(
+        f"the database {path} is damaged, so no backup was written: {finding}",
+        hint="keep your older backups; `sqlite3 FILE .recover` may save what can be read",
+    )
+
+
+def _what_is_closed(path: Path) -> str:
+    """Return why SQLite may not be able to open a file: it does not say."""
+    effective = os.access in os.supports_effective_ids
+    for closed, mode, reason in (
+        (path, os.R_OK, "it may not be read"),
+        (path.parent, os.W_OK, "its directory can't be written"),
+    ):
+        if os.path.lexists(closed) and not os.access(closed, mode, effective_ids=effective):
+            return f": {reason}"
+    return ""
 
 
 def _primary(error: BaseException | None) -> int:
