@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
     from decimal import Decimal
+    from pathlib import Path
 
     from neuralterm.application.attachments import AttachmentFile, Attachments
     from neuralterm.application.budgets import Budgets
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from neuralterm.components.notices import Notices
     from neuralterm.config import Flags, Settings
     from neuralterm.domain.budget import Budget
+    from neuralterm.infrastructure.backup import BackupReport
     from neuralterm.infrastructure.budget_store import SQLiteBudgetStore
     from neuralterm.infrastructure.database import Database
     from neuralterm.infrastructure.ledger import SQLiteLedger
@@ -109,6 +111,8 @@ class Container:
         from neuralterm.infrastructure.database import Database
 
         database = Database(self.settings.database)
+        waiting = f"waiting for the database {self.settings.database}: another process holds it"
+        database.watch_waiting(interrupted=lambda: self.terminated, on_wait=lambda: self.console.note(waiting))
         self._closing.callback(database.close)
         return database
 
@@ -117,6 +121,12 @@ class Container:
         from neuralterm.infrastructure.repositories import SQLiteConversationRepository
 
         return SQLiteConversationRepository(self.database)
+
+    def back_up(self, target: Path, *, overwrite: bool, on_progress: Callable[[int, int], None]) -> BackupReport:
+        """Copy the database to a file; raises as `backup.back_up`."""
+        from neuralterm.infrastructure.backup import back_up
+
+        return back_up(self.database, target, overwrite=overwrite, on_progress=on_progress)
 
     @cached_property
     def ledger(self) -> SQLiteLedger:

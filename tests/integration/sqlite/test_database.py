@@ -108,6 +108,7 @@ def test_a_file_that_others_can_read_is_closed_to_them(tmp_path):
 
 
 def test_the_pragmas_are_set(database):
+    fill(database)
     pragmas = ("journal_mode", "foreign_keys", "synchronous", "user_version")
 
     values = [database.query(f"PRAGMA {name}")[0][0] for name in pragmas]
