@@ -1,6 +1,7 @@
 """What becomes of an answer when things go wrong: retries, journal, storage, budgets."""
 
 from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 
 import anyio
@@ -25,6 +26,9 @@ pytestmark = pytest.mark.anyio
 
 PATIENT = SendOptions(retry_for=60.0)
 OK = ["ok", final()]
+
+
+DAY = Budget("day", Decimal("0.002"), Window.DAY)
 
 
 def ceiling(limit):
@@ -96,21 +100,47 @@ class TestRetries:
         assert world.ledger.calls[0].cost.usd == 0
 
     async def test_one_that_no_longer_fits_the_budget_is_refused(self):
-        """The first try was charged although it failed."""
-        charged = TokenUsage(10, 0, 10, cost=Decimal("0.0495"))
-        world = make_world([known(usage=charged), exc.RateLimitError(retry_after=1.0)], OK, budgets=[ceiling("0.05")])
+        """What the first try did cost is not known, so it counts as much as it may have."""
+        world = make_world([known(generation_id="gen-1"), exc.RateLimitError(retry_after=1.0)], OK, budgets=[DAY])
         conversation = await world.converse()
         with pytest.raises(exc.BudgetExceededError) as caught:
-            await world.ask("hello " * 500, conversation, options=PATIENT)
+            await world.ask("hello", conversation, options=PATIENT)
         assert not caught.value.mid_answer
         assert len(world.client.requests) == 1
         (call,) = world.ledger.calls
         assert (call.status, call.error_code) == (MessageStatus.FAILED, "RATE_LIMITED")
-        assert call.cost == Cost(Decimal("0.0495"), CostSource.BILLED, Decimal("0.0495"))
-        assert world.committed() == Decimal("0.0495")
-        answer = world.answer()
-        assert (answer.status, answer.cost) == (MessageStatus.FAILED, Decimal("0.0495"))
-        assert world.repository.get_by_id(conversation.id).total_cost == Decimal("0.0495")
+        assert call.cost == Cost.unsettled(call.cost.at_most_usd)
+        assert world.committed() == call.cost.at_most_usd > Decimal("0.001")
+        assert (world.answer().status, world.answer().cost) == (MessageStatus.FAILED, None)
+
+    @pytest.mark.parametrize(
+        "usage", [{"cost": Decimal("0.01")}, {"cost": Decimal(0), "upstream_cost": Decimal("0.01")}]
+    )
+    async def test_none_for_what_was_charged_although_it_failed(self, usage):
+        world = make_world([known(usage=TokenUsage(10, 0, 10, **usage)), exc.ModelUnavailableError()])
+        with pytest.raises(exc.ModelUnavailableError):
+            await world.ask(options=PATIENT)
+        assert len(world.client.requests) == 1
+
+    @pytest.mark.parametrize(
+        ("script", "requests"),
+        [
+            ([known(generation_id="gen-1"), exc.ModelUnavailableError()], 1),
+            ([exc.ModelUnavailableError()], 2),
+        ],
+        ids=["begun", "refused"],
+    )
+    async def test_searches_are_not_bought_twice(self, script, requests):
+        world = make_world(script, OK)
+        with suppress(exc.ModelUnavailableError):
+            await world.ask(options=replace(PATIENT, extra={"plugins": [{"id": "web"}]}))
+        assert len(world.client.requests) == requests
+
+    async def test_a_masked_fault_is_tried_once_more(self):
+        world = make_world(*([exc.OpenRouterAPIError("oops", 500, retryable=True)] for _ in range(3)))
+        with pytest.raises(exc.OpenRouterAPIError):
+            await world.ask(options=PATIENT)
+        assert len(world.client.requests) == 2
 
     async def test_leaving_during_the_wait_costs_nothing(self):
         world = make_world([exc.RateLimitError()], budgets=[ceiling("1")])
