@@ -52,6 +52,19 @@ class Statements(Database):
         return super()._run(sql, parameters)
 
 
+class Overtaken(Database):
+    """Lets somebody else do something just before the next transaction begins."""
+
+    def __init__(self, path, first):
+        super().__init__(path)
+        self.first = first
+
+    def transaction(self):
+        first, self.first = self.first, lambda: None
+        first()
+        return super().transaction()
+
+
 class Broken:
     """A database that refuses everything."""
 
@@ -246,6 +259,11 @@ class TestProbe:
         slow.record(GeneratorExit())
         refusal(me)
 
+    def test_who_is_overtaken_between_looking_and_probing_is_refused(self, office, me, them):
+        me.database = Overtaken(office.path, lambda: them(MODEL).check())
+        assert refusal(me).retry_after == pytest.approx(30)
+        me.database.close()
+
     def test_one_of_many_gets_it(self, office):
         crowd = [office.process(f"p{number}")(MODEL) for number in range(12)]
 
@@ -321,7 +339,9 @@ class TestRateLimits:
         office.pass_by(60)
         call(them)
 
-    def test_an_answer_that_was_asked_for_before_does_not_end_it(self, office, me, them):
+    @pytest.mark.parametrize("earlier", [None, OVERLOADED], ids=["all was well", "there was trouble"])
+    def test_an_answer_that_was_asked_for_before_does_not_end_it(self, me, them, earlier):
+        call(me, earlier)
         slow = them(MODEL)
         slow.check()
         call(me, exc.RateLimitError(retry_after=20.0))
