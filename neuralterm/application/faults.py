@@ -19,6 +19,7 @@ from neuralterm.domain.exceptions import (
 )
 
 REQUEST_TIMEOUT = 408
+TOO_MANY_REQUESTS = 429
 
 # With these the service said no, and so showed that it is there.
 _ANSWERED = (AuthenticationError, InsufficientCreditsError, PermissionDeniedError, TokenLimitError)
@@ -50,11 +51,15 @@ def was_reached(error: BaseException | None) -> bool:
 
 
 def asked_wait(error: BaseException | None) -> float:
-    """Return the seconds for which the service wants to be left alone: what a rate limit or an overload came with."""
-    if not isinstance(error, OpenRouterAPIError) or error.retry_after is None:
+    """Return the seconds for which the service wants everybody to leave it alone; 0 when it did not ask for that.
+
+    That goes with rate limits and overload. Credit that running requests reserve is free again when they end, and the limit
+    of a day is a refusal, not a wait.
+    """
+    if not isinstance(error, OpenRouterAPIError) or error.retry_after is None or not error.retryable:
         return 0.0
-    is_limit = isinstance(error, RateLimitError) or (error.status_code or 0) >= 500
-    return max(error.retry_after, 0.0) if is_limit else 0.0
+    status = error.status_code or 0
+    return max(error.retry_after, 0.0) if status == TOO_MANY_REQUESTS or status >= 500 else 0.0
 
 
 def is_service_fault(error: BaseException) -> bool:

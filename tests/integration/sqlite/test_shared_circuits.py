@@ -1,6 +1,8 @@
 """Circuits on a real file: what one process learns, all know."""
 
 import math
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -300,7 +302,6 @@ class TestRateLimits:
         "error",
         [
             exc.RateLimitError(retry_after=20.0),
-            exc.RateLimitError(status_code=402, retry_after=20.0),
             exc.ModelUnavailableError(retry_after=20.0),
             exc.OpenRouterAPIError("slow", 504, retryable=True, retry_after=20.0),
         ],
@@ -349,9 +350,16 @@ class TestRateLimits:
         refusal(them)
 
     @pytest.mark.parametrize(
-        "error", [exc.RateLimitError(retry_after=0.0), exc.OpenRouterAPIError("no", 400, retry_after=9)]
+        "error",
+        [
+            exc.RateLimitError(retry_after=0.0),
+            exc.OpenRouterAPIError("no", 400, retryable=True, retry_after=9),
+            exc.RateLimitError("the day is over", retryable=False, retry_after=9000.0),
+            exc.RateLimitError("credit is reserved", 402, retry_after=120.0),
+        ],
+        ids=str,
     )
-    def test_nothing_is_kept_of_no_wait(self, office, me, error):
+    def test_nothing_else_is_kept(self, office, me, error):
         call(me, error)
         assert office.rows() == [0, 0]
 
@@ -367,6 +375,14 @@ def test_while_all_is_well_it_reads_once_and_writes_nothing(office, tmp_path):
     plan = database.query(f"EXPLAIN QUERY PLAN {database.asked[0]}", {"service": SERVICE, "model": MODEL})
     assert not [row for row in plan if "SCAN" in row[3] and "CONSTANT" not in row[3]]
     database.close()
+
+
+def test_what_is_needed_in_trouble_only_is_not_loaded_before():
+    program = (
+        "import sys, neuralterm.infrastructure.shared_circuits;"
+        "print([name for name in sys.modules if name.endswith(('circuit_memory', 'domain.circuits', 'faults'))])"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout == b"[]\n"
 
 
 class SameAsInOneProcess(RuleBasedStateMachine):

@@ -659,6 +659,78 @@ class TestBreaker:
         assert world.answer().status is MessageStatus.FAILED
 
 
+class FakeCircuit:
+    """Refuses as often as it has errors for; notes what it is told."""
+
+    def __init__(self, *refusals, wait=0.0):
+        self.refusals = list(refusals)
+        self.wait = wait
+        self.log = []
+
+    def check(self):
+        self.log.append("check")
+        refusal = self.refusals.pop(0) if self.refusals else None
+        if refusal is not None:
+            raise refusal
+
+    def record(self, error):
+        self.log.append(type(error).__name__)
+
+
+def asked_to_wait(seconds):
+    return exc.CircuitOpenError("asked to be left alone", "ASKED_TO_WAIT", retry_after=seconds, may_wait=True)
+
+
+class TestCircuits:
+    def world(self, circuit, *scripts):
+        self.asked = []
+        return make_world(*scripts, circuits=lambda model: self.asked.append(model) or circuit)
+
+    async def test_one_for_each_turn_by_what_it_asks_for(self):
+        circuit = FakeCircuit()
+        world = self.world(circuit, [exc.RateLimitError()], OK, OK)
+        conversation = await world.converse()
+        await world.ask("hi", conversation, options=PATIENT)
+        await world.ask("hi", conversation, options=SendOptions(fallbacks=("a/b",)))
+        assert self.asked == ["test/model", "test/model, a/b"]
+        assert circuit.log == ["check", "RateLimitError", "check", "NoneType", "check", "NoneType"]
+
+    async def test_what_another_process_was_asked_for_is_waited_for(self):
+        world = self.world(FakeCircuit(asked_to_wait(5.0), asked_to_wait(2.0)), OK)
+        await world.ask(options=PATIENT)
+        assert 7.0 <= sum(world.clock.slept) <= 8.0
+        assert [(call.status, call.error_code) for call in world.ledger.calls] == [
+            (MessageStatus.FAILED, "ASKED_TO_WAIT"),
+            (MessageStatus.FAILED, "ASKED_TO_WAIT"),
+            (MessageStatus.COMPLETE, None),
+        ]
+        assert [call.cost.usd for call in world.ledger.calls[:2]] == [0, 0]
+        assert [retried["attempt"] for retried in world.events.of(Events.REQUEST_RETRIED)] == [1, 2]
+
+    async def test_but_no_longer_than_there_is_patience(self):
+        world = self.world(FakeCircuit(asked_to_wait(40.0), asked_to_wait(30.0)), OK)
+        with pytest.raises(exc.CircuitOpenError) as caught:
+            await world.ask(options=PATIENT)
+        assert (caught.value.retry_after, world.client.requests) == (30.0, [])
+        assert world.clock.monotonic() <= 60
+
+    @pytest.mark.parametrize(("wait", "slept"), [(45.0, [45.0]), (61.0, []), (float("inf"), [])])
+    async def test_a_circuit_that_a_failure_has_opened_is_outwaited_or_the_failure_is_the_last(self, wait, slept):
+        world = self.world(FakeCircuit(wait=wait), [exc.ModelUnavailableError()], OK)
+        with suppress(exc.ModelUnavailableError):
+            await world.ask(options=PATIENT)
+        assert world.clock.slept == slept
+        assert len(world.client.requests) == 1 + len(slept)
+
+    async def test_waiting_takes_nothing_from_a_budget(self):
+        circuit = FakeCircuit(asked_to_wait(5.0))
+        world = make_world(OK, budgets=[DAY], circuits=lambda _: circuit)
+        seen = []
+        world.clock.at(5.0, lambda: seen.append(world.committed()))
+        await world.ask(options=PATIENT)
+        assert seen == [0]
+
+
 async def test_a_bug_in_the_client_is_stored_as_what_it_was():
     world = make_world(["a", RuntimeError("a bug")])
     with pytest.raises(RuntimeError):
