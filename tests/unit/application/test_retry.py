@@ -104,3 +104,25 @@ def test_an_open_circuit_is_outwaited_or_the_try_was_the_last(at_least, seconds_
 
 def test_nobody_waits_for_ever():
     assert delay_before_retry([exc.RateLimitError("x")], 1e9, float("inf")) is None
+
+
+asked = st.none() | st.floats(0, 100)
+failures = st.one_of(
+    st.builds(exc.RateLimitError, retry_after=asked),
+    st.builds(exc.ModelUnavailableError, retry_after=asked),
+    st.builds(exc.CircuitOpenError, st.just("x"), retry_after=asked, may_wait=st.booleans()),
+    st.builds(fault, st.sampled_from([500, 504, 520])),
+)
+
+
+@given(st.lists(failures, min_size=1, max_size=40), st.floats(0, 300))
+def test_all_waits_together_are_never_longer_than_there_is_patience(coming, retry_for):
+    seen, waited = [], 0.0
+    for failure in coming:
+        seen.append(failure)
+        delay = delay_before_retry(seen, retry_for - waited)
+        if delay is None:
+            break
+        assert delay > 0 or isinstance(failure, exc.CircuitOpenError)
+        waited += delay
+    assert waited <= retry_for + 1e-9
