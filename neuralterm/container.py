@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from neuralterm.application.estimates import TokenEstimates
     from neuralterm.application.events import EventBus
     from neuralterm.application.orchestrator import ChatOrchestrator
+    from neuralterm.application.ports import Circuit
     from neuralterm.application.preview import Previewing
     from neuralterm.application.records import Answer, Call
     from neuralterm.application.spending import SpendingGate
@@ -384,6 +385,15 @@ class Container:
         return EventBus()
 
     @cached_property
+    def circuits(self) -> Callable[[str], Circuit] | None:
+        """The circuits of the service; None in the sandbox, whose models fail to be rehearsed again and again."""
+        if self.settings.sandbox:
+            return None
+        from neuralterm.infrastructure.shared_circuits import SharedCircuits
+
+        return SharedCircuits(self.database, self.service, self.processes, lambda: self.clock.now().timestamp())
+
+    @cached_property
     def orchestrator(self) -> ChatOrchestrator:
         """The orchestrator with everybody who watches it subscribed.
 
@@ -391,7 +401,6 @@ class Container:
             ConfigurationError: there is no key.
         """
         from neuralterm.application.orchestrator import ChatOrchestrator
-        from neuralterm.infrastructure.circuit_breaker import CircuitBreaker
 
         self._require_key()
         self._subscribe()
@@ -400,7 +409,7 @@ class Container:
             self.client,
             self.bus,
             self.token_counter,
-            CircuitBreaker(),
+            circuits=self.circuits,
             clock=self.clock,
             spending=self.spending,
             cost_tracker=self.cost_tracker,

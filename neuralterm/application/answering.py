@@ -11,12 +11,11 @@ from neuralterm.application.admission import call_plan
 from neuralterm.application.cost_tracker import CostTracker
 from neuralterm.application.estimates import TokenEstimates
 from neuralterm.application.events import DomainEvent, EventBus, Events
-from neuralterm.application.faults import record_outcome
 from neuralterm.application.journal import Unsaved
 from neuralterm.application.opening import Opening
-from neuralterm.application.ports import Breaker, ChatClient, Clock, ConversationRepository, TokenCounting
+from neuralterm.application.ports import ChatClient, Circuit, Clock, ConversationRepository, TokenCounting
 from neuralterm.application.records import Answer, SendOptions
-from neuralterm.application.retry import delay_before_retry
+from neuralterm.application.retry import delay_before_retry, is_bought
 from neuralterm.application.settlement import Ending, cost_of, error_code, status_of
 from neuralterm.application.spending import SpendingGate
 from neuralterm.application.turn import Prompt, Turn, pending_answer
@@ -50,7 +49,7 @@ class Answering:
     clock: Clock
     spending: SpendingGate
     opening: Opening
-    breaker: Breaker | None
+    circuits: Callable[[str], Circuit]
     tracker: CostTracker | None
     estimates: TokenEstimates
 
@@ -82,28 +81,29 @@ class Answering:
     async def attempts(self, turn: Turn) -> AsyncGenerator[str, None]:
         """Make the request, again while it fails before its first delta and there is time; yield its text."""
         deadline = self.clock.monotonic() + turn.options.retry_for
-        attempt = 1
+        circuit = self.circuits(turn.asked_for)
+        failures: list[NeuralTermError] = []
         while True:
             try:
-                stream = self._stream(turn)
+                stream = self._stream(turn, circuit)
                 async with contextlib.aclosing(stream):
                     async for text in stream:
                         yield text
                 return
             except NeuralTermError as error:
+                failures.append(error)
                 seconds_left = deadline - self.clock.monotonic()
                 lowered = self._affordable_cap(turn, error)
-                delay = 0.0 if lowered else delay_before_retry(error, attempt, seconds_left)
-                if delay is None or turn.has_text:
+                delay = 0.0 if lowered else delay_before_retry(failures, seconds_left, circuit.wait)
+                if delay is None or is_bought(turn):
                     raise
                 self._give_up_attempt(turn, error)
                 if lowered is not None:
                     turn.lower_cap(lowered)
-                payload = {"attempt": attempt, "delay": delay, "error": error, "lowered_to": lowered}
+                payload = {"attempt": len(failures), "delay": delay, "error": error, "lowered_to": lowered}
                 self._emit(Events.REQUEST_RETRIED, turn, payload)
             await self.clock.sleep(delay)
             self.opening.reopen(turn)
-            attempt += 1
 
     def keep(self, turn: Turn, error: BaseException | None) -> Answer:
         """Store how the answer ended. May be called again when more is known of its cost."""
@@ -142,11 +142,11 @@ class Answering:
             return None
         return affordable if cap is None or affordable < cap else None
 
-    async def _stream(self, turn: Turn) -> AsyncGenerator[str, None]:
-        """Make one request and yield its text; the breaker is asked before and told afterwards, never wrapped round."""
-        if self.breaker is not None:
-            self.breaker.check()
-        chunks = self.client.chat_completion_stream(**request_arguments(turn))
+    async def _stream(self, turn: Turn, circuit: Circuit) -> AsyncGenerator[str, None]:
+        """Make one request and yield its text; the circuit is asked before and told afterwards, never wrapped round."""
+        arguments = request_arguments(turn)
+        circuit.check()
+        chunks = self.client.chat_completion_stream(**arguments)
         if hasattr(chunks, "on_generation"):
             chunks.on_generation = lambda generation_id: self._note_generation(turn, generation_id)
         if waits_are_told := hasattr(chunks, "on_wait"):
@@ -164,10 +164,10 @@ class Answering:
                 if text:
                     yield text
                 self._stop_if(turn, self.tracker is not None and self.tracker.overspent)
-            self._tell_breaker(None)
+            circuit.record(None)
         except BaseException as error:
             turn.final = _snapshot(chunks) or turn.final
-            self._tell_breaker(error)
+            circuit.record(error)
             raise
         finally:
             close = getattr(chunks, "aclose", None)
@@ -215,10 +215,6 @@ class Answering:
         raise BudgetExceededError(
             f"the answer was stopped by a budget {why}; what came is kept", spent_usd=spent, mid_answer=True
         )
-
-    def _tell_breaker(self, error: BaseException | None) -> None:
-        if self.breaker is not None:
-            record_outcome(self.breaker, error)
 
     def _give_up_attempt(self, turn: Turn, error: NeuralTermError) -> None:
         """Close the ledger row of a request that is going to be made again."""

@@ -15,8 +15,9 @@ from neuralterm.application.counting import PlainCounting, with_bounds
 from neuralterm.application.credit import say_what_is_left
 from neuralterm.application.estimates import TokenEstimates
 from neuralterm.application.events import DomainEvent, EventBus, Events
+from neuralterm.application.faults import circuits_of
 from neuralterm.application.opening import Opening
-from neuralterm.application.ports import Breaker, ChatClient, Clock, ConversationRepository, TokenCounting
+from neuralterm.application.ports import Breaker, ChatClient, Circuit, Clock, ConversationRepository, TokenCounting
 from neuralterm.application.preparing import ModelLookup, Preparing
 from neuralterm.application.records import Answer, SendOptions
 from neuralterm.application.spending import SpendingGate
@@ -38,7 +39,8 @@ class ChatOrchestrator:
     crosses its limit, `models` finds prices and windows of models that `load_models` has not loaded, `max_input_chars`
     None leaves the limit to the model's window. `attachments` is called when a message has any, and keeps them.
     `lookup_patience`: seconds that looking a model up may take where the answer does not depend on it. `estimates` counts
-    tokens where the service does not. `settle_open_calls` is called before a budget refuses a call while others are uncertain.
+    tokens where the service does not. `settle_open_calls` is called before a budget refuses a call while others are
+    uncertain. `circuits` gives each turn a circuit for what it asks for; without it, `circuit_breaker` is one for all.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class ChatOrchestrator:
         token_counter: TokenCounting | PlainCounting,
         circuit_breaker: Breaker | None = None,
         *,
+        circuits: Callable[[str], Circuit] | None = None,
         clock: Clock | None = None,
         spending: SpendingGate | None = None,
         cost_tracker: CostTracker | None = None,
@@ -73,7 +76,7 @@ class ChatOrchestrator:
             counter=counter,
             clock=clock,
             spending=spending,
-            breaker=circuit_breaker,
+            circuits=circuits or circuits_of(circuit_breaker),
             tracker=cost_tracker,
             estimates=estimates,
             opening=Opening(

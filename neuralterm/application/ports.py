@@ -285,3 +285,19 @@ class Breaker(Protocol):
 
     def record_failure(self) -> None:
         """Take note that the service failed."""
+
+
+class Circuit(Protocol):
+    """Keeps one turn, try by try, from asking again and again for what fails.
+
+    `wait`: seconds for which it lets nothing of this turn through, as far as the last `record` has shown; infinite where
+    the turn is not to wait for it.
+    """
+
+    wait: float
+
+    def check(self) -> None:
+        """Raise `CircuitOpenError` while the service is not to be asked for this."""
+
+    def record(self, error: BaseException | None) -> None:
+        """Take note of how the request ended; None is its proper end."""

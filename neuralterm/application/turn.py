@@ -110,6 +110,11 @@ class Turn:
         return "".join(self.reasonings) or None
 
     @property
+    def asked_for(self) -> str:
+        """The model, and where there are fallbacks all models: what is known of one says little about a choice of several."""
+        return ", ".join((self.prompt.model_id, *self.options.fallbacks))
+
+    @property
     def has_text(self) -> bool:
         """True once anything was delivered, reasoning included."""
         return bool(self.texts or self.reasonings)

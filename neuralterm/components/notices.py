@@ -69,7 +69,8 @@ def _retried(payload: dict[str, Any]) -> str:
     lowered = payload.get("lowered_to")
     if lowered is not None:
         return f"credit: asking again for at most {lowered:,} tokens, which is what the account pays for"
-    return f"retry: {one_line(payload['error'].message)}; trying again in {payload['delay']:.1f} s"
+    delay, message = payload["delay"], one_line(payload["error"].message)
+    return f"retry {payload['attempt']}: {message}; trying again in {delay:.{0 if delay >= 10 else 1}f} s"
 
 
 def _storage(payload: dict[str, Any]) -> str:

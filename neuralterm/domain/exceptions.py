@@ -7,7 +7,7 @@
     ├── StorageError                     the local database refused
     │   └── MissingRecordError           ... because it does not hold what is to be changed
     ├── BudgetExceededError              a budget refused the call, or stopped its answer
-    ├── CircuitOpenError                 not tried: the service failed too often just now
+    ├── CircuitOpenError                 not tried: the service failed too often just now, or asked to be left alone
     ├── StreamInterruptedError           the answer began and did not end
     │   └── StreamStalledError           ... because nothing came for too long
     └── OpenRouterAPIError               the service said no, or could not be asked
@@ -97,13 +97,25 @@ class BudgetExceededError(NeuralTermError):
 
 
 class CircuitOpenError(NeuralTermError):
-    """The service failed too often just now, so it was not asked. `retry_after`: seconds until the next probe."""
+    """The service failed too often just now, or has asked to be left alone (`ASKED_TO_WAIT`), so it was not asked.
+
+    `retry_after`: seconds until it may be asked again. `may_wait`: whether this call may wait so long and then try.
+    """
 
     default_code = "CIRCUIT_OPEN"
 
-    def __init__(self, message: str, code: str | None = None, *, retry_after: float | None = None) -> None:
-        super().__init__(message, code)
+    def __init__(
+        self,
+        message: str,
+        code: str | None = None,
+        *,
+        retry_after: float | None = None,
+        may_wait: bool = False,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, code, hint=hint)
         self.retry_after = retry_after
+        self.may_wait = may_wait
 
 
 class StreamInterruptedError(NeuralTermError):

@@ -351,7 +351,41 @@ def rebuild_totals(connection: sqlite3.Connection) -> None:
     connection.execute(_add_to_totals("true"))
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (create_schema, add_attachments, add_money)
+def add_circuits(connection: sqlite3.Connection) -> None:
+    """Add what all processes know of services that fail or asked to be left alone; times are Unix times in ms.
+
+    `model` is what was asked for, or empty for the service as a whole.
+    """
+    connection.execute("""
+        CREATE TABLE circuits (
+            service TEXT NOT NULL,
+            model TEXT NOT NULL,
+            failures INTEGER NOT NULL,
+            first_failure INTEGER NOT NULL,
+            last_failure INTEGER NOT NULL,
+            opened_at INTEGER,
+            probe TEXT,
+            probe_at INTEGER,
+            PRIMARY KEY (service, model)
+        ) STRICT, WITHOUT ROWID
+    """)
+    connection.execute("""
+        CREATE TABLE rate_limits (
+            service TEXT NOT NULL,
+            model TEXT NOT NULL,
+            asked_at INTEGER NOT NULL,
+            wait INTEGER NOT NULL,
+            PRIMARY KEY (service, model)
+        ) STRICT, WITHOUT ROWID
+    """)
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    create_schema,
+    add_attachments,
+    add_money,
+    add_circuits,
+)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

@@ -36,6 +36,8 @@ _CONTEXT_WORDS = re.compile(
 _AFFORDABLE = re.compile(r"can only afford (?:up to )?(-?[0-9][0-9,]{0,15})(?![0-9,]*[0-9])", re.IGNORECASE)
 _TIMEOUTS = (408, 504, 524)
 _UNAVAILABLE = (502, 503, 529)
+# What a server or a network can't do today, it can't do in a minute either.
+_LASTING = (501, 505, 506, 508, 510, 511)
 CHECK_BASE_URL = "check OPENROUTER_BASE_URL: this does not look like the API"
 
 
@@ -108,7 +110,7 @@ def _by_status(report: ErrorReport, model: str | None) -> OpenRouterAPIError:
 
 def _other(report: ErrorReport) -> OpenRouterAPIError:
     status, code, hint = report.status, None, None
-    retryable = status is not None and (status >= 500 or status in _TIMEOUTS)
+    retryable = status is not None and status not in _LASTING and (status >= 500 or status in _TIMEOUTS)
     if status in _TIMEOUTS:
         code, hint = "TIMEOUT", "the provider was too slow; try again"
     elif status == 500:

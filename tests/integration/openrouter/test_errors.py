@@ -84,7 +84,7 @@ async def test_a_redirect_is_an_error_that_says_so():
         (422, OpenRouterAPIError, "API_ERROR", False),
         (429, RateLimitError, "RATE_LIMITED", True),
         (500, OpenRouterAPIError, "SERVER", True),
-        (501, OpenRouterAPIError, "API_ERROR", True),
+        (501, OpenRouterAPIError, "API_ERROR", False),
         (502, ModelUnavailableError, "MODEL_UNAVAILABLE", True),
         (503, ModelUnavailableError, "MODEL_UNAVAILABLE", True),
         (504, OpenRouterAPIError, "TIMEOUT", True),

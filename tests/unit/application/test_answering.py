@@ -1,6 +1,7 @@
 """What becomes of an answer when things go wrong: retries, journal, storage, budgets."""
 
 from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 
 import anyio
@@ -26,6 +27,9 @@ pytestmark = pytest.mark.anyio
 
 PATIENT = SendOptions(retry_for=60.0)
 OK = ["ok", final()]
+
+
+DAY = Budget("day", Decimal("0.002"), Window.DAY)
 
 
 def ceiling(limit):
@@ -97,21 +101,47 @@ class TestRetries:
         assert world.ledger.calls[0].cost.usd == 0
 
     async def test_one_that_no_longer_fits_the_budget_is_refused(self):
-        """The first try was charged although it failed."""
-        charged = TokenUsage(10, 0, 10, cost=Decimal("0.0495"))
-        world = make_world([known(usage=charged), exc.RateLimitError(retry_after=1.0)], OK, budgets=[ceiling("0.05")])
+        """What the first try did cost is not known, so it counts as much as it may have."""
+        world = make_world([known(generation_id="gen-1"), exc.RateLimitError(retry_after=1.0)], OK, budgets=[DAY])
         conversation = await world.converse()
         with pytest.raises(exc.BudgetExceededError) as caught:
-            await world.ask("hello " * 500, conversation, options=PATIENT)
+            await world.ask("hello", conversation, options=PATIENT)
         assert not caught.value.mid_answer
         assert len(world.client.requests) == 1
         (call,) = world.ledger.calls
         assert (call.status, call.error_code) == (MessageStatus.FAILED, "RATE_LIMITED")
-        assert call.cost == Cost(Decimal("0.0495"), CostSource.BILLED, Decimal("0.0495"))
-        assert world.committed() == Decimal("0.0495")
-        answer = world.answer()
-        assert (answer.status, answer.cost) == (MessageStatus.FAILED, Decimal("0.0495"))
-        assert world.repository.get_by_id(conversation.id).total_cost == Decimal("0.0495")
+        assert call.cost == Cost.unsettled(call.cost.at_most_usd)
+        assert world.committed() == call.cost.at_most_usd > Decimal("0.001")
+        assert (world.answer().status, world.answer().cost) == (MessageStatus.FAILED, None)
+
+    @pytest.mark.parametrize(
+        "usage", [{"cost": Decimal("0.01")}, {"cost": Decimal(0), "upstream_cost": Decimal("0.01")}]
+    )
+    async def test_none_for_what_was_charged_although_it_failed(self, usage):
+        world = make_world([known(usage=TokenUsage(10, 0, 10, **usage)), exc.ModelUnavailableError()])
+        with pytest.raises(exc.ModelUnavailableError):
+            await world.ask(options=PATIENT)
+        assert len(world.client.requests) == 1
+
+    @pytest.mark.parametrize(
+        ("script", "requests"),
+        [
+            ([known(generation_id="gen-1"), exc.ModelUnavailableError()], 1),
+            ([exc.ModelUnavailableError()], 2),
+        ],
+        ids=["begun", "refused"],
+    )
+    async def test_searches_are_not_bought_twice(self, script, requests):
+        world = make_world(script, OK)
+        with suppress(exc.ModelUnavailableError):
+            await world.ask(options=replace(PATIENT, extra={"plugins": [{"id": "web"}]}))
+        assert len(world.client.requests) == requests
+
+    async def test_a_masked_fault_is_tried_once_more(self):
+        world = make_world(*([exc.OpenRouterAPIError("oops", 500, retryable=True)] for _ in range(3)))
+        with pytest.raises(exc.OpenRouterAPIError):
+            await world.ask(options=PATIENT)
+        assert len(world.client.requests) == 2
 
     async def test_leaving_during_the_wait_costs_nothing(self):
         world = make_world([exc.RateLimitError()], budgets=[ceiling("1")])
@@ -692,6 +722,78 @@ class TestBreaker:
             await world.ask()
         assert world.client.requests == []
         assert world.answer().status is MessageStatus.FAILED
+
+
+class FakeCircuit:
+    """Refuses as often as it has errors for; notes what it is told."""
+
+    def __init__(self, *refusals, wait=0.0):
+        self.refusals = list(refusals)
+        self.wait = wait
+        self.log = []
+
+    def check(self):
+        self.log.append("check")
+        refusal = self.refusals.pop(0) if self.refusals else None
+        if refusal is not None:
+            raise refusal
+
+    def record(self, error):
+        self.log.append(type(error).__name__)
+
+
+def asked_to_wait(seconds):
+    return exc.CircuitOpenError("asked to be left alone", "ASKED_TO_WAIT", retry_after=seconds, may_wait=True)
+
+
+class TestCircuits:
+    def world(self, circuit, *scripts):
+        self.asked = []
+        return make_world(*scripts, circuits=lambda model: self.asked.append(model) or circuit)
+
+    async def test_one_for_each_turn_by_what_it_asks_for(self):
+        circuit = FakeCircuit()
+        world = self.world(circuit, [exc.RateLimitError()], OK, OK)
+        conversation = await world.converse()
+        await world.ask("hi", conversation, options=PATIENT)
+        await world.ask("hi", conversation, options=SendOptions(fallbacks=("a/b",)))
+        assert self.asked == ["test/model", "test/model, a/b"]
+        assert circuit.log == ["check", "RateLimitError", "check", "NoneType", "check", "NoneType"]
+
+    async def test_what_another_process_was_asked_for_is_waited_for(self):
+        world = self.world(FakeCircuit(asked_to_wait(5.0), asked_to_wait(2.0)), OK)
+        await world.ask(options=PATIENT)
+        assert 7.0 <= sum(world.clock.slept) <= 8.0
+        assert [(call.status, call.error_code) for call in world.ledger.calls] == [
+            (MessageStatus.FAILED, "ASKED_TO_WAIT"),
+            (MessageStatus.FAILED, "ASKED_TO_WAIT"),
+            (MessageStatus.COMPLETE, None),
+        ]
+        assert [call.cost.usd for call in world.ledger.calls[:2]] == [0, 0]
+        assert [retried["attempt"] for retried in world.events.of(Events.REQUEST_RETRIED)] == [1, 2]
+
+    async def test_but_no_longer_than_there_is_patience(self):
+        world = self.world(FakeCircuit(asked_to_wait(40.0), asked_to_wait(30.0)), OK)
+        with pytest.raises(exc.CircuitOpenError) as caught:
+            await world.ask(options=PATIENT)
+        assert (caught.value.retry_after, world.client.requests) == (30.0, [])
+        assert world.clock.monotonic() <= 60
+
+    @pytest.mark.parametrize(("wait", "slept"), [(45.0, [45.0]), (61.0, []), (float("inf"), [])])
+    async def test_a_circuit_that_a_failure_has_opened_is_outwaited_or_the_failure_is_the_last(self, wait, slept):
+        world = self.world(FakeCircuit(wait=wait), [exc.ModelUnavailableError()], OK)
+        with suppress(exc.ModelUnavailableError):
+            await world.ask(options=PATIENT)
+        assert world.clock.slept == slept
+        assert len(world.client.requests) == 1 + len(slept)
+
+    async def test_waiting_takes_nothing_from_a_budget(self):
+        circuit = FakeCircuit(asked_to_wait(5.0))
+        world = make_world(OK, budgets=[DAY], circuits=lambda _: circuit)
+        seen = []
+        world.clock.at(5.0, lambda: seen.append(world.committed()))
+        await world.ask(options=PATIENT)
+        assert seen == [0]
 
 
 async def test_a_bug_in_the_client_is_stored_as_what_it_was():
