@@ -13,7 +13,9 @@ import pytest
 from .stand_in import endless, held
 
 PIPE = subprocess.PIPE
-ENDINGS = pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+ENDINGS = pytest.mark.parametrize(
+    ("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 
 
 @pytest.fixture
