@@ -4,6 +4,7 @@ import os
 import sys
 
 _SIGINT = 130  # as `cli.exit_codes` has it, which is not there yet
+_LARGEST_OWN_CODE = 128  # exit codes above are those of signals
 
 
 def main() -> None:
@@ -19,7 +20,13 @@ def main() -> None:
 
         cli(prog_name="neuralterm")
     except KeyboardInterrupt:  # before anybody else was there to deal with it
-        sys.exit(_SIGINT)
+        os._exit(_SIGINT)
+    except SystemExit as end:
+        # All is written and closed. To take the interpreter apart takes longer than what a signal made us do, and it waits for
+        # threads, such as one that looks up a name.
+        if isinstance(end.code, int) and end.code > _LARGEST_OWN_CODE:
+            os._exit(end.code)
+        raise
 
 
 def _occupy_closed_descriptors() -> None:

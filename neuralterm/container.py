@@ -92,7 +92,7 @@ class Container:
     def console(self) -> Console:
         from neuralterm.components.console import Console
 
-        return Console(quiet=self.is_quiet, color=self.settings.color)
+        return Console(quiet=self.is_quiet, color=self.settings.color, interrupted=self.interrupted)
 
     @cached_property
     def plain_console(self) -> Console:

@@ -48,13 +48,18 @@ class Interruption:
         return self.signum is not None
 
     @property
+    def reader_is_gone(self) -> bool:
+        """True when what has come is SIGPIPE: nobody reads stdout."""
+        return self.signum is not None and self.signum == _SIGPIPE
+
+    @property
     def exit_code(self) -> int:
         """128 and the number of the signal, as shells have it; that of Ctrl-C when none has come."""
         return 128 + (self.signum or signal.SIGINT)
 
     def error(self) -> BaseException:
         """Return what has to be raised for the signal that has come."""
-        return BrokenPipeError() if self.signum == _SIGPIPE else InterruptedBySignal()
+        return BrokenPipeError() if self.reader_is_gone else InterruptedBySignal()
 
     def check(self) -> None:
         """Raise if a signal has come."""

@@ -74,8 +74,13 @@ class _Work:
                 self._loop.call_soon_threadsafe(self._cancel)
 
     def _cancel(self) -> None:
-        if self._task is not None and not self.has_ended:
-            self._task.cancel()
+        if self._task is None or self._loop is None or self.has_ended:
+            return
+        self._task.cancel()
+        from concurrent.futures import ThreadPoolExecutor
+
+        # The loop would wait in the end for a thread that looks up a name, which nothing can stop.
+        self._loop.set_default_executor(ThreadPoolExecutor(1))
 
 
 def _do_nothing() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import click
 from neuralterm.cli.exit_codes import ExitCode, exit_code_of
 from neuralterm.cli.signals import handle_signals, restore_handlers
 from neuralterm.components.console import OUTPUT_FAILED
+from neuralterm.components.pipe import silence
 from neuralterm.domain.exceptions import NeuralTermError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Outcome:
         if isinstance(error, (KeyboardInterrupt, click.Abort)):
             return self._interruption.exit_code
         if isinstance(error, BrokenPipeError) or getattr(error, "code", None) == OUTPUT_FAILED:
-            _silence_stdout()
+            silence(sys.stdout)
             if self._interruption.has_come:  # by which the reader or the terminal went away as well
                 return self._interruption.exit_code
         if isinstance(error, BrokenPipeError):
@@ -132,11 +132,3 @@ def _misplaced(error: click.UsageError, context: click.Context) -> str | None:
             command = _path_with_help(context).removeprefix(f"{root.command_path} ")
             return f"it goes before the command: `{root.command_path} {error.option_name}{value} {command} ...`"
     return None
-
-
-def _silence_stdout() -> None:
-    """Point stdout at nothing, so that the interpreter's last flush can't fail on it."""
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError, AttributeError):
-        return

@@ -15,7 +15,7 @@ from neuralterm.application.records import Answer
 from neuralterm.application.sending import SendRequest, find_conversation, stream_answer, title_of
 from neuralterm.application.spending import SpendingGate
 from neuralterm.application.state import SessionState
-from neuralterm.components.answer_notes import notes_on
+from neuralterm.components.answer_notes import cut_off_note, notes_on
 from neuralterm.components.chat_input import ChatInput
 from neuralterm.components.console import Console
 from neuralterm.components.cost_view import states_table
@@ -112,6 +112,7 @@ class Chat:
         except _StoppedError:
             self._console.note("not sent", dim=True)
             return
+        before = self._parts.session.last_answer
         stream = self._stream(await self._current_conversation(prompt), request)
         try:
             answer = await self._stoppable(stream, turns)
@@ -121,9 +122,16 @@ class Chat:
             return
         finally:
             self._console.end_answer()
+            self._say_cut_off(before, request)
         self._statuses.append(answer.status)
         for note in notes_on(answer):
             self._console.note(note, fg="yellow")
+
+    def _say_cut_off(self, before: Answer | None, request: SendRequest) -> None:
+        answer = self._parts.session.last_answer
+        note = cut_off_note(answer, streamed=request.options.stream) if answer is not before else None
+        if note is not None and not self._parts.interruption.reader_is_gone:
+            self._console.note(note, dim=True)
 
     async def _agreed(self, request: SendRequest) -> None:
         """Return when the turn may be sent; raise when it may not."""
