@@ -1,7 +1,6 @@
 """`python -m neuralterm`, and the entry point of the console script."""
 
 import os
-import sys
 
 _SIGINT = 130  # as `cli.exit_codes` has it, which is not there yet
 _LARGEST_OWN_CODE = 128  # exit codes above are those of signals

@@ -92,7 +92,9 @@ class Container:
     def console(self) -> Console:
         from neuralterm.components.console import Console
 
-        return Console(quiet=self.is_quiet, color=self.settings.color, interrupted=self.interrupted)
+        console = Console(quiet=self.is_quiet, color=self.settings.color, interrupted=self.interrupted)
+        self.interruption.before_end.append(console.leave_open_line)
+        return console
 
     @cached_property
     def plain_console(self) -> Console:

@@ -17,7 +17,7 @@ from neuralterm.application.spending import SpendingGate
 from neuralterm.application.state import SessionState
 from neuralterm.components.answer_notes import cut_off_note, notes_on
 from neuralterm.components.chat_input import ChatInput
-from neuralterm.components.console import Console
+from neuralterm.components.console import OUTPUT_FAILED, Console
 from neuralterm.components.cost_view import states_table
 from neuralterm.domain.exceptions import NeuralTermError, ValidationError
 from neuralterm.domain.models import Conversation, MessageStatus
@@ -89,6 +89,7 @@ class Chat:
                 break
             if turn.strip():
                 await self._take(turn, turns)
+        self._parts.interruption.check()
         return self._statuses
 
     async def _take(self, turn: str, turns: ChatInput) -> None:
@@ -100,8 +101,9 @@ class Chat:
         except _StoppedError:
             self._console.note("stopped", dim=True)
         except NeuralTermError as error:
+            self._parts.interruption.check()
             self._parts.session.note_error(error.message)
-            if not turns.interactive:
+            if not turns.interactive or error.code == OUTPUT_FAILED:
                 raise
             self._console.error(error.message, error.hint)
 

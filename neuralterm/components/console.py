@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable
@@ -97,6 +98,11 @@ class Console:
         self._close_aside()
         self._line_open = False
         self._held_newlines = 0
+
+    def leave_open_line(self) -> None:
+        """End a line of the answer that is open on a terminal, for a process that ends without ado."""
+        if self._line_open and self.stdout_is_terminal:
+            os.write(self._stdout.fileno(), b"\n")
 
     def print(self, text: str) -> None:
         """Write a document and a newline to stdout."""

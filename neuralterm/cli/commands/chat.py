@@ -58,5 +58,7 @@ def _input(container: Container, chat: Chat) -> ChatInput:
     from neuralterm.components.chat_input import PipeInput, TerminalInput
 
     if sys.stdin is not None and sys.stdin.isatty() and container.console.stdout_is_terminal:
-        return TerminalInput(container.settings.database.with_name("chat_history"), chat.status_line)
+        turns = TerminalInput(container.settings.database.with_name("chat_history"), chat.status_line)
+        container.interruption.before_end.append(turns.restore_terminal)
+        return turns
     return PipeInput()
