@@ -6,6 +6,8 @@ import contextlib
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from neuralterm.application.interruption import Interruption
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from decimal import Decimal
@@ -47,15 +49,12 @@ _PATIENCE_S = 30.0
 
 
 class Container:
-    """Everything one invocation needs. `flags` and `machine_errors` are set by the command line before first use.
-
-    `terminated` is set when SIGTERM has come.
-    """
+    """Everything one invocation needs. `flags` and `machine_errors` are set by the command line before first use."""
 
     def __init__(self, flags: Flags | None = None) -> None:
         self.flags = flags
         self.machine_errors = False
-        self.terminated = False
+        self.interruption = Interruption()
         self._closing = contextlib.ExitStack()
 
     @property
@@ -69,6 +68,10 @@ class Container:
 
         set_here = {name: value for name, value in changes.items() if value is not None}
         self.__dict__["settings"] = replace(self.settings, **set_here)
+
+    def interrupted(self) -> bool:
+        """Say whether a signal has told this invocation to end."""
+        return self.interruption.has_come
 
     async def disconnect(self) -> None:
         """Close the client's connections, if there are any."""
@@ -92,7 +95,9 @@ class Container:
     def console(self) -> Console:
         from neuralterm.components.console import Console
 
-        return Console(quiet=self.is_quiet, color=self.settings.color)
+        console = Console(quiet=self.is_quiet, color=self.settings.color, interrupted=self.interrupted)
+        self.interruption.before_end.append(console.leave_open_line)
+        return console
 
     @cached_property
     def plain_console(self) -> Console:
@@ -431,6 +436,7 @@ class Container:
             spending=self.spending,
             session=self.session,
             console=self.console,
+            interruption=self.interruption,
             check_model=self.catalogue.require_listed,
         )
 

@@ -12,9 +12,11 @@ settings.load_profile("patient")
 
 
 def pytest_configure():
-    # A shell ignores SIGINT for what it runs in the background, and the processes that tests start would inherit that.
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A shell ignores SIGINT for what it runs in the background, `nohup` ignores SIGHUP, and the processes that tests start
+    # would inherit that.
+    for signum, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(signum) is signal.SIG_IGN:
+            signal.signal(signum, usual)
 
 
 @pytest.fixture(autouse=True)

@@ -26,6 +26,7 @@ class ExitCode(IntEnum):
     INCOMPLETE = 9
     TRUNCATED = 10
     TOO_LONG = 11
+    SIGHUP = 129
     SIGINT = 130
     SIGPIPE = 141
     SIGTERM = 143

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
-import threading
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    import asyncio
+
     from neuralterm.container import Container
 
 _Result = TypeVar("_Result")
@@ -17,53 +18,70 @@ _Result = TypeVar("_Result")
 def run(container: Container, function: Callable[..., Awaitable[_Result]], *args: Any) -> _Result:
     """Run a coroutine function to its end, then close the client's connections.
 
-    SIGTERM cancels it, wherever it waits, and ends in KeyboardInterrupt, as Ctrl-C does.
+    A signal cancels it, wherever it waits; what has ended before keeps its result.
+
+    Raises:
+        InterruptedBySignal, BrokenPipeError: it was cancelled; see `Interruption.error`.
     """
     import asyncio
 
     import anyio
 
+    interruption = container.interruption
+    interruption.check()
+    work = _Work()
+
     async def whole() -> _Result:
-        with _cancelled_by_sigterm(container):
-            try:
-                return await function(*args)
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await container.disconnect()
+        work.begin()
+        if interruption.has_come:
+            raise asyncio.CancelledError
+        try:
+            return await function(*args)
+        finally:
+            work.has_ended = True
+            with anyio.CancelScope(shield=True):
+                await container.disconnect()
 
-    before = signal.getsignal(signal.SIGTERM)
     try:
-        return anyio.run(whole)
+        with interruption.stopping(work.stop):
+            return anyio.run(whole)
     except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
-    finally:
-        if in_main_thread():
-            signal.signal(signal.SIGTERM, before)
+        raise interruption.error() from None
 
 
-@contextmanager
-def _cancelled_by_sigterm(container: Container) -> Iterator[None]:
-    """Cancel the running task on SIGTERM; SIGINT is left to asyncio and to the line editor, who have their own ways."""
-    import asyncio
+class _Work:
+    """The task that runs; it can be stopped from a handler of signals, at any time."""
 
-    task, loop = asyncio.current_task(), asyncio.get_running_loop()
-    assert task is not None
+    def __init__(self) -> None:
+        self.has_ended = False
+        self._task: asyncio.Task[Any] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
-    def terminate() -> None:
-        container.terminated = True
-        task.cancel()
+    def begin(self) -> None:
+        """Take the running task for the one to be stopped."""
+        import asyncio
 
-    try:
-        loop.add_signal_handler(signal.SIGTERM, terminate)
-    except (NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
-        yield
-        return
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGTERM)
+        self._task, self._loop = asyncio.current_task(), asyncio.get_running_loop()
+        # With a handler for any signal every signal wakes the loop, also one that comes just before it begins to
+        # wait. This one never comes, and nobody else (such as the line editor) sets or removes a handler for it.
+        with suppress(AttributeError, NotImplementedError, RuntimeError, ValueError):
+            self._loop.add_signal_handler(signal.SIGURG, _do_nothing)
+
+    def stop(self) -> None:
+        """Cancel the task if it still has work to do."""
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        if self._task is None or self._loop is None or self.has_ended:
+            return
+        self._task.cancel()
+        from concurrent.futures import ThreadPoolExecutor
+
+        # The loop would wait in the end for a thread that looks up a name, which nothing can stop.
+        self._loop.set_default_executor(ThreadPoolExecutor(1))
 
 
-def in_main_thread() -> bool:
-    """Say whether signal handlers can be set here."""
-    return threading.current_thread() is threading.main_thread()
+def _do_nothing() -> None:
+    return

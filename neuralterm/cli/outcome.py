@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from neuralterm.cli.exit_codes import ExitCode, exit_code_of
-from neuralterm.cli.loop import in_main_thread
+from neuralterm.cli.signals import handle_signals, restore_handlers
 from neuralterm.components.console import OUTPUT_FAILED
+from neuralterm.components.pipe import silence
 from neuralterm.domain.exceptions import NeuralTermError
 
 if TYPE_CHECKING:
@@ -20,21 +19,14 @@ if TYPE_CHECKING:
     from neuralterm.container import Container
 
 
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM has come.
-
-    Once a plain KeyboardInterrupt has left an `exec` of a text, which every dataclass is made with, the interpreter ends
-    itself by SIGINT, although the exception was caught and another exit code was given.
-    """
-
-
 class Outcome:
-    """Context manager around one invocation. SIGTERM ends it as Ctrl-C does, with a code of its own."""
+    """Context manager around one invocation. A signal ends it with a code of its own."""
 
     def __init__(self, container: Container) -> None:
         self.exit_code: int = ExitCode.OK
         self._container = container
-        self._previous_handler: Any = None
+        self._interruption = container.interruption
+        self._previous_handlers: dict[int, Any] = {}
 
     def returned(self, value: object) -> None:
         """Take the exit code that a command returned."""
@@ -42,40 +34,36 @@ class Outcome:
             self.exit_code = int(value)
 
     def __enter__(self) -> Outcome:
-        if in_main_thread():
-            self._previous_handler = signal.signal(signal.SIGTERM, self._terminate)
+        self._previous_handlers = handle_signals(self._interruption.arrive)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        if self._previous_handler is not None:
-            signal.signal(signal.SIGTERM, self._previous_handler)
+        self._interruption.close(self.exit_code if error is None else None)
         try:
             if error is not None:
                 self.exit_code = self._explain(error)
-        except BrokenPipeError:
-            self.exit_code = _broken_pipe()
         finally:
+            self._interruption.close(self.exit_code)
             self._container.close()
+            restore_handlers(self._previous_handlers)
         return True
-
-    def _terminate(self, signum: int, frame: FrameType | None) -> None:
-        self._container.terminated = True
-        raise _Terminated
 
     def _explain(self, error: BaseException) -> int:
         if isinstance(error, click.exceptions.Exit):
             return error.exit_code
         if isinstance(error, (KeyboardInterrupt, click.Abort)):
-            return ExitCode.SIGTERM if self._container.terminated else ExitCode.SIGINT
+            return self._interruption.exit_code
+        if isinstance(error, BrokenPipeError) or getattr(error, "code", None) == OUTPUT_FAILED:
+            silence(sys.stdout)
+            if self._interruption.has_come:  # by which the reader or the terminal went away as well
+                return self._interruption.exit_code
         if isinstance(error, BrokenPipeError):
-            return _broken_pipe()
+            return ExitCode.SIGPIPE
         if isinstance(error, click.ClickException):
             return self._usage_error(error)
         if isinstance(error, NeuralTermError):
-            if error.code == OUTPUT_FAILED:
-                _silence_stdout()
             return self._report(error, exit_code_of(error))
         if isinstance(error, SystemExit):
             return error.code if isinstance(error.code, int) else ExitCode.FAULT
@@ -144,16 +132,3 @@ def _misplaced(error: click.UsageError, context: click.Context) -> str | None:
             command = _path_with_help(context).removeprefix(f"{root.command_path} ")
             return f"it goes before the command: `{root.command_path} {error.option_name}{value} {command} ...`"
     return None
-
-
-def _broken_pipe() -> int:
-    _silence_stdout()
-    return ExitCode.SIGPIPE
-
-
-def _silence_stdout() -> None:
-    """Point stdout at nothing, so that the interpreter's last flush can't fail on it."""
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError, AttributeError):
-        return

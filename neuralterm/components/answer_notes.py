@@ -5,6 +5,7 @@ from __future__ import annotations
 from neuralterm.application.records import Answer
 from neuralterm.domain.models import Cost, MessageStatus
 from neuralterm.domain.money import dollars
+from neuralterm.domain.text import one_line
 
 
 def notes_on(answer: Answer, *, truncation_allowed: bool = False) -> list[str]:
@@ -17,6 +18,31 @@ def notes_on(answer: Answer, *, truncation_allowed: bool = False) -> list[str]:
     elif not answer.content and answer.status is MessageStatus.COMPLETE:
         notes.append("note: the answer is empty")
     return notes
+
+
+def cut_off_note(answer: Answer | None, *, streamed: bool) -> str | None:
+    """Return what it is worth that we hung up in mid-answer: does its provider bill the rest, or not?
+
+    None when there is nothing to say: no answer was cut off here, or what it cost is known.
+    """
+    from neuralterm.domain.cancellation import Afterwards, after_disconnect
+    from neuralterm.domain.models import CERTAIN_SOURCES
+
+    cut_off = (MessageStatus.INTERRUPTED, MessageStatus.STOPPED)
+    if answer is None or answer.status not in cut_off or answer.cost.source in CERTAIN_SOURCES:
+        return None
+    if answer.cost.at_most_usd == 0:
+        return None
+    if not streamed:
+        return "note: an answer that is asked for in one piece is billed whole, also after a disconnect"
+    if answer.provider is None:
+        return "note: whether the rest of the answer is billed after a disconnect is not known"
+    provider, afterwards = one_line(answer.provider), after_disconnect(answer.provider)
+    if afterwards is Afterwards.STOPS:
+        return f"note: {provider} stops billing when the connection closes"
+    if afterwards is Afterwards.GOES_ON:
+        return f"note: {provider} goes on after a disconnect and bills the whole answer"
+    return f"note: whether {provider} bills the rest of the answer after a disconnect is not known"
 
 
 def usage_line(answer: Answer) -> str:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TypeVar
 
 from neuralterm.application.bounds import Subject, subject_of
+from neuralterm.application.interruption import Interruption
 from neuralterm.application.orchestrator import ChatOrchestrator
 from neuralterm.application.ports import ConversationRepository
 from neuralterm.application.records import Answer
 from neuralterm.application.sending import SendRequest, find_conversation, stream_answer, title_of
 from neuralterm.application.spending import SpendingGate
 from neuralterm.application.state import SessionState
-from neuralterm.components.answer_notes import notes_on
+from neuralterm.components.answer_notes import cut_off_note, notes_on
 from neuralterm.components.chat_input import ChatInput
-from neuralterm.components.console import Console
+from neuralterm.components.console import OUTPUT_FAILED, Console
 from neuralterm.components.cost_view import states_table
 from neuralterm.domain.exceptions import NeuralTermError, ValidationError
 from neuralterm.domain.models import Conversation, MessageStatus
@@ -36,7 +36,12 @@ class ChatParts:
     spending: SpendingGate
     session: SessionState
     console: Console
+    interruption: Interruption
     check_model: Callable[[str], Awaitable[None]]
+
+
+class _StoppedError(Exception):
+    """Ctrl-C has stopped what ran."""
 
 
 class Chat:
@@ -75,67 +80,80 @@ class Chat:
             self._console.note(f"chat with {self.model}; /help lists the commands, Ctrl-D leaves", dim=True)
         while self._running:
             try:
-                turn = await turns.next_turn()
-            except KeyboardInterrupt:
+                turn = await self._stoppable(turns.next_turn(), turns)
+            except (KeyboardInterrupt, _StoppedError):
+                self._parts.interruption.check()
                 self._console.note("Ctrl-D or /exit leaves", dim=True)
                 continue
             if turn is None:
                 break
             if turn.strip():
-                await self._take(turn, interactive=turns.interactive)
+                await self._take(turn, turns)
+        self._parts.interruption.check()
         return self._statuses
 
-    async def _take(self, turn: str, *, interactive: bool) -> None:
+    async def _take(self, turn: str, turns: ChatInput) -> None:
         try:
             if turn.startswith("/") and not turn.startswith("//"):
-                await self._command(turn)
+                await self._stoppable(self._command(turn), turns)
             else:
-                await self._answer(turn.removeprefix("/") if turn.startswith("//") else turn, interactive=interactive)
+                await self._answer(turn.removeprefix("/") if turn.startswith("//") else turn, turns)
+        except _StoppedError:
+            self._console.note("stopped", dim=True)
         except NeuralTermError as error:
+            self._parts.interruption.check()
             self._parts.session.note_error(error.message)
-            if not interactive:
+            if not turns.interactive or error.code == OUTPUT_FAILED:
                 raise
             self._console.error(error.message, error.hint)
 
-    async def _answer(self, prompt: str, *, interactive: bool) -> None:
+    async def _answer(self, prompt: str, turns: ChatInput) -> None:
         request = replace(self._request, prompt=prompt)
-        agreed = self._agreed(request)
-        if not await (self._stoppable(agreed) if interactive else agreed):
+        try:
+            await self._stoppable(self._agreed(request), turns)
+        except _StoppedError:
             self._console.note("not sent", dim=True)
             return
+        before = self._parts.session.last_answer
         stream = self._stream(await self._current_conversation(prompt), request)
         try:
-            answer = await (self._stoppable(stream) if interactive else stream)
-        finally:
+            answer = await self._stoppable(stream, turns)
+        except _StoppedError:
             self._console.end_answer()
-        if answer is None:
             self._console.note("stopped; what came is kept", dim=True)
             return
+        finally:
+            self._console.end_answer()
+            self._say_cut_off(before, request)
         self._statuses.append(answer.status)
         for note in notes_on(answer):
             self._console.note(note, fg="yellow")
 
-    async def _agreed(self, request: SendRequest) -> bool:
-        """Return True when the turn may be sent; raise when it may not."""
+    def _say_cut_off(self, before: Answer | None, request: SendRequest) -> None:
+        answer = self._parts.session.last_answer
+        note = cut_off_note(answer, streamed=request.options.stream) if answer is not before else None
+        if note is not None and not self._parts.interruption.reader_is_gone:
+            self._console.note(note, dim=True)
+
+    async def _agreed(self, request: SendRequest) -> None:
+        """Return when the turn may be sent; raise when it may not."""
         if self._confirm is not None:
             await self._confirm(request, self._conversation or Conversation(model_id=self.model))
-        return True
 
-    async def _stoppable(self, work: Awaitable[_Result]) -> _Result | None:
-        """Wait for something; Ctrl-C stops it, and then None is returned."""
+    async def _stoppable(self, work: Awaitable[_Result], turns: ChatInput) -> _Result:
+        """Wait for something. In a terminal Ctrl-C stops it and not the chat, and then _StoppedError is raised."""
+        if not turns.interactive:
+            return await work
         import asyncio
 
         import anyio
 
         loop = asyncio.get_running_loop()
         with anyio.CancelScope() as scope:
-            # Only `call_soon_threadsafe` wakes a loop that waits for the service.
-            previous = signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(scope.cancel))
-            try:
+            # Only `call_soon_threadsafe` wakes a loop that waits.
+            with self._parts.interruption.stopping_piece(lambda: loop.call_soon_threadsafe(scope.cancel)):
                 return await work
-            finally:
-                signal.signal(signal.SIGINT, previous)
-        return None
+        raise _StoppedError
 
     async def _stream(self, conversation: Conversation, request: SendRequest) -> Answer:
         return await stream_answer(self._parts.orchestrator, conversation, request, self._console.write_answer)

@@ -74,7 +74,10 @@ async def _read_stdin() -> bytes:
 
 
 class TerminalInput:
-    """Line editing with history. Alt-Enter or a backslash at the end of a line adds a line, three double quotes a block."""
+    """Line editing with history. Alt-Enter or a backslash at the end of a line adds a line, three double quotes a block.
+
+    `restore_terminal` puts the terminal back into the modes it was found in, for a process that ends without ado.
+    """
 
     interactive = True
 
@@ -90,6 +93,7 @@ class TerminalInput:
             event.current_buffer.insert_text("\n")
 
         _make_private(history_file)
+        self.restore_terminal = _restoring(sys.stdin.fileno())
         self._session: PromptSession[str] = PromptSession(
             history=FileHistory(str(history_file)),
             key_bindings=bindings,
@@ -98,12 +102,12 @@ class TerminalInput:
         )
 
     async def next_turn(self) -> str | None:
-        """Return what was typed, continued lines joined; None on Ctrl-D."""
+        """Return what was typed, continued lines joined; None on Ctrl-D, and when the terminal is gone."""
         try:
             text = str(await self._session.prompt_async("> "))
             while is_unfinished(text):
                 text = continued(text) + str(await self._session.prompt_async(". "))
-        except EOFError:
+        except (EOFError, OSError):
             return None
         return finished(text)
 
@@ -128,6 +132,15 @@ def finished(text: str) -> str:
         end = inside.index(BLOCK_MARK)
         return (inside[:end] + inside[end + len(BLOCK_MARK) :]).strip("\n")
     return text
+
+
+def _restoring(descriptor: int) -> Callable[[], None]:
+    try:
+        import termios
+    except ImportError:  # Windows
+        return lambda: None
+    modes = termios.tcgetattr(descriptor)
+    return lambda: termios.tcsetattr(descriptor, termios.TCSANOW, modes)
 
 
 def _make_private(path: Path) -> None:

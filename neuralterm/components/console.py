@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, TextIO
 
-from neuralterm.domain.exceptions import StreamInterruptedError
+from neuralterm.components.pipe import Pipe, silence
+from neuralterm.domain.exceptions import StreamInterruptedError, ValidationError
 from neuralterm.domain.text import one_line
 
 OUTPUT_FAILED = "OUTPUT_FAILED"
@@ -31,16 +33,25 @@ class Console:
     """Writes the answer to stdout, everything else to stderr, and knows whether a line of the answer is open.
 
     Writing to stdout raises BrokenPipeError when nobody reads, StreamInterruptedError with the code `OUTPUT_FAILED` when
-    the disk is full or the like.
+    it is closed, the disk is full or the like, KeyboardInterrupt when `interrupted` while a reader does not read. What
+    stderr does not take is lost, and changes nothing.
     `quiet` leaves only errors on stderr. `color` False turns styling off even on a terminal.
     """
 
     def __init__(
-        self, *, quiet: bool = False, color: bool = True, stdout: TextIO | None = None, stderr: TextIO | None = None
+        self,
+        *,
+        quiet: bool = False,
+        color: bool = True,
+        stdout: TextIO | None = None,
+        stderr: TextIO | None = None,
+        interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
         # A stream that was closed before we started is None.
+        self._stdout_is_closed = stdout is None and sys.stdout is None
         self._stdout = _utf8(stdout or sys.stdout or io.StringIO(), errors="replace")
         self._stderr = _utf8(stderr or sys.stderr or io.StringIO(), errors="backslashreplace")
+        self._pipe = Pipe.behind(self._stdout, interrupted)
         self.quiet = quiet
         self.stdout_is_terminal = self._stdout.isatty()
         self.stderr_is_terminal = self._stderr.isatty()
@@ -58,6 +69,15 @@ class Console:
     def stdout_width(self) -> int | None:
         """Columns of the terminal that stdout is; None when it is something else."""
         return self.width if self.stdout_is_terminal else None
+
+    def require_stdout(self) -> None:
+        """Raise ValidationError if stdout is closed, so that nothing is bought for nobody."""
+        if self._stdout_is_closed:
+            raise ValidationError(
+                "stdout is closed, so the answer has nowhere to go",
+                "STDOUT_CLOSED",
+                hint="`> /dev/null` throws it away",
+            )
 
     def write_answer(self, text: str) -> None:
         """Write a piece of the answer and flush it. Newlines at its end wait: an answer ends with exactly one."""
@@ -78,6 +98,11 @@ class Console:
         self._close_aside()
         self._line_open = False
         self._held_newlines = 0
+
+    def leave_open_line(self) -> None:
+        """End a line of the answer that is open on a terminal, for a process that ends without ado."""
+        if self._line_open and self.stdout_is_terminal:
+            os.write(self._stdout.fileno(), b"\n")
 
     def print(self, text: str) -> None:
         """Write a document and a newline to stdout."""
@@ -100,7 +125,10 @@ class Console:
 
         for line in about:
             self._line(one_line(line), {})
-        return click.confirm(question, err=True)
+        try:
+            return click.confirm(question, err=True)
+        except OSError:  # who can't be asked has not agreed
+            return False
 
     async def ask(self, question: str) -> bool | None:
         """Ask the person at the terminal, also when stdin is a pipe; None when nobody is there. May be cancelled."""
@@ -110,58 +138,62 @@ class Console:
         terminal = _terminal()
         if terminal is None:
             return None
-        self._stderr.write(f"{visible(question)} [y/N] ")
-        self._stderr.flush()
+        self._say(f"{visible(question)} [y/N] ")
         line = b""
         try:
             line = await _line_of(terminal)
         finally:
             # After Ctrl-C and Ctrl-D the cursor still stands behind the question.
             if not line.endswith(b"\n"):
-                self._stderr.write("\n")
-                self._stderr.flush()
+                self._say("\n")
         return line.strip().lower() in (b"y", b"yes")
 
     def plain_error(self, text: str) -> None:
         """Write text of our own to stderr as it is: a JSON document, a traceback, a help page."""
         self._close_open_line()
-        self._stderr.write(text + "\n")
-        self._stderr.flush()
+        self._say(text + "\n")
 
     def aside(self, text: str) -> None:
         """Write a piece of the model's reasoning, dim, if stderr is a terminal and not quiet."""
         if self.quiet or not self.stderr_is_terminal:
             return
         self._close_open_line()
-        self._stderr.write(self._styled(visible(text), {"dim": True}))
-        self._stderr.flush()
+        self._say(self._styled(visible(text), {"dim": True}))
         self._aside_open = True
 
     def _put(self, text: str) -> None:
+        if self._stdout_is_closed:
+            raise StreamInterruptedError("stdout can't be written: it is closed", OUTPUT_FAILED)
         try:
-            self._stdout.write(text)
-            self._stdout.flush()
+            for part in (text,) if self._pipe is None else self._pipe.parts(text):
+                self._stdout.write(part)
+                self._stdout.flush()
         except BrokenPipeError:
             raise
         except OSError as exc:
             reason = exc.strerror or str(exc)
             raise StreamInterruptedError(f"stdout can't be written: {reason.lower()}", OUTPUT_FAILED) from exc
 
+    def _say(self, text: str) -> None:
+        try:
+            self._stderr.write(text)
+            self._stderr.flush()
+        except (OSError, ValueError):
+            silence(self._stderr)
+
     def _line(self, text: str, style: dict[str, Any]) -> None:
         self._close_open_line()
         self._close_aside()
         shown = visible(text) if self.stderr_is_terminal else text
-        self._stderr.write(self._styled(shown, style) + "\n")
-        self._stderr.flush()
+        self._say(self._styled(shown, style) + "\n")
 
     def _close_open_line(self) -> None:
         if self._line_open and self.stdout_is_terminal and self.stderr_is_terminal:
-            self._stderr.write("\n")
+            self._say("\n")
 
     def _close_aside(self) -> None:
         if self._aside_open:
-            self._stderr.write("\n")
-            self._stderr.flush()
+            self._say("\n")
             self._aside_open = False
 
     def _styled(self, text: str, style: dict[str, Any]) -> str:

@@ -212,7 +212,8 @@ def endless(*deltas, hung_up):
 class StandIn:
     """The server. Each chat request takes the next script of `scripts`; the last one answers all that follow.
 
-    `generations` are the amounts (USD) that it tells afterwards, by generation id.
+    `generations` are the amounts (USD) that it tells afterwards, by generation id. `on_models` is a script for the list of
+    models, None for the usual one.
     """
 
     def __init__(self):
@@ -220,6 +221,7 @@ class StandIn:
         self.scripts = [text("Hello", " there.")]
         self.models = {"data": MODELS}
         self.generations = {}
+        self.on_models = None
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/api/v1"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -263,7 +265,9 @@ class StandIn:
 
     def _tell(self, exchange):
         path, _, query = exchange.request.path.partition("?id=")
-        if not path.endswith("/generation"):
+        if path.endswith("/models") and self.on_models is not None:
+            self.on_models(exchange)
+        elif not path.endswith("/generation"):
             exchange.reply(200, self.models)
         elif query in self.generations:
             exchange.reply(200, {"data": {"id": query, "total_cost": self.generations[query]}})

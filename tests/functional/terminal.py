@@ -19,11 +19,13 @@ CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[()][0-9A-B]|\x1b[=>78]|\x07|
 class Terminal:
     """One session. Everything that `expect` has passed is behind it: it looks only at what came since."""
 
-    def __init__(self, *args):
+    def __init__(self, *args, before=""):
+        """Start it; `before` is a line of Python that runs in the process first."""
         self.ours, theirs = os.openpty()
+        self.modes = termios.tcgetattr(theirs)
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
         environment = {**os.environ, "TERM": "xterm"}
-        command = [sys.executable, "-c", START, *args]
+        command = [sys.executable, "-c", f"{before}\n{START}", *args]
         self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
         os.close(theirs)
         self._raw, self.seen, self._passed = b"", "", 0
@@ -54,11 +56,21 @@ class Terminal:
             pass
         return self.process.wait(1), self.seen[self._passed :]
 
+    def has_its_modes(self):
+        """Say whether the terminal is as it was found."""
+        return termios.tcgetattr(self.ours) == self.modes
+
+    def hang_up(self):
+        """Go away, as a window that is closed does."""
+        os.close(self.ours)
+        self.ours = None
+
     def close(self):
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        os.close(self.ours)
+        if self.ours is not None:
+            self.hang_up()
 
     def _read(self, deadline):
         """Read what comes next; False at the end, and at the deadline, even if the status line is still redrawn."""

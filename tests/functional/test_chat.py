@@ -163,6 +163,7 @@ class TestTerminal:
             terminal.expect("begun")
         terminal.type("\x03")
         terminal.expect("stopped; what came is kept")
+        terminal.expect("is not known" if not deltas else "whether Stand-in bills the rest of the answer")
         assert hung_up.wait(10)
         terminal.expect(READY)
         terminal.type("again\r")
@@ -185,20 +186,51 @@ class TestTerminal:
         assert terminal.end()[0] == 0
         assert [request.body["messages"][0]["content"] for request in service.chats] == ["whole"]
 
+    @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
     @pytest.mark.parametrize("place", ["prompt", "answer"])
-    def test_sigterm_ends_it_wherever_it_is(self, service, chat, stored, place):
+    def test_other_signals_end_it_wherever_it_is(self, service, chat, stored, place, signum, code):
+        service.scripts = [endless("begun", hung_up=threading.Event())]
+        terminal = chat()
+        if place == "answer":
+            terminal.type("go\r")
+            terminal.expect("begun")
+        terminal.process.send_signal(signum)
+        assert terminal.process.wait(10) == code
+        assert terminal.has_its_modes()
+        assert "Traceback" not in terminal.end()[1]
+        if place == "answer":
+            assert stored("SELECT content, status FROM messages WHERE role = 'assistant'") == [("begun", "interrupted")]
+
+    @pytest.mark.parametrize("place", ["prompt", "answer"])
+    def test_a_terminal_that_goes_away_ends_it_and_what_came_is_kept(self, service, chat, stored, place):
         hung_up = threading.Event()
         service.scripts = [endless("begun", hung_up=hung_up)]
         terminal = chat()
         if place == "answer":
             terminal.type("go\r")
             terminal.expect("begun")
-        terminal.process.send_signal(signal.SIGTERM)
-        code, rest = terminal.end()
-        assert code == 143
-        assert "Traceback" not in rest
+        terminal.hang_up()
+        assert terminal.process.wait(10) == 129
         if place == "answer":
+            assert hung_up.wait(5)
             assert stored("SELECT content, status FROM messages WHERE role = 'assistant'") == [("begun", "interrupted")]
+
+    def test_control_c_stops_a_command_too(self, service, chat):
+        asked = threading.Event()
+
+        def script(exchange):
+            asked.set()
+            exchange.wait_for_hang_up()
+
+        terminal = chat()
+        service.on_models = script
+        terminal.type("/model no/such\r")
+        assert asked.wait(10)
+        terminal.type("\x03")
+        terminal.expect("stopped")
+        terminal.expect(READY)
+        terminal.type("\x04")
+        assert terminal.end()[0] == 0
 
     @pytest.mark.parametrize(
         ("typed", "sent"),

@@ -9,6 +9,7 @@ import click
 from neuralterm.cli.beside import reconciling_beside
 from neuralterm.cli.loop import run
 from neuralterm.cli.options import pass_container, request_options
+from neuralterm.cli.reader_watch import watch_reader
 
 if TYPE_CHECKING:
     from neuralterm.components.chat import Chat, Confirm
@@ -28,10 +29,12 @@ def command(container: Container, /, **given: Any) -> int:
     from neuralterm.cli.request_options import apply_to_container, build_request
     from neuralterm.components.chat import Chat
 
+    container.console.require_stdout()
     apply_to_container(container, given)
     container.recover()
     chat = Chat(container.chat_parts, build_request(container, given, prompt=""), _confirm(container))
     turns = _input(container, chat)
+    watch_reader(container)
     with reconciling_beside(container, afterwards=True):
         statuses = run(container, chat.run, turns)
     if turns.interactive:
@@ -56,5 +59,7 @@ def _input(container: Container, chat: Chat) -> ChatInput:
     from neuralterm.components.chat_input import PipeInput, TerminalInput
 
     if sys.stdin is not None and sys.stdin.isatty() and container.console.stdout_is_terminal:
-        return TerminalInput(container.settings.database.with_name("chat_history"), chat.status_line)
+        turns = TerminalInput(container.settings.database.with_name("chat_history"), chat.status_line)
+        container.interruption.before_end.append(turns.restore_terminal)
+        return turns
     return PipeInput()

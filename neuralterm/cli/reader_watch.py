@@ -1,0 +1,78 @@
+"""Notices that nobody is left to read the answer, while none of it is written."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from neuralterm.application.events import DomainEvent, EventObserver, Events
+from neuralterm.components.pipe import pipe_of
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from neuralterm.application.interruption import Interruption
+    from neuralterm.container import Container
+
+
+def watch_reader(container: Container) -> None:
+    """End the invocation, as SIGPIPE would, when the reader of stdout's pipe goes while an answer is under way.
+
+    Where a pipe can't be watched, the next write notices.
+    """
+    descriptor = pipe_of(sys.stdout)
+    if descriptor is not None and _can_only_be_written(descriptor):
+        watch = _Watch(descriptor, container.interruption)
+        container.bus.subscribe(Events.MESSAGE_STARTED, watch)
+        container.bus.subscribe(Events.MESSAGE_COMPLETED, watch)
+
+
+class _Watch(EventObserver):
+    """Watches from an answer's first event to its last."""
+
+    def __init__(self, descriptor: int, interruption: Interruption) -> None:
+        self._descriptor = descriptor
+        self._interruption = interruption
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def on_event(self, event: DomainEvent) -> None:
+        """Begin with an answer, end with it."""
+        self._end()
+        if event.event_type == Events.MESSAGE_STARTED:
+            import asyncio
+
+            loop = asyncio.get_running_loop()
+            with suppress(NotImplementedError, OSError):
+                # This end can't be read. What is reported all the same is that the other one is closed.
+                loop.add_reader(self._descriptor, self._look)
+                self._loop = loop
+
+    def _look(self) -> None:
+        self._end()
+        if _has_no_reader(self._descriptor):
+            self._interruption.arrive(signal.SIGPIPE)
+
+    def _end(self) -> None:
+        if self._loop is not None:
+            self._loop.remove_reader(self._descriptor)
+            self._loop = None
+
+
+def _can_only_be_written(descriptor: int) -> bool:
+    try:
+        import fcntl
+    except ImportError:
+        return False
+    import os
+
+    return fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY
+
+
+def _has_no_reader(descriptor: int) -> bool:
+    import select
+
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
