@@ -19,7 +19,8 @@ _CUT_BY_LIMIT = frozenset({"length", "max_output_tokens", "max_tokens", "model_l
 class Completion:
     """One answer, complete or not. Takes stream chunks and whole replies alike; reads no clock but the one it gets.
 
-    `on_generation` is called once with the id of the generation, as soon as it is known.
+    `on_generation` is called once with the id of the generation, as soon as it is known. `choices` and `pieces` count
+    chunks, `size` the characters that are kept.
     """
 
     def __init__(
@@ -41,7 +42,9 @@ class Completion:
         self._started: float | None = None
         self._first: float | None = None
         self._ended: float | None = None
-        self.chunks = 0
+        self.choices = 0
+        self.pieces = 0
+        self.size = 0
 
     @property
     def has_output(self) -> bool:
@@ -74,12 +77,12 @@ class Completion:
 
     def absorb(self, chunk: Mapping[str, Any]) -> dict[str, Any] | None:
         """Take in a chunk, or a whole reply; return the delta for its text, None when it has none."""
-        self.chunks += 1
         self.note_generation(_text(chunk.get("id")))
         self._model = _text(chunk.get("model")) or self._model
         self._provider = _text(chunk.get("provider")) or self._provider
         self._usage = parse_usage(chunk.get("usage")) or self._usage
         choice = first_choice(chunk)
+        self.choices += bool(choice)
         self._take_finish_reason(choice)
         part = choice.get("delta")
         if not isinstance(part, Mapping):
@@ -119,14 +122,18 @@ class Completion:
         self._native_finish_reason = self._native_finish_reason or native
 
     def _take_part(self, part: Mapping[str, Any]) -> dict[str, Any] | None:
-        self._refusal.feed(_written(part.get("refusal")))
-        self._tool_calls.absorb(part.get("tool_calls"))
-        annotations = part.get("annotations")
+        self.pieces += any(value for name, value in part.items() if name != "role")
+        calls, annotations = part.get("tool_calls"), part.get("annotations")
+        self._tool_calls.absorb(calls)
         if isinstance(annotations, list):
             self._annotations.extend(without_surrogates(annotations))
+        self.size += sum(len(repr(kept)) for kept in (calls, annotations) if kept)
+        content, refusal = _written(part.get("content")), _written(part.get("refusal"))
         # Other servers of this protocol call the reasoning text `reasoning_content`.
         reasoning = _written(part.get("reasoning")) or _written(part.get("reasoning_content"))
-        return self._delta(self._content.feed(_written(part.get("content"))), self._reasoning.feed(reasoning))
+        self.size += len(content) + len(reasoning) + len(refusal)
+        self._refusal.feed(refusal)
+        return self._delta(self._content.feed(content), self._reasoning.feed(reasoning))
 
     def _delta(self, content: str, reasoning: str) -> dict[str, Any] | None:
         if not content and not reasoning:
