@@ -13,7 +13,7 @@ from neuralterm.domain.exceptions import OpenRouterAPIError, StreamInterruptedEr
 from neuralterm.infrastructure.openrouter.completion import Completion, first_choice
 from neuralterm.infrastructure.openrouter.decoding import parse_json, without_surrogates
 from neuralterm.infrastructure.openrouter.errors import CHECK_BASE_URL
-from neuralterm.infrastructure.openrouter.limits import LARGEST_ANSWER, LARGEST_REPLY
+from neuralterm.infrastructure.openrouter.limits import LARGEST_REPLY
 from neuralterm.infrastructure.openrouter.sse import ServerSentEvent, SSEDecoder
 
 Delta = dict[str, Any]
@@ -26,7 +26,9 @@ END_OF_STREAM = "[DONE]"
 class BodyReader(Protocol):
     """What turns the body of a 200 into deltas."""
 
-    finished: bool
+    @property
+    def finished(self) -> bool:
+        """True when nothing more is needed."""
 
     def feed(self, block: bytes) -> Iterator[Delta]:
         """Take bytes as they came; yield the deltas that they complete."""
@@ -167,8 +169,7 @@ def _absorb(completion: Completion, chunk: Mapping[str, Any], error_of: ErrorOf)
     delta = completion.absorb(chunk)
     if delta is not None:
         yield delta
-    if completion.size > LARGEST_ANSWER:
-        raise StreamInterruptedError(f"the answer is longer than {LARGEST_ANSWER:,} characters")
+    completion.check_size()
     error = chunk.get("error") or first_choice(chunk).get("error")
     if error:
         yield from _rest(completion)

@@ -36,9 +36,7 @@ class CompletionStream:
     generation, before any delta: when the head of the reply has it, else at the first chunk that does.
     """
 
-    def __init__(
-        self, ask: Ask, model: str, *, streamed: bool, clock: Callable[[], float], patience: Patience
-    ) -> None:
+    def __init__(self, ask: Ask, model: str, *, streamed: bool, clock: Callable[[], float], patience: Patience) -> None:
         self._ask = ask
         self._model = model
         self._streamed = streamed

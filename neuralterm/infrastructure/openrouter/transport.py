@@ -129,7 +129,9 @@ class Transport:
             yield
         except _DeadlineError as exc:
             seconds = min(timeouts.patience, timeouts.total or math.inf)
-            raise ServiceUnreachableError(f"{host} did not answer within {seconds:g} seconds", request_sent=True) from exc
+            raise ServiceUnreachableError(
+                f"{host} did not answer within {seconds:g} seconds", request_sent=True
+            ) from exc
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as exc:
             reason = str(exc) or "no connection in time"
             hint = _CHECK_CERTIFICATES if "CERTIFICATE" in reason else _CHECK_NETWORK
