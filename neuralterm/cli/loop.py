@@ -23,6 +23,10 @@ def run(container: Container, function: Callable[..., Awaitable[_Result]], *args
 
     import anyio
 
+    from neuralterm.components.log_lines import tame_last_resort
+
+    tame_last_resort()
+
     async def whole() -> _Result:
         with _cancelled_by_sigterm(container):
             try:
