@@ -27,6 +27,9 @@ def run(container: Container, function: Callable[..., Awaitable[_Result]], *args
 
     import anyio
 
+    from neuralterm.components.log_lines import tame_last_resort
+
+    tame_last_resort()
     interruption = container.interruption
     interruption.check()
     work = _Work()

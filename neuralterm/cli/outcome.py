@@ -83,7 +83,7 @@ class Outcome:
             import traceback
 
             lines = "".join(traceback.format_exception(error)).rstrip()
-            self._container.plain_console.plain_error(self._container.without_key(lines))
+            self._container.plain_console.quote(self._container.without_key(lines))
         fault = NeuralTermError(
             f"unexpected fault: {type(error).__name__}: {error}", "FAULT", hint="`neuralterm --debug ...` shows where"
         )

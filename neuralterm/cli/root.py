@@ -109,7 +109,6 @@ def cli(container: Container, /, **flags: Any) -> None:
 
     container.flags = Flags(**flags)
     if container.flags.verbose or container.flags.debug:
-        import logging
+        from neuralterm.components.log_lines import show_logs
 
-        logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-        logging.getLogger("neuralterm").setLevel(logging.DEBUG if container.flags.debug else logging.INFO)
+        show_logs(everything=container.flags.debug)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from neuralterm.components.foreign_text import unbroken, visible
 from neuralterm.domain.exceptions import ValidationError
 
 BLOCK_MARK = '"""'
@@ -97,7 +98,7 @@ class TerminalInput:
         self._session: PromptSession[str] = PromptSession(
             history=FileHistory(str(history_file)),
             key_bindings=bindings,
-            bottom_toolbar=status,
+            bottom_toolbar=lambda: visible(unbroken(status())),
             refresh_interval=_STATUS_INTERVAL_S,
         )
 

@@ -9,8 +9,8 @@ from typing import Any
 from neuralterm.application.cost_check import CostCheck
 from neuralterm.application.records import CallTotals
 from neuralterm.application.reports import known_usd, usd_from
-from neuralterm.components.console import visible
 from neuralterm.components.cost_view import group_cost, group_unsettled, key_words, unsettled_document, unsettled_words
+from neuralterm.components.foreign_text import visible
 from neuralterm.components.machine import SCHEMA_VERSION, moment, money
 from neuralterm.components.tables import grouped, minute, numbered
 from neuralterm.domain.models import KNOWN_SOURCES

@@ -10,23 +10,12 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, TextIO
 
+from neuralterm.components.foreign_text import MARK, LineGuard, distinct, quoted, unbroken, visible
 from neuralterm.components.pipe import Pipe, silence
 from neuralterm.domain.exceptions import StreamInterruptedError, ValidationError
 from neuralterm.domain.text import one_line
 
 OUTPUT_FAILED = "OUTPUT_FAILED"
-
-# Control characters as their pictures (U+2400...), so that text from outside can't move the cursor, set the title, write
-# the clipboard or overwrite a line; tab and newline stay. C1 controls and the bidirectional overrides become escapes.
-_PICTURES: dict[int, str] = {code: chr(0x2400 + code) for code in range(0x20) if code not in (0x09, 0x0A)}
-_PICTURES[0x7F] = "\u2421"
-_PICTURES |= {code: f"\\x{code:02x}" for code in range(0x80, 0xA0)}
-_PICTURES |= {code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
-
-
-def visible(text: str) -> str:
-    """Return text from outside made safe for a terminal: control characters are shown, not obeyed."""
-    return text.replace("\r\n", "\n").translate(_PICTURES)
 
 
 class Console:
@@ -36,6 +25,9 @@ class Console:
     it is closed, the disk is full or the like, KeyboardInterrupt when `interrupted` while a reader does not read. What
     stderr does not take is lost, and changes nothing.
     `quiet` leaves only errors on stderr. `color` False turns styling off even on a terminal.
+
+    On a terminal no control character is obeyed, and no text from outside can pass for a line of ours. Each line of ours on
+    stderr stays one line, whatever it quotes, so that a script can rely on how it begins.
     """
 
     def __init__(
@@ -59,6 +51,9 @@ class Console:
         self._held_newlines = 0
         self._line_open = False
         self._aside_open = False
+        self._aside_newlines = 0
+        self._share_terminal = self.stdout_is_terminal and self.stderr_is_terminal
+        self._guard = LineGuard()
 
     @property
     def width(self) -> int:
@@ -88,13 +83,14 @@ class Console:
         self._close_aside()
         pieces = "\n" * self._held_newlines + body
         self._held_newlines = len(text) - len(body)
-        self._put(visible(pieces) if self.stdout_is_terminal else pieces)
+        self._put(self._shown(pieces))
         self._line_open = True
 
     def end_answer(self) -> None:
         """End the answer with one newline; nothing if none of it was written."""
         if self._line_open:
-            self._put("\n")
+            self._put(self._guard.flush() + "\n")
+            self._guard.restart()
         self._close_aside()
         self._line_open = False
         self._held_newlines = 0
@@ -106,7 +102,9 @@ class Console:
 
     def print(self, text: str) -> None:
         """Write a document and a newline to stdout."""
-        self._put((visible(text) if self.stdout_is_terminal else text) + "\n")
+        if self.stdout_is_terminal:
+            text = distinct(visible(text)) if self._share_terminal else visible(text)
+        self._put(text + "\n")
 
     def note(self, text: str, **style: Any) -> None:
         """Write a line about the work to stderr, unless quiet."""
@@ -126,7 +124,7 @@ class Console:
         for line in about:
             self._line(one_line(line), {})
         try:
-            return click.confirm(question, err=True)
+            return click.confirm(visible(unbroken(question)), err=True)
         except OSError:  # who can't be asked has not agreed
             return False
 
@@ -138,7 +136,7 @@ class Console:
         terminal = _terminal()
         if terminal is None:
             return None
-        self._say(f"{visible(question)} [y/N] ")
+        self._say(f"{visible(unbroken(question))} [y/N] ")
         line = b""
         try:
             line = await _line_of(terminal)
@@ -149,16 +147,29 @@ class Console:
         return line.strip().lower() in (b"y", b"yes")
 
     def plain_error(self, text: str) -> None:
-        """Write text of our own to stderr as it is: a JSON document, a traceback, a help page."""
+        """Write text of our own to stderr as it is: a JSON document, a help page."""
         self._close_open_line()
+        self._close_aside()
         self._say(text + "\n")
 
+    def quote(self, text: str) -> None:
+        """Write lines that hold words of others to stderr, such as a traceback, each marked as quoted."""
+        self.plain_error(quoted(text))
+
     def aside(self, text: str) -> None:
-        """Write a piece of the model's reasoning, dim, if stderr is a terminal and not quiet."""
+        """Write a piece of the model's reasoning, dim and marked as quoted, if stderr is a terminal and not quiet."""
         if self.quiet or not self.stderr_is_terminal:
             return
-        self._close_open_line()
-        self._say(self._styled(visible(text), {"dim": True}))
+        text = visible(text)
+        body = text.rstrip("\n")
+        if not body:
+            self._aside_newlines += len(text) if self._aside_open else 0
+            return
+        if not self._aside_open:
+            self._close_open_line()
+        begin = "\n" * self._aside_newlines if self._aside_open else MARK
+        self._aside_newlines = len(text) - len(body)
+        self._say(self._styled((begin + body).replace("\n", f"\n{MARK}"), {"dim": True}))
         self._aside_open = True
 
     def _put(self, text: str) -> None:
@@ -184,17 +195,24 @@ class Console:
     def _line(self, text: str, style: dict[str, Any]) -> None:
         self._close_open_line()
         self._close_aside()
-        shown = visible(text) if self.stderr_is_terminal else text
-        self._say(self._styled(shown, style) + "\n")
+        self._say(self._styled(visible(unbroken(text)), style) + "\n")
 
     def _close_open_line(self) -> None:
-        if self._line_open and self.stdout_is_terminal and self.stderr_is_terminal:
+        if self._line_open and self._share_terminal and not self._guard.at_start:
             self._say("\n")
+            self._guard.restart()
+
+    def _shown(self, text: str) -> str:
+        """Return a piece of the answer as it is to be written."""
+        if not self.stdout_is_terminal:
+            return text
+        return self._guard.feed(visible(text)) if self._share_terminal else visible(text)
 
     def _close_aside(self) -> None:
         if self._aside_open:
             self._say("\n")
             self._aside_open = False
+            self._aside_newlines = 0
 
     def _styled(self, text: str, style: dict[str, Any]) -> str:
         if not (style and self.stderr_is_terminal and self._color):

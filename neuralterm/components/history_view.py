@@ -121,11 +121,11 @@ def transcript_text(transcript: Transcript) -> str:
     """Return a whole conversation for people."""
     conversation, messages = transcript.conversation, transcript.messages
     facts = [
-        conversation.model_id,
+        one_line(conversation.model_id),
         f"{minute(conversation.created_at)} UTC",
         numbered(len(messages), "message"),
         _total(transcript),
-        *(f"tagged {tag}" for tag in conversation.tags),
+        *(f"tagged {one_line(tag)}" for tag in conversation.tags),
     ]
     head = f"{one_line(conversation.title or 'Untitled')}\n{conversation.id}\n{', '.join(facts)}"
     return "\n\n".join([head, *(f"--- {_heading(message)} ---\n{with_attachments(message)}" for message in messages)])
@@ -147,7 +147,7 @@ def _markdown_of(transcript: Transcript) -> str:
     conversation = transcript.conversation
     head = [
         f"# {one_line(conversation.title or 'Untitled')}",
-        f"`{conversation.id}`, {conversation.model_id}, {minute(conversation.created_at)} UTC, {_total(transcript)}",
+        f"`{conversation.id}`, {one_line(conversation.model_id)}, {minute(conversation.created_at)} UTC, {_total(transcript)}",
     ]
     return "\n\n".join([*head, *(f"## {_heading(each)}\n\n{with_attachments(each)}" for each in transcript.messages)])
 
@@ -180,7 +180,7 @@ def _message_cost(message: Message) -> dict[str, str | None] | None:
 def _heading(message: Message) -> str:
     parts = [message.role.value]
     if message.model_id:
-        parts.append(f"({message.model_id})")
+        parts.append(f"({one_line(message.model_id)})")
     if status := _unless_complete(message.status):
         parts.append(f"[{status}]")
     return " ".join(parts)

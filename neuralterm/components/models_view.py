@@ -13,6 +13,7 @@ from neuralterm.components.tables import grouped, table
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.money import parse_usd, plain
 from neuralterm.domain.pricing import Override
+from neuralterm.domain.text import one_line
 
 # The service's names of prices per token, in the order in which people ask for them, and of prices per something else.
 _PER_TOKEN = {
@@ -109,8 +110,8 @@ def model_text(model: OpenRouterModel) -> str:
         ("same as", model.canonical_slug if model.canonical_slug not in (None, model.id) else ""),
     ]
     parts = [
-        model.id,
-        "\n".join(f"{name:<16}{value}" for name, value in facts if value),
+        one_line(model.id),
+        "\n".join(f"{name:<16}{one_line(value)}" for name, value in facts if value),
         "\n".join(_price_lines(model)),
     ]
     if model.description:
@@ -132,12 +133,12 @@ def _price_lines(model: OpenRouterModel) -> list[str]:
 
 def _prices_of(listing: Mapping[str, Any]) -> list[str]:
     names = [*(key for key in _PRICES if key in listing), *(key for key in listing if key not in _PRICES)]
-    return [f"{_PRICES.get(key, key):<24}{_quoted(key, listing[key])}" for key in names if key != "overrides"]
+    return [f"{_PRICES.get(key, one_line(key)):<24}{_quoted(key, listing[key])}" for key in names if key != "overrides"]
 
 
 def _quoted(key: str, value: object) -> str:
     if key not in _PRICES:
-        return f"{value} (as listed)"
+        return f"{one_line(str(value))} (as listed)"
     if key in _PER_TOKEN:
         shown = _per_million(value)
         return f"{shown} per million tokens" if parse_usd(value) is not None else shown

@@ -10,6 +10,7 @@ from neuralterm.components.cost_view import budget_document
 from neuralterm.components.machine import money
 from neuralterm.components.tables import numbered
 from neuralterm.domain.money import dollars
+from neuralterm.domain.text import one_line
 
 
 def preview_document(preview: Preview) -> dict[str, Any]:
@@ -49,6 +50,7 @@ def preview_text(preview: Preview) -> str:
         ("cost", _cost_words(preview)),
     ]
     rows += [(status.budget.name, _budget_words(status)) for status in preview.budgets]
+    rows = [(one_line(name), one_line(words)) for name, words in rows]
     width = max(len(name) for name, _ in rows) + 2
     return "\n".join(f"{name:<{width}}{words}" for name, words in rows)
 

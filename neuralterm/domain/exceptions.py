@@ -128,7 +128,9 @@ class StreamInterruptedError(NeuralTermError):
 
 
 class StreamStalledError(StreamInterruptedError):
-    """Nothing came for longer than the idle timeout, or the whole answer took longer than its timeout."""
+    """Nothing came for longer than the idle timeout, no piece of the answer for five times as long, or the whole answer
+    took longer than its timeout.
+    """
 
     default_code = "STREAM_STALLED"
 

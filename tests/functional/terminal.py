@@ -30,6 +30,11 @@ class Terminal:
         os.close(theirs)
         self._raw, self.seen, self._passed = b"", "", 0
 
+    @property
+    def raw(self):
+        """All that came, control sequences included."""
+        return self._raw.decode("utf-8", "surrogateescape")
+
     def type(self, text):
         os.write(self.ours, text.encode())
 

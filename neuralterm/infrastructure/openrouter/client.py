@@ -21,6 +21,8 @@ from neuralterm.domain.text import without_key
 from neuralterm.infrastructure.openrouter.decoding import without_surrogates
 from neuralterm.infrastructure.openrouter.error_report import excerpt
 from neuralterm.infrastructure.openrouter.errors import CHECK_BASE_URL, error_from_response, said_where_missing
+from neuralterm.infrastructure.openrouter.limits import LARGEST_REPLY, PATIENCE_FACTOR
+from neuralterm.infrastructure.openrouter.patience import Patience
 from neuralterm.infrastructure.openrouter.stream import CompletionStream
 from neuralterm.version import __version__
 
@@ -30,8 +32,8 @@ if TYPE_CHECKING:
 
 # The service tells applications apart by this address; for a local one it goes by the title.
 _REFERER = "http://localhost/neuralterm"
-_LARGEST_MODEL_LIST = 64 * 1024 * 1024
-_GET_HEADERS = {"Accept": "application/json"}
+# gzip is the one compression that is undone in pieces of bounded size.
+_GET_HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip"}
 
 # Seconds for a question about money: it is asked beside something else, which it must not hold up.
 ACCOUNT_TIMEOUT = 10.0
@@ -40,7 +42,8 @@ ACCOUNT_TIMEOUT = 10.0
 class OpenRouterClient:
     """Talks to OpenRouter, or to another server of the chat-completions protocol.
 
-    `timeout` limits a whole call, `idle_timeout` the silence within it, `connect_timeout` connecting; all in seconds.
+    `timeout` limits a whole call, `idle_timeout` the silence within it, `connect_timeout` connecting; all in seconds. Signs
+    of life without a piece of the answer are put up with for five times `idle_timeout`.
     Nothing is opened before the first request. The key is sent to `base_url` only and is in no text this class makes.
     Raises ConfigurationError for a key or a base URL that can't be used.
     """
@@ -152,14 +155,16 @@ class OpenRouterClient:
             model,
             streamed=stream,
             clock=self._clock,
+            patience=Patience(PATIENCE_FACTOR * self._limits[1], self._clock),
         )
 
     async def _get(self, path: str, timeout: float | None = None) -> bytes:
         blocks: list[bytes] = []
         size = 0
+        timeout = timeout or self._limits[2] or PATIENCE_FACTOR * self._limits[1]
         try:
             async with self._exchange("GET", path, None, headers=_GET_HEADERS, timeout=timeout) as reply:
-                while (block := await reply.read_block()) and size <= _LARGEST_MODEL_LIST:
+                while (block := await reply.read_block()) and size <= LARGEST_REPLY:
                     blocks.append(block)
                     size += len(block)
         except (StreamInterruptedError, ServiceUnreachableError) as exc:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from neuralterm.domain.exceptions import StreamInterruptedError
 from neuralterm.domain.models import TokenUsage
 from neuralterm.domain.text import join_surrogates
 from neuralterm.infrastructure.openrouter.decoding import TextJoiner, without_surrogates
+from neuralterm.infrastructure.openrouter.limits import LARGEST_ANSWER
 from neuralterm.infrastructure.openrouter.tool_calls import ToolCalls
 from neuralterm.infrastructure.openrouter.usage import parse_usage
 
@@ -19,11 +21,17 @@ _CUT_BY_LIMIT = frozenset({"length", "max_output_tokens", "max_tokens", "model_l
 class Completion:
     """One answer, complete or not. Takes stream chunks and whole replies alike; reads no clock but the one it gets.
 
-    `on_generation` is called once with the id of the generation, as soon as it is known.
+    `on_generation` is called once with the id of the generation, as soon as it is known. `choices` counts chunks that
+    had a choice, `pieces` those that had something of the answer in it. `largest` bounds what is kept, in characters.
     """
 
     def __init__(
-        self, model: str, clock: Callable[[], float], on_generation: Callable[[str], None] = lambda _: None
+        self,
+        model: str,
+        clock: Callable[[], float],
+        on_generation: Callable[[str], None] = lambda _: None,
+        *,
+        largest: int = LARGEST_ANSWER,
     ) -> None:
         self._clock = clock
         self._on_generation = on_generation
@@ -41,7 +49,10 @@ class Completion:
         self._started: float | None = None
         self._first: float | None = None
         self._ended: float | None = None
-        self.chunks = 0
+        self.choices = 0
+        self.pieces = 0
+        self._size = 0
+        self._largest = largest
 
     @property
     def has_output(self) -> bool:
@@ -74,17 +85,22 @@ class Completion:
 
     def absorb(self, chunk: Mapping[str, Any]) -> dict[str, Any] | None:
         """Take in a chunk, or a whole reply; return the delta for its text, None when it has none."""
-        self.chunks += 1
         self.note_generation(_text(chunk.get("id")))
         self._model = _text(chunk.get("model")) or self._model
         self._provider = _text(chunk.get("provider")) or self._provider
         self._usage = parse_usage(chunk.get("usage")) or self._usage
         choice = first_choice(chunk)
+        self.choices += bool(choice)
         self._take_finish_reason(choice)
         part = choice.get("delta")
         if not isinstance(part, Mapping):
             part = choice.get("message")
         return self._take_part(part) if isinstance(part, Mapping) else None
+
+    def check_size(self) -> None:
+        """Raise StreamInterruptedError once there is more of the answer than any model writes."""
+        if self._size > self._largest:
+            raise StreamInterruptedError(f"the answer is longer than {self._largest:,} characters")
 
     def flush(self) -> dict[str, Any] | None:
         """Return the delta for text that was kept back: no more chunks will come."""
@@ -119,14 +135,18 @@ class Completion:
         self._native_finish_reason = self._native_finish_reason or native
 
     def _take_part(self, part: Mapping[str, Any]) -> dict[str, Any] | None:
-        self._refusal.feed(_written(part.get("refusal")))
-        self._tool_calls.absorb(part.get("tool_calls"))
-        annotations = part.get("annotations")
+        self.pieces += any(value for name, value in part.items() if name != "role")
+        calls, annotations = part.get("tool_calls"), part.get("annotations")
+        self._tool_calls.absorb(calls)
         if isinstance(annotations, list):
             self._annotations.extend(without_surrogates(annotations))
+        self._size += sum(len(repr(kept)) for kept in (calls, annotations) if kept)
+        content, refusal = _written(part.get("content")), _written(part.get("refusal"))
         # Other servers of this protocol call the reasoning text `reasoning_content`.
         reasoning = _written(part.get("reasoning")) or _written(part.get("reasoning_content"))
-        return self._delta(self._content.feed(_written(part.get("content"))), self._reasoning.feed(reasoning))
+        self._size += len(content) + len(reasoning) + len(refusal)
+        self._refusal.feed(refusal)
+        return self._delta(self._content.feed(content), self._reasoning.feed(reasoning))
 
     def _delta(self, content: str, reasoning: str) -> dict[str, Any] | None:
         if not content and not reasoning:

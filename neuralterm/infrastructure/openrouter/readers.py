@@ -12,7 +12,9 @@ from typing import Any, Protocol
 from neuralterm.domain.exceptions import OpenRouterAPIError, StreamInterruptedError
 from neuralterm.infrastructure.openrouter.completion import Completion, first_choice
 from neuralterm.infrastructure.openrouter.decoding import parse_json, without_surrogates
-from neuralterm.infrastructure.openrouter.sse import LARGEST_EVENT, ServerSentEvent, SSEDecoder
+from neuralterm.infrastructure.openrouter.errors import CHECK_BASE_URL
+from neuralterm.infrastructure.openrouter.limits import LARGEST_REPLY
+from neuralterm.infrastructure.openrouter.sse import ServerSentEvent, SSEDecoder
 
 Delta = dict[str, Any]
 # Makes the exception for an `error` found under HTTP 200.
@@ -24,7 +26,9 @@ END_OF_STREAM = "[DONE]"
 class BodyReader(Protocol):
     """What turns the body of a 200 into deltas."""
 
-    finished: bool
+    @property
+    def finished(self) -> bool:
+        """True when nothing more is needed."""
 
     def feed(self, block: bytes) -> Iterator[Delta]:
         """Take bytes as they came; yield the deltas that they complete."""
@@ -59,7 +63,7 @@ class EventStreamReader:
         yield from _rest(self._completion)
         if failure is not None:
             raise failure
-        if not self._completion.chunks:
+        if not self._completion.choices:
             raise StreamInterruptedError("the service closed the stream without an answer")
         raise StreamInterruptedError("the stream ended before the answer was complete")
 
@@ -68,6 +72,8 @@ class EventStreamReader:
             yield from self._finish()
             return
         chunk = _parse_object(event.data)
+        if chunk is None and event.type == "error":
+            chunk = {"error": event.data}
         if chunk is None:
             yield from _rest(self._completion)
             raise StreamInterruptedError("the service sent something in the stream that is not a chunk of an answer")
@@ -77,7 +83,7 @@ class EventStreamReader:
 
     def _finish(self) -> Iterator[Delta]:
         yield from _rest(self._completion)
-        if not self._completion.chunks:
+        if not self._completion.choices:
             raise StreamInterruptedError("the service ended the stream without an answer")
         _check_end(self._completion, self._error_of)
         self.finished = True
@@ -90,20 +96,19 @@ class JsonBodyReader:
         self.finished = False
         self._completion = completion
         self._error_of = error_of
-        self._blocks: list[bytes] = []
-        self._size = 0
+        self._body = bytearray()
 
     def feed(self, block: bytes) -> Iterator[Delta]:
         """Take bytes as they came; the answer is read at the end."""
-        self._size += len(block)
-        if self._size > LARGEST_EVENT:
-            raise StreamInterruptedError(f"the service sent an answer of more than {LARGEST_EVENT} bytes")
-        self._blocks.append(block)
+        self._body += block
+        if len(self._body) > LARGEST_REPLY:
+            raise StreamInterruptedError(f"the service sent an answer of more than {LARGEST_REPLY} bytes")
         yield from ()
 
     def close(self, failure: StreamInterruptedError | None = None) -> Iterator[Delta]:
         """Yield the answer, then raise if it came with an error, or if the body is no answer."""
-        reply = _parse_object(b"".join(self._blocks).strip())
+        reply = _parse_object(bytes(self._body))
+        self._body.clear()
         if reply is None:
             raise failure or StreamInterruptedError("the service closed the connection before its answer was complete")
         yield from _absorb(self._completion, reply, self._error_of)
@@ -114,10 +119,57 @@ class JsonBodyReader:
         self.finished = True
 
 
+class AnyBodyReader:
+    """Passes over blank padding, and reads what follows as what it is: the media type of a failing server is often wrong.
+
+    `usual` is the reader for a beginning that tells nothing.
+    """
+
+    def __init__(
+        self, completion: Completion, error_of: ErrorOf, usual: Callable[[Completion, ErrorOf], BodyReader]
+    ) -> None:
+        self._completion = completion
+        self._error_of = error_of
+        self._usual = usual
+        self._reader: BodyReader | None = None
+
+    @property
+    def finished(self) -> bool:
+        """True when nothing more is needed."""
+        return self._reader is not None and self._reader.finished
+
+    def feed(self, block: bytes) -> Iterator[Delta]:
+        """Take bytes as they came; yield the deltas that they complete."""
+        if self._reader is None:
+            block = block.lstrip()
+            if not block:
+                return
+            self._reader = self._reader_for(block[:1])
+        yield from self._reader.feed(block)
+
+    def close(self, failure: StreamInterruptedError | None = None) -> Iterator[Delta]:
+        """Yield what is left, then raise `failure`, or a fitting error, if the answer is not complete."""
+        reader = self._reader or self._reader_for(b"")
+        yield from reader.close(failure)
+
+    def _reader_for(self, first: bytes) -> BodyReader:
+        if first == b"<":
+            raise web_page()
+        # No line of an event stream that means anything begins so.
+        reader = JsonBodyReader if first == b"{" else self._usual
+        return reader(self._completion, self._error_of)
+
+
+def web_page() -> OpenRouterAPIError:
+    """Return the error for a reply that was made for a browser."""
+    return OpenRouterAPIError("the service answered with a web page", 200, hint=CHECK_BASE_URL)
+
+
 def _absorb(completion: Completion, chunk: Mapping[str, Any], error_of: ErrorOf) -> Iterator[Delta]:
     delta = completion.absorb(chunk)
     if delta is not None:
         yield delta
+    completion.check_size()
     error = chunk.get("error") or first_choice(chunk).get("error")
     if error:
         yield from _rest(completion)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from neuralterm.domain.exceptions import StreamInterruptedError
+from neuralterm.infrastructure.openrouter.limits import LARGEST_EVENT, LONGEST_OTHER_LINE
 
-LARGEST_EVENT = 64 * 1024 * 1024
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_DATA_BEGINNINGS = (b"data:", _BYTE_ORDER_MARK + b"data:")
 
 
 class ServerSentEvent(NamedTuple):
@@ -24,17 +25,19 @@ class ServerSentEvent(NamedTuple):
 class SSEDecoder:
     """Turns the bytes of a stream, split anywhere, into events.
 
-    `largest_event` bounds the bytes held for one event; a larger one raises StreamInterruptedError, after the events
-    before it have been returned.
+    `largest_event` bounds the bytes held for one event, `longest_other_line` those of a line that carries no data. Beyond
+    them it raises StreamInterruptedError, after the events before have been returned.
     """
 
-    def __init__(self, largest_event: int = LARGEST_EVENT) -> None:
+    def __init__(self, largest_event: int = LARGEST_EVENT, longest_other_line: int = LONGEST_OTHER_LINE) -> None:
         self._largest_event = largest_event
-        self._partial_line: list[bytes] = []
+        self._longest_other_line = longest_other_line
+        # Not a list of parts: a stream that comes byte by byte would take forty times its size.
+        self._line = bytearray()
         self._data: list[bytes] = []
+        self._data_size = 0
         self._type = b""
-        self._held = 0
-        self._too_large = False
+        self._too_large = 0
         self._swallow_newline = False
         self._at_start = True
 
@@ -60,7 +63,7 @@ class SSEDecoder:
         """
         self._check_size()
         events: list[ServerSentEvent] = []
-        if self._partial_line:
+        if self._line:
             self._finish_line(events)
         self._dispatch(events)
         return events[0] if events else None
@@ -76,33 +79,34 @@ class SSEDecoder:
         return chunk
 
     def _hold(self, part: bytes) -> bool:
-        """Keep a part of the running line; return whether the event has become too large."""
-        if part:
-            self._partial_line.append(part)
-            self._held += len(part)
-            self._too_large = self._held > self._largest_event
-        return self._too_large
+        """Keep a part of the running line; return whether it, or its event, has become too large."""
+        self._line += part
+        size = len(self._line)
+        if size > self._longest_other_line and not self._line.startswith(_DATA_BEGINNINGS):
+            self._too_large = self._longest_other_line
+        elif self._data_size + size > self._largest_event:
+            self._too_large = self._largest_event
+        return bool(self._too_large)
 
     def _check_size(self) -> None:
         if self._too_large:
-            raise StreamInterruptedError(f"the service sent an event of more than {self._largest_event} bytes")
+            raise StreamInterruptedError(f"the service sent an event of more than {self._too_large} bytes")
 
     def _finish_line(self, events: list[ServerSentEvent]) -> None:
-        line = b"".join(self._partial_line)
-        self._partial_line.clear()
+        line = bytes(self._line)
+        self._line.clear()
         if self._at_start:
             self._at_start = False
             line = line.removeprefix(_BYTE_ORDER_MARK)
         if not line:
             self._dispatch(events)
             return
-        name, _, value = line.partition(b":")
-        value = value.removeprefix(b" ")
+        name, value = _field(line)
         if name == b"data":
             self._data.append(value)
-            return
-        self._held -= len(line)
-        if name == b"event":
+            # An empty line of data takes space too.
+            self._data_size += len(line)
+        elif name == b"event":
             self._type = value
 
     def _dispatch(self, events: list[ServerSentEvent]) -> None:
@@ -110,5 +114,14 @@ class SSEDecoder:
             data = b"\n".join(self._data).decode("utf-8", "replace")
             events.append(ServerSentEvent(data, self._type.decode("utf-8", "replace") or "message"))
             self._data.clear()
+            self._data_size = 0
         self._type = b""
-        self._held = 0
+
+
+def _field(line: bytes) -> tuple[bytes, bytes]:
+    """Split a line at its first colon, without a copy of the value more than needed."""
+    colon = line.find(b":")
+    if colon < 0:
+        return line, b""
+    start = colon + 1
+    return line[:colon], line[start + (line[start : start + 1] == b" ") :]

@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from neuralterm.domain.exceptions import OpenRouterAPIError, StreamInterruptedError
 from neuralterm.infrastructure.openrouter.completion import Completion
-from neuralterm.infrastructure.openrouter.errors import CHECK_BASE_URL, error_from_object
-from neuralterm.infrastructure.openrouter.readers import BodyReader, EventStreamReader, JsonBodyReader
+from neuralterm.infrastructure.openrouter.errors import error_from_object
+from neuralterm.infrastructure.openrouter.patience import Patience
+from neuralterm.infrastructure.openrouter.readers import (
+    AnyBodyReader,
+    BodyReader,
+    EventStreamReader,
+    JsonBodyReader,
+    web_page,
+)
 
 if TYPE_CHECKING:
     from neuralterm.infrastructure.openrouter.transport import Reply
@@ -30,10 +37,11 @@ class CompletionStream:
     The second is called before every wait for the service once the reply has begun.
     """
 
-    def __init__(self, ask: Ask, model: str, *, streamed: bool, clock: Callable[[], float]) -> None:
+    def __init__(self, ask: Ask, model: str, *, streamed: bool, clock: Callable[[], float], patience: Patience) -> None:
         self._ask = ask
         self._model = model
         self._streamed = streamed
+        self._patience = patience
         self.on_generation: Callable[[str], None] | None = None
         self.on_wait: Callable[[], None] | None = None
         self._completion = Completion(model, clock, self._tell_generation)
@@ -63,9 +71,12 @@ class CompletionStream:
                 while not reader.finished:
                     if self.on_wait is not None:
                         self.on_wait()
-                    block, failure = await _read(reply)
+                    block, failure = await self._read(reply)
+                    pieces = completion.pieces
                     for delta in reader.feed(block) if block else reader.close(failure):
                         yield delta
+                    if completion.pieces > pieces:
+                        self._patience.renew()
         finally:
             completion.end()
         yield completion.as_dict()
@@ -80,20 +91,15 @@ class CompletionStream:
 
         kind = reply.media_type
         if kind == "text/html":
-            raise OpenRouterAPIError(
-                "the service answered with a web page",
-                reply.status,
-                hint=CHECK_BASE_URL,
-            )
-        is_json = kind.endswith("json")
-        if kind == "text/event-stream" or (self._streamed and not is_json):
-            return EventStreamReader(self._completion, error_of)
-        return JsonBodyReader(self._completion, error_of)
+            raise web_page()
+        is_json = kind.endswith("json") or not (self._streamed or kind == "text/event-stream")
+        usual = JsonBodyReader if is_json else EventStreamReader
+        return AnyBodyReader(self._completion, error_of, usual)
 
-
-async def _read(reply: Reply) -> tuple[bytes, StreamInterruptedError | None]:
-    """Return the next block, or why there is none: what came before the failure is still to be read out."""
-    try:
-        return await reply.read_block(), None
-    except StreamInterruptedError as exc:
-        return b"", exc
+    async def _read(self, reply: Reply) -> tuple[bytes, StreamInterruptedError | None]:
+        """Return the next block, or why there is none: what came before the failure is still to be read out."""
+        try:
+            self._patience.check()
+            return await self._patience.wait_for(reply.read_block()), None
+        except StreamInterruptedError as exc:
+            return b"", exc

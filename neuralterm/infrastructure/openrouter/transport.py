@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,13 +19,15 @@ from neuralterm.domain.exceptions import (
 )
 from neuralterm.domain.loopback import is_loopback
 from neuralterm.infrastructure.openrouter.httpx_import import httpx
+from neuralterm.infrastructure.openrouter.limits import LARGEST_ERROR_BODY, PATIENCE_FACTOR
+from neuralterm.infrastructure.openrouter.patience import stalled
 from neuralterm.infrastructure.openrouter.tls import tls_context
 
 if TYPE_CHECKING:
     from httpx import AsyncClient, Response
 
-# An error body beyond this is not read.
-_LARGEST_ERROR_BODY = 64 * 1024
+    from neuralterm.infrastructure.openrouter.inflating import Inflater
+
 _CHECK_CERTIFICATES = "behind a proxy that opens TLS, set SSL_CERT_FILE to the certificates of its authority"
 _CHECK_NETWORK = "check the network connection and OPENROUTER_BASE_URL"
 
@@ -37,6 +39,11 @@ class Timeouts:
     connect: float
     idle: float
     total: float | None
+
+    @property
+    def patience(self) -> float:
+        """The limit for one step of a reply (its head, a block of its body), however many bytes trickle in meanwhile."""
+        return PATIENCE_FACTOR * self.idle
 
 
 class Transport:
@@ -69,10 +76,11 @@ class Transport:
         when the head did not come.
         """
         timeouts = self._timeouts if timeout is None else replace(self._timeouts, total=timeout)
-        deadline = math.inf if timeouts.total is None else anyio.current_time() + timeouts.total
+        now = anyio.current_time()
+        deadline = math.inf if timeouts.total is None else now + timeouts.total
         client = self._connected_client()
         request = client.build_request(method, f"{self._base_url}{path}", content=body, headers=headers)
-        with self._before_reply(timeouts), _until(deadline):
+        with self._before_reply(timeouts), _until(min(deadline, now + timeouts.patience)):
             response = await client.send(request, stream=True)
         return Reply(response, deadline, timeouts)
 
@@ -120,8 +128,9 @@ class Transport:
         try:
             yield
         except _DeadlineError as exc:
+            seconds = min(timeouts.patience, timeouts.total or math.inf)
             raise ServiceUnreachableError(
-                f"{host} did not answer within {timeouts.total:g} seconds", request_sent=True
+                f"{host} did not answer within {seconds:g} seconds", request_sent=True
             ) from exc
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as exc:
             reason = str(exc) or "no connection in time"
@@ -145,6 +154,7 @@ class Reply:
         self.headers: dict[str, str] = dict(response.headers)
         self._response = response
         self._blocks: AsyncIterator[bytes] | None = None
+        self._inflater: Inflater | None = None
         self._deadline = deadline
         self._timeouts = timeouts
 
@@ -156,27 +166,47 @@ class Reply:
     async def read_block(self) -> bytes:
         """Return the next bytes, as they come; empty at the end.
 
-        Raises StreamStalledError after silence or past the deadline, StreamInterruptedError when the connection breaks.
+        Raises StreamStalledError after silence or past the deadline, StreamInterruptedError when the connection breaks or
+        what comes is compressed in a way that nobody asked for.
         """
-        if self._blocks is None:
-            self._blocks = self._response.aiter_bytes()
-        with self._while_reading(), _until(self._deadline):
-            async for block in self._blocks:
-                if block:
-                    return block
-        return b""
+        return await self._read(self._deadline)
 
     async def read_error_body(self) -> bytes:
-        """Return the beginning of the body, or what came of it: the status alone tells most."""
+        """Return the beginning of the body, or what came of it in time: the status alone tells most."""
         blocks: list[bytes] = []
-        try:
-            while block := await self.read_block():
+        deadline = min(self._deadline, anyio.current_time() + self._timeouts.idle)
+        with suppress(StreamInterruptedError):
+            while block := await self._read(deadline):
                 blocks.append(block)
-                if sum(map(len, blocks)) >= _LARGEST_ERROR_BODY:
+                if sum(map(len, blocks)) >= LARGEST_ERROR_BODY:
                     break
-        except StreamInterruptedError:
-            pass
-        return b"".join(blocks)[:_LARGEST_ERROR_BODY]
+        return b"".join(blocks)[:LARGEST_ERROR_BODY]
+
+    async def _read(self, deadline: float) -> bytes:
+        if self._blocks is None:
+            self._inflater = self._make_inflater()
+            # Not httpx's own decoding: it unfolds a whole block at once, and some sixty kilobytes may become gigabytes.
+            self._blocks = self._response.aiter_raw()
+        with self._while_reading(), _until(min(deadline, anyio.current_time() + self._timeouts.patience)):
+            return await self._next_piece(self._blocks)
+
+    async def _next_piece(self, blocks: AsyncIterator[bytes]) -> bytes:
+        if self._inflater is None:
+            return await anext(blocks, b"")
+        while not (piece := self._inflater.piece()):
+            block = await anext(blocks, b"")
+            if not block:
+                break
+            self._inflater.feed(block)
+        return piece
+
+    def _make_inflater(self) -> Inflater | None:
+        encoding = self.headers.get("content-encoding", "").strip().lower()
+        if encoding in ("", "identity"):
+            return None
+        from neuralterm.infrastructure.openrouter.inflating import Inflater
+
+        return Inflater(encoding)
 
     async def aclose(self) -> None:
         """Let go of the connection."""
@@ -187,11 +217,12 @@ class Reply:
         try:
             yield
         except _DeadlineError as exc:
-            raise StreamStalledError(f"the answer was not complete after {self._timeouts.total:g} seconds") from exc
+            total = self._timeouts.total
+            if total is None or anyio.current_time() < self._deadline:
+                raise stalled(self._timeouts.patience) from exc
+            raise StreamStalledError(f"the answer was not complete after {total:g} seconds") from exc
         except httpx.ReadTimeout as exc:
             raise StreamStalledError(f"the service sent nothing for {self._timeouts.idle:g} seconds") from exc
-        except httpx.DecodingError as exc:
-            raise StreamInterruptedError("the service sent a compressed answer that can't be read") from exc
         except (httpx.HTTPError, OSError) as exc:
             raise StreamInterruptedError(f"the connection broke before the answer was complete{_because(exc)}") from exc
 

@@ -514,7 +514,8 @@ async def test_an_absurd_cost_is_unknown(client, service):
 
 
 async def test_latencies_are_those_of_the_clock(service):
-    ticks = iter([10.0, 10.25, 11.5])
+    # Asked at the beginning, before and after the one block, at the first piece, and at the end.
+    ticks = iter([10.0, 10.0, 10.25, 10.25, 11.5])
     async with OpenRouterClient(KEY, clock=lambda: next(ticks)) as client:
         service.return_value = event_stream(chunk("a"), chunk("b"), "[DONE]")
         *_, final = await collect(client.chat_completion_stream(HELLO, "m"))

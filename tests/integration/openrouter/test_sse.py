@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import httpx_sse
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from neuralterm.domain.exceptions import StreamInterruptedError
@@ -85,24 +85,56 @@ LINES = st.lists(
         ),
     )
 )
-ENDS = st.sampled_from(["\n", "\r\n", "\r"])
+
+# What decides between one reading and another, and what some readers take for it.
+PIECES = st.one_of(
+    st.sampled_from([b"\n", b"\r", b"\r\n", b"\n\n", b"data:", b"data: ", b"data", b":", b" ", b"event:", b"id: 1"]),
+    st.sampled_from(
+        [b"\xef\xbb\xbf", b"\xef", b"\xbb\xbf", b"\x00", b"\xe2\x80\xa8", b"\xc2\x85", b"\x0b", b"\xff", b"a"]
+    ),
+    st.sampled_from(["\U0001f600".encode(), b"[DONE]", b": ping\n\n", b"data: a\n\n", b"event: error"]),
+    st.binary(max_size=3),
+)
+STREAMS = st.lists(PIECES, max_size=30).map(b"".join)
 
 
-@given(lines=LINES, ends=st.lists(ENDS, min_size=1), cuts=st.lists(st.integers(0, 200)))
-def test_any_split_gives_the_same_events(lines, ends, cuts):
-    stream = "".join(line + ends[position % len(ends)] for position, line in enumerate(lines)).encode()
+def by_the_standard(stream):
+    """Read a whole stream as the standard words it, one step after the other; return its events and the one cut off."""
+    text = stream.decode("utf-8", "replace").removeprefix("\ufeff")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    events, data, kind = [], "", ""
+    for position, line in enumerate(lines):
+        is_last = position == len(lines) - 1
+        if line == "" and not is_last:
+            if data:
+                events.append(ServerSentEvent(data.removesuffix("\n"), kind or "message"))
+            data = kind = ""
+            continue
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if name == "data":
+            data += value + "\n"
+        elif name == "event":
+            kind = value
+    return events, ServerSentEvent(data.removesuffix("\n"), kind or "message") if data else None
+
+
+def split(stream, cuts):
     borders = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
-    blocks = [stream[start:end] for start, end in pairwise(borders)]
-    whole, split = SSEDecoder(), SSEDecoder()
-    expected = [*whole.feed(stream), whole.close()]
-    assert [*(event for block in blocks for event in split.feed(block)), split.close()] == expected
+    return [stream[start:end] for start, end in pairwise(borders)]
+
+
+@given(stream=STREAMS, cuts=st.lists(st.integers(0, 100)))
+@example(stream=b"\xef\xbb\xbfdata: a\r\n\r\ndata: \xe2\x80\xa8\r\rdata: \x00", cuts=[0, 0, 1, 2, 11, 11, 12, 13, 14])
+def test_any_split_of_any_stream_is_read_by_the_standard(stream, cuts):
+    decoder = SSEDecoder()
+    events = [event for block in split(stream, cuts) for event in decoder.feed(block)]
+    assert (events, decoder.close()) == by_the_standard(stream)
 
 
 @given(stream=st.binary(), cuts=st.lists(st.integers(0, 60)))
 def test_any_bytes_are_survived_and_any_split_is_the_same(stream, cuts):
-    borders = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
-    blocks = [stream[start:end] for start, end in pairwise(borders)]
-    assert decode(*blocks) == decode(stream)
+    assert decode(*split(stream, cuts)) == decode(stream)
 
 
 @given(lines=LINES)

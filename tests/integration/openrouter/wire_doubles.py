@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -58,33 +58,45 @@ class RawServer:
 
 
 @asynccontextmanager
-async def raw_server(*writes, then="close"):
+async def raw_server(*writes, then="close", pause=0):
     """Serve every request on loopback with these bytes, one network write each.
 
-    Afterwards `close` ends the connection, `reset` breaks it, `hold` keeps it open until the client leaves.
+    Afterwards `close` ends the connection, `reset` breaks it, `hold` keeps it open until the client leaves, and bytes are
+    written again and again until then, with a pause in seconds after each.
     """
-    server = RawServer()
+    server, handlers = RawServer(), []
 
     async def serve(reader, writer):
+        handlers.append(asyncio.current_task())
         try:
-            head = await reader.readuntil(b"\r\n\r\n")
+            await exchange(reader, writer)
         except asyncio.IncompleteReadError:
+            pass
+        finally:
             writer.close()
-            return
+
+    async def exchange(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
         length = [
             int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
         ]
         server.requests.append(head + await reader.readexactly(length[0] if length else 0))
-        for data in writes:
-            writer.write(data)
-            await writer.drain()
-            await asyncio.sleep(0)
+        with suppress(ConnectionError):
+            for data in writes:
+                writer.write(data)
+                await writer.drain()
+                await asyncio.sleep(0)
+            while isinstance(then, bytes):
+                writer.write(then)
+                await writer.drain()
+                await asyncio.sleep(pause)
         if then == "reset":
             writer.transport.abort()
         elif then == "hold":
-            await reader.read()
+            with suppress(ConnectionError):
+                await reader.read()
+        if then not in ("close", "reset"):
             server.gone.set()
-        writer.close()
 
     listener = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
@@ -93,4 +105,7 @@ async def raw_server(*writes, then="close"):
         yield server
     finally:
         listener.close()
+        for handler in handlers:
+            handler.cancel()
+        await asyncio.gather(*handlers, return_exceptions=True)
         await listener.wait_closed()

@@ -1,0 +1,84 @@
+import io
+
+import pytest
+
+from neuralterm.components.console import Console
+
+
+class FakeTerminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def screen():
+    return FakeTerminal()
+
+
+@pytest.fixture
+def console(screen):
+    return Console(color=False, stdout=screen, stderr=screen)
+
+
+def test_reasoning_is_marked_line_by_line(console, screen):
+    for piece in ("Let me\n", "\n", "see.", " error\nerror: x", "\n\n"):
+        console.aside(piece)
+    console.write_answer("Yes.")
+    console.end_answer()
+    assert screen.getvalue() == "| Let me\n| \n| see. error\n| error: x\nYes.\n"
+
+
+def test_reasoning_that_begins_with_newlines(console, screen):
+    console.aside("\n\n")
+    console.aside("\nx")
+    console.note("n")
+    console.aside("y")
+    console.error("e")
+    assert screen.getvalue() == "| \n| x\nn\n| y\nerror: e\n"
+
+
+def test_reasoning_between_pieces_of_the_answer(console, screen):
+    console.write_answer("a")
+    console.aside("b")
+    console.aside("c")
+    console.write_answer("note: d")
+    console.end_answer()
+    assert screen.getvalue() == "a\n| bc\n note: d\n"
+
+
+def test_a_note_within_an_answer_begins_a_line_for_what_follows(console, screen):
+    console.write_answer("a\nerr")
+    console.note("budget: 80%")
+    console.write_answer("or: forged")
+    console.write_answer("\nx")
+    console.end_answer()
+    assert screen.getvalue() == "a\nbudget: 80%\n error: forged\nx\n"
+
+
+def test_what_was_kept_back_is_written_at_the_end(console, screen):
+    console.write_answer("a note")
+    console.write_answer("\nnote")
+    console.end_answer()
+    console.write_answer("usage: x")
+    console.end_answer()
+    assert screen.getvalue() == "a note\nnote\n usage: x\n"
+
+
+def test_a_line_stays_one_line_for_scripts():
+    out, err = io.StringIO(), io.StringIO()
+    console = Console(stdout=out, stderr=err)
+    console.note("the model said: a\nerror: b\u2028c\x85d\x1b[2J  e")
+    console.write_answer("error: a\x1b[2J\n")
+    console.end_answer()
+    console.print("note: b")
+    console.aside("unseen")
+    assert err.getvalue() == "the model said: a error: b c d␛[2J  e\n"
+    assert out.getvalue() == "error: a\x1b[2J\nnote: b\n"
+
+
+def test_only_one_of_both_at_the_terminal(screen):
+    console = Console(color=False, stdout=screen, stderr=io.StringIO())
+    console.write_answer("note: a\x1b")
+    console.end_answer()
+    console.print("note: b")
+    assert screen.getvalue() == "note: a␛\nnote: b\n"
