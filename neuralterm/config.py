@@ -51,7 +51,8 @@ class Settings:
 
     `timezone` (an IANA name) is where days begin. `min_tokens` is the shortest output cap worth paying for, `budget_wait` how
     long a call waits for money that other calls hold, `confirm_above` the cost of a call above which the user is asked.
-    `server_prices` are those declared for `base_url`. `ci_branch` is what CI calls the branch, where it runs.
+    `server_prices` are those declared for `base_url`. `ci_branch` is what CI calls the branch, where it runs. `no_log`
+    keeps the books without the text.
     `project_templates` is what the project file says, not looked at: whoever reads there must stay in `project_dir`.
     """
 
@@ -78,6 +79,7 @@ class Settings:
     retry_for: float = DEFAULT_RETRY_FOR
     color: bool = True
     sandbox: bool = False
+    no_log: bool = False
     templates: Path | None = None
     project_templates: Path | None = None
     project_dir: Path | None = None
@@ -133,7 +135,7 @@ def load_settings(
         confirm_above=source.amount("NEURALTERM_CONFIRM_ABOVE", "confirm_above"),
         server_prices=None if sandbox else source.server_prices(base_url),
         tags=source.tags(),
-        tag_branch=source.tag_branch(),
+        tag_branch=source.is_set("NEURALTERM_TAG_BRANCH", "tag_branch"),
         ci_branch=next((env[name] for name in _CI_BRANCHES if env.get(name)), None),
         run_id=env.get("NEURALTERM_RUN_ID") or None,
         timeout=user(seconds_in, "timeout"),
@@ -141,6 +143,7 @@ def load_settings(
         retry_for=_or(user(seconds_in, "retry_for", allow_zero=True), DEFAULT_RETRY_FOR),
         color=not (flags.no_color or env.get("NO_COLOR") or env.get("TERM") == "dumb"),
         sandbox=sandbox,
+        no_log=source.is_set("NEURALTERM_NO_LOG", "no_log"),
         templates=folder_in(source.user_path, user(text_in, "templates") or TEMPLATES),
         project_templates=folder_in(project_path, project(text_in, "templates")),
         project_dir=project_path.parent if project_path else None,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from neuralterm.application.estimates import TokenEstimates
     from neuralterm.application.events import EventBus
     from neuralterm.application.orchestrator import ChatOrchestrator
+    from neuralterm.application.ports import ConversationRepository
     from neuralterm.application.preview import Previewing
     from neuralterm.application.records import Answer, Call
     from neuralterm.application.spending import SpendingGate
@@ -119,6 +120,15 @@ class Container:
         return SQLiteConversationRepository(self.database)
 
     @cached_property
+    def conversations(self) -> ConversationRepository:
+        """The conversations that prompts are sent into: those of `repository`, as far as they may be kept."""
+        if not self.settings.no_log:
+            return self.repository
+        from neuralterm.application.unlogged import UnloggedConversations
+
+        return UnloggedConversations(self.repository)
+
+    @cached_property
     def ledger(self) -> SQLiteLedger:
         from neuralterm.infrastructure.ledger import SQLiteLedger
 
@@ -146,7 +156,12 @@ class Container:
         from neuralterm.application.attachments import Attachments
         from neuralterm.infrastructure.attachment_store import SQLiteAttachmentStore
 
-        return Attachments(SQLiteAttachmentStore(self.database))
+        store = SQLiteAttachmentStore(self.database)
+        if not self.settings.no_log:
+            return Attachments(store)
+        from neuralterm.application.unlogged import UnloggedAttachments
+
+        return Attachments(UnloggedAttachments(store))
 
     def read_attachment(self, source: str, read_stdin: Callable[[int], bytes]) -> AttachmentFile:
         """Read what a path, an address or `-` names; raises as `attachment_files.read_attachment`."""
@@ -303,11 +318,11 @@ class Container:
         """Look after calls that processes left open when they died, and ask about a few whose cost is not known."""
         from neuralterm.application.abandoned import abandon_dead_calls
 
-        abandon_dead_calls(self.ledger, self.repository, self.processes, self.clock)
+        abandon_dead_calls(self.ledger, self.conversations, self.processes, self.clock)
         if self.ledger.to_reconcile(self.service, 1):
             from neuralterm.application.reconciling import reconcile_some
 
-            await reconcile_some(self.ledger, self.repository, self.client, self.clock, self.service)
+            await reconcile_some(self.ledger, self.conversations, self.client, self.clock, self.service)
 
     def declared_price(self, call: Call) -> Decimal | None:
         """Return what a call costs by the prices that the user has declared, in USD; None where there are none."""
@@ -320,7 +335,7 @@ class Container:
         from neuralterm.application.reconciling import reconcile
 
         await reconcile(
-            self.ledger, self.repository, self.client, self.clock, self.service, patience=_PATIENCE_S, limit=1
+            self.ledger, self.conversations, self.client, self.clock, self.service, patience=_PATIENCE_S, limit=1
         )
 
     @cached_property
@@ -330,7 +345,7 @@ class Container:
         from neuralterm.application.preview import KnownFirst, Previewing
 
         preparing = Preparing(
-            repository=self.repository,
+            repository=self.conversations,
             counter=self.token_counter,
             spending=self.spending,
             lookup=KnownFirst(self.catalogue),
@@ -374,7 +389,7 @@ class Container:
         self._require_key()
         self._subscribe()
         return ChatOrchestrator(
-            self.repository,
+            self.conversations,
             self.client,
             self.bus,
             self.token_counter,
@@ -396,7 +411,7 @@ class Container:
 
         return ChatParts(
             orchestrator=self.orchestrator,
-            repository=self.repository,
+            repository=self.conversations,
             spending=self.spending,
             session=self.session,
             console=self.console,

@@ -38,7 +38,18 @@ USER_FILE = "config.toml"
 
 USER_KEYS = frozenset(
     {"allow_insecure_http", "base_url", "budget", "budget_wait", "budgets", "confirm_above", "idle_timeout"}
-    | {"key_command", "max_cost", "min_tokens", "model", "retry_for", "servers", "soft_budget", "tag_branch", "tags"}
+    | {
+        "key_command",
+        "max_cost",
+        "min_tokens",
+        "model",
+        "no_log",
+        "retry_for",
+        "servers",
+        "soft_budget",
+        "tag_branch",
+        "tags",
+    }
     | {"templates", "timeout", "timezone", "warning_level"}
 )
 PROJECT_KEYS = frozenset({"budget", "budgets", "max_cost", "model", "tags", "templates"})
@@ -148,10 +159,10 @@ class Source:
             value = text_in(self.user, "base_url")
             return None if value is None else checked_base_url(value, allow_insecure_http=insecure)
 
-    def tag_branch(self) -> bool:
-        """Say whether the git branch is to be a tag."""
-        value = self.env.get("NEURALTERM_TAG_BRANCH")
-        return is_on(value) if value else self.of_user(flag_in, "tag_branch") or False
+    def is_set(self, variable: str, key: str) -> bool:
+        """Say whether environment or else user file switch something on."""
+        value = self.env.get(variable)
+        return is_on(value) if value else self.of_user(flag_in, key) or False
 
     def tags(self) -> tuple[str, ...]:
         """Return the tags of all places, each once."""

@@ -7,9 +7,12 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from neuralterm.domain.exceptions import ValidationError
+
+if TYPE_CHECKING:
+    from prompt_toolkit.history import History
 
 BLOCK_MARK = '"""'
 _BLOCK = 1 << 16
@@ -74,13 +77,15 @@ async def _read_stdin() -> bytes:
 
 
 class TerminalInput:
-    """Line editing with history. Alt-Enter or a backslash at the end of a line adds a line, three double quotes a block."""
+    """Line editing with history. Alt-Enter or a backslash at the end of a line adds a line, three double quotes a block.
+
+    Without a `history_file` what was typed is remembered until the end of the chat.
+    """
 
     interactive = True
 
-    def __init__(self, history_file: Path, status: Callable[[], str]) -> None:
+    def __init__(self, history_file: Path | None, status: Callable[[], str]) -> None:
         from prompt_toolkit import PromptSession
-        from prompt_toolkit.history import FileHistory
         from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
         bindings = KeyBindings()
@@ -89,9 +94,8 @@ class TerminalInput:
         def insert_newline(event: KeyPressEvent) -> None:
             event.current_buffer.insert_text("\n")
 
-        _make_private(history_file)
         self._session: PromptSession[str] = PromptSession(
-            history=FileHistory(str(history_file)),
+            history=_history(history_file),
             key_bindings=bindings,
             bottom_toolbar=status,
             refresh_interval=_STATUS_INTERVAL_S,
@@ -128,6 +132,15 @@ def finished(text: str) -> str:
         end = inside.index(BLOCK_MARK)
         return (inside[:end] + inside[end + len(BLOCK_MARK) :]).strip("\n")
     return text
+
+
+def _history(path: Path | None) -> History:
+    from prompt_toolkit.history import FileHistory, InMemoryHistory
+
+    if path is None:
+        return InMemoryHistory()
+    _make_private(path)
+    return FileHistory(str(path))
 
 
 def _make_private(path: Path) -> None:

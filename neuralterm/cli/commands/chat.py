@@ -55,5 +55,7 @@ def _input(container: Container, chat: Chat) -> ChatInput:
     from neuralterm.components.chat_input import PipeInput, TerminalInput
 
     if sys.stdin is not None and sys.stdin.isatty() and container.console.stdout_is_terminal:
-        return TerminalInput(container.settings.database.with_name("chat_history"), chat.status_line)
+        settings = container.settings
+        typed_before = None if settings.no_log else settings.database.with_name("chat_history")
+        return TerminalInput(typed_before, chat.status_line)
     return PipeInput()

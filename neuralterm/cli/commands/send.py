@@ -67,7 +67,7 @@ def command(container: Container, /, **given: Any) -> int:
     try:
         orchestrator = container.orchestrator
         with reconciling_beside(container):
-            answer = run(container, send, request, orchestrator, container.repository, view.delta)
+            answer = run(container, send, request, orchestrator, container.conversations, view.delta)
     finally:
         view.close(container.last_answer)
     _say_the_rest(container, answer, given)
