@@ -20,6 +20,8 @@ from neuralterm.setting_sources import Source, folder_in, is_on
 from neuralterm.setting_values import flag_in, seconds_in, text_in, whole_in, zone_in
 
 if TYPE_CHECKING:
+    import re
+
     from neuralterm.domain.declared_prices import ServerPrices
 
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
@@ -29,6 +31,7 @@ DEFAULT_BUDGET_WAIT = 10.0
 DATABASE_NAME = "neuralterm.db"
 TEMPLATES = "templates"
 
+_KEYS = ("OPENROUTER_API_KEY", "OPENROUTER_KEY")
 # What the branch is called where CI has checked out a commit without one; a pull request's own branch goes first.
 _CI_BRANCHES = ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME")
 
@@ -52,12 +55,14 @@ class Settings:
     `timezone` (an IANA name) is where days begin. `min_tokens` is the shortest output cap worth paying for, `budget_wait` how
     long a call waits for money that other calls hold, `confirm_above` the cost of a call above which the user is asked.
     `server_prices` are those declared for `base_url`. `ci_branch` is what CI calls the branch, where it runs. `no_log`
-    keeps the books without the text.
+    keeps the books without the text; of what is kept, `redact` and `redact_patterns` say what to blot out besides `known_keys`,
+    which are all keys of the environment.
     `project_templates` is what the project file says, not looked at: whoever reads there must stay in `project_dir`.
     """
 
     data_dir: Path
     api_key: str | None = field(default=None, repr=False)
+    known_keys: tuple[str, ...] = field(default=(), repr=False)
     key_command: str | None = field(default=None, repr=False)
     base_url: str = DEFAULT_BASE_URL
     model: str = DEFAULT_MODEL
@@ -80,6 +85,8 @@ class Settings:
     color: bool = True
     sandbox: bool = False
     no_log: bool = False
+    redact: bool = False
+    redact_patterns: tuple[re.Pattern[str], ...] = ()
     templates: Path | None = None
     project_templates: Path | None = None
     project_dir: Path | None = None
@@ -119,9 +126,11 @@ def load_settings(
     user, project, project_path = source.of_user, source.of_project, source.project_path
     sandbox = flags.sandbox or is_on(env.get("NEURALTERM_SANDBOX"))
     base_url = source.base_url() or DEFAULT_BASE_URL
+    keys = [key for name in _KEYS if (key := env.get(name, "").strip())]
     return Settings(
         data_dir=data_directory(env),
-        api_key=(env.get("OPENROUTER_API_KEY") or env.get("OPENROUTER_KEY") or "").strip() or None,
+        api_key=next(iter(keys), None),
+        known_keys=tuple(keys),
         key_command=user(text_in, "key_command"),
         base_url=base_url,
         model=env.get("NEURALTERM_MODEL") or project(text_in, "model") or user(text_in, "model") or DEFAULT_MODEL,
@@ -143,6 +152,8 @@ def load_settings(
         retry_for=_or(user(seconds_in, "retry_for", allow_zero=True), DEFAULT_RETRY_FOR),
         color=not (flags.no_color or env.get("NO_COLOR") or env.get("TERM") == "dumb"),
         sandbox=sandbox,
+        redact=source.is_redacting(),
+        redact_patterns=source.redact_patterns(),
         no_log=source.is_set("NEURALTERM_NO_LOG", "no_log"),
         templates=folder_in(source.user_path, user(text_in, "templates") or TEMPLATES),
         project_templates=folder_in(project_path, project(text_in, "templates")),

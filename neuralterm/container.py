@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from neuralterm.application.ports import ConversationRepository
     from neuralterm.application.preview import Previewing
     from neuralterm.application.records import Answer, Call
+    from neuralterm.application.redaction import Redaction
     from neuralterm.application.spending import SpendingGate
     from neuralterm.application.state import SessionState
     from neuralterm.components.chat import ChatParts
@@ -122,17 +123,42 @@ class Container:
     @cached_property
     def conversations(self) -> ConversationRepository:
         """The conversations that prompts are sent into: those of `repository`, as far as they may be kept."""
-        if not self.settings.no_log:
-            return self.repository
-        from neuralterm.application.unlogged import UnloggedConversations
+        if self.settings.no_log:
+            from neuralterm.application.unlogged import UnloggedConversations
 
-        return UnloggedConversations(self.repository)
+            return UnloggedConversations(self.repository)
+        from neuralterm.application.redaction import RedactingConversations
+
+        return RedactingConversations(self.repository, self.redaction)
+
+    @cached_property
+    def redaction(self) -> Redaction:
+        """Blots out what must not be stored."""
+        from neuralterm.application.redaction import Redaction
+
+        settings = self.settings
+        if not (settings.redact or settings.redact_patterns):
+            return Redaction(self._keys)
+        from neuralterm.application.secret_patterns import SecretPatterns
+
+        own = None
+        if settings.redact_patterns:
+            from neuralterm.application.own_patterns import OwnPatterns
+
+            own = OwnPatterns(settings.redact_patterns)
+        return Redaction(self._keys, SecretPatterns(well_known=settings.redact, own=own))
+
+    def _keys(self) -> tuple[str, ...]:
+        """Return the keys that are known so far; no command is run for one."""
+        key: str | None = self.__dict__.get("api_key")
+        known = self.settings.known_keys if "settings" in self.__dict__ else ()
+        return known if key is None or key in (_SANDBOX_KEY, *known) else (key, *known)
 
     @cached_property
     def ledger(self) -> SQLiteLedger:
         from neuralterm.infrastructure.ledger import SQLiteLedger
 
-        return SQLiteLedger(self.database)
+        return SQLiteLedger(self.database, clean=lambda text: self.redaction.without_keys(text))
 
     @cached_property
     def processes(self) -> ProcessTable:
@@ -183,8 +209,9 @@ class Container:
         """Return the text with the key blotted out: some servers repeat it in their complaints."""
         from neuralterm.domain.text import without_key
 
-        key = self.__dict__.get("api_key")
-        return text if key == _SANDBOX_KEY else without_key(text, key)
+        for key in self._keys():
+            text = without_key(text, key)
+        return text
 
     @cached_property
     def base_url(self) -> str:

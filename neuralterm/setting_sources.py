@@ -21,6 +21,7 @@ from neuralterm.setting_values import (
     naming,
     parse_amount,
     parse_seconds,
+    patterns_in,
     read_file,
     refuse_unknown,
     seconds_in,
@@ -31,6 +32,8 @@ from neuralterm.setting_values import (
 )
 
 if TYPE_CHECKING:
+    import re
+
     from neuralterm.domain.declared_prices import ServerPrices
 
 PROJECT_FILE = ".neuralterm.toml"
@@ -38,21 +41,10 @@ USER_FILE = "config.toml"
 
 USER_KEYS = frozenset(
     {"allow_insecure_http", "base_url", "budget", "budget_wait", "budgets", "confirm_above", "idle_timeout"}
-    | {
-        "key_command",
-        "max_cost",
-        "min_tokens",
-        "model",
-        "no_log",
-        "retry_for",
-        "servers",
-        "soft_budget",
-        "tag_branch",
-        "tags",
-    }
-    | {"templates", "timeout", "timezone", "warning_level"}
+    | {"key_command", "max_cost", "min_tokens", "model", "no_log", "redact", "redact_patterns", "retry_for", "servers"}
+    | {"soft_budget", "tag_branch", "tags", "templates", "timeout", "timezone", "warning_level"}
 )
-PROJECT_KEYS = frozenset({"budget", "budgets", "max_cost", "model", "tags", "templates"})
+PROJECT_KEYS = frozenset({"budget", "budgets", "max_cost", "model", "redact", "redact_patterns", "tags", "templates"})
 _BUDGET_PREFIX = "NEURALTERM_BUDGET"
 _T = TypeVar("_T")
 _WINDOWS = [window.value for window in CALENDAR_NAMES]
@@ -163,6 +155,15 @@ class Source:
         """Say whether environment or else user file switch something on."""
         value = self.env.get(variable)
         return is_on(value) if value else self.of_user(flag_in, key) or False
+
+    def is_redacting(self) -> bool:
+        """Say whether well-known secrets are blotted out; the project file can switch that on, never off."""
+        user, project = self.of_user(flag_in, "redact"), self.of_project(flag_in, "redact")
+        return bool(user or project)
+
+    def redact_patterns(self) -> tuple[re.Pattern[str], ...]:
+        """Return the own patterns of both files."""
+        return (*self.of_user(patterns_in, "redact_patterns"), *self.of_project(patterns_in, "redact_patterns"))
 
     def tags(self) -> tuple[str, ...]:
         """Return the tags of all places, each once."""

@@ -162,6 +162,21 @@ def number_or_none(text: str) -> Decimal | None:
     return parse_usd(written) if _AMOUNT.fullmatch(written) else None
 
 
+def patterns_in(table: Mapping[str, Any], key: str) -> list[re.Pattern[str]]:
+    """Return a list of regular expressions, none of which can take long."""
+    if key not in table:
+        return []
+    from neuralterm.application.own_patterns import MOST_PATTERNS, checked_pattern
+
+    texts = table[key]
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts) or len(texts) > MOST_PATTERNS:
+        raise ConfigurationError(f"{key} must be a list of regular expressions, {MOST_PATTERNS} at most")
+    try:
+        return [checked_pattern(text) for text in texts]
+    except ValidationError as error:
+        raise ConfigurationError(f"{key}: {error.message}", hint=error.hint) from error
+
+
 def tags_in(table: Mapping[str, Any], key: str) -> list[str]:
     """Return a list of tags; empty ones are left out."""
     tags = table.get(key, [])

@@ -79,12 +79,13 @@ async def _read_stdin() -> bytes:
 class TerminalInput:
     """Line editing with history. Alt-Enter or a backslash at the end of a line adds a line, three double quotes a block.
 
-    Without a `history_file` what was typed is remembered until the end of the chat.
+    Without a `history_file` what was typed is remembered until the end of the chat; what is written to one goes through
+    `clean`.
     """
 
     interactive = True
 
-    def __init__(self, history_file: Path | None, status: Callable[[], str]) -> None:
+    def __init__(self, history_file: Path | None, status: Callable[[], str], clean: Callable[[str], str] = str) -> None:
         from prompt_toolkit import PromptSession
         from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
@@ -95,7 +96,7 @@ class TerminalInput:
             event.current_buffer.insert_text("\n")
 
         self._session: PromptSession[str] = PromptSession(
-            history=_history(history_file),
+            history=_history(history_file, clean),
             key_bindings=bindings,
             bottom_toolbar=status,
             refresh_interval=_STATUS_INTERVAL_S,
@@ -134,15 +135,24 @@ def finished(text: str) -> str:
     return text
 
 
-def _history(path: Path | None) -> History:
+def _history(path: Path | None, clean: Callable[[str], str]) -> History:
     from prompt_toolkit.history import FileHistory, InMemoryHistory
 
     if path is None:
         return InMemoryHistory()
+
+    class CleanHistory(FileHistory):
+        def store_string(self, string: str) -> None:
+            super().store_string(clean(string))
+
     _make_private(path)
-    return FileHistory(str(path))
+    return CleanHistory(str(path))
 
 
 def _make_private(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_APPEND, 0o600))
+    descriptor = os.open(path, os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)

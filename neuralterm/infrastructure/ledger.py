@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from neuralterm.application.records import Call, CallFilter, CallTotals, Committed, ServiceCharges
@@ -14,6 +15,10 @@ from neuralterm.infrastructure import call_sums, service_sums
 from neuralterm.infrastructure.database import Database
 from neuralterm.infrastructure.rows import CALL_COLUMNS, call_from, call_parameters
 
+# What users and services write as they like. The service's address is not among them: calls are found by it.
+_FREE_TEXTS = frozenset(
+    {"run_id", "generation_id", "requested_model", "model", "provider", "finish_reason", "error_code", "tags"}
+)
 # What settling leaves as it was opened.
 _FIXED = ("id", "owner", "tags", "service", "generation_id")
 
@@ -42,10 +47,11 @@ _OF_GENERATION = f"{_CALLS} WHERE generation_id = ? ORDER BY number"
 
 
 class SQLiteLedger:
-    """The calls of a database."""
+    """The calls of a database. `clean` takes out of texts what must not be stored."""
 
-    def __init__(self, database: Database | Path | str) -> None:
+    def __init__(self, database: Database | Path | str, *, clean: Callable[[str], str] = str) -> None:
         self.database = database if isinstance(database, Database) else Database(database)
+        self._clean = clean
 
     def transaction(self) -> AbstractContextManager[None]:
         """Make all calls inside one atomic step that no other process can come between."""
@@ -54,13 +60,14 @@ class SQLiteLedger:
     def open_call(self, call: Call) -> None:
         """Write a call down, with its tags, before it is made."""
         with self.database.transaction():
-            self.database.change(_OPEN, call_parameters(call))
-            for tag in dict.fromkeys(call.tags):
+            self.database.change(_OPEN, self._parameters(call))
+            for tag in dict.fromkeys(map(self._clean, call.tags)):
                 self.database.change("INSERT INTO call_tags VALUES (?, ?)", (str(call.id), tag))
 
     def note_generation(self, call_id: UUID, generation_id: str) -> None:
         """Remember the service's id of a running call. Raises `StorageError` for an unknown call."""
-        changed = self.database.change("UPDATE calls SET generation_id = ? WHERE id = ?", (generation_id, str(call_id)))
+        parameters = (self._clean(generation_id), str(call_id))
+        changed = self.database.change("UPDATE calls SET generation_id = ? WHERE id = ?", parameters)
         self._require(changed, call_id)
 
     def settle_call(self, call: Call) -> None:
@@ -68,7 +75,7 @@ class SQLiteLedger:
 
         Raises `StorageError` for an unknown call.
         """
-        self._require(self.database.change(_SETTLE, call_parameters(call)), call.id)
+        self._require(self.database.change(_SETTLE, self._parameters(call)), call.id)
 
     def committed(self, filter: CallFilter) -> Committed:
         """Return what calls use of a budget, to the pico-dollar."""
@@ -106,6 +113,12 @@ class SQLiteLedger:
     def charges_at(self, service: str, since: datetime | None = None) -> ServiceCharges:
         """Return what calls of that base URL were or may have been charged by it, to the pico-dollar."""
         return service_sums.charges_at(self.database, service, since)
+
+    def _parameters(self, call: Call) -> dict[str, Any]:
+        parameters = call_parameters(call)
+        return {
+            name: self._clean(value) if name in _FREE_TEXTS and value else value for name, value in parameters.items()
+        }
 
     def _require(self, changed: int, call_id: UUID) -> None:
         if not changed:

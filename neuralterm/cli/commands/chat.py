@@ -57,5 +57,5 @@ def _input(container: Container, chat: Chat) -> ChatInput:
     if sys.stdin is not None and sys.stdin.isatty() and container.console.stdout_is_terminal:
         settings = container.settings
         typed_before = None if settings.no_log else settings.database.with_name("chat_history")
-        return TerminalInput(typed_before, chat.status_line)
+        return TerminalInput(typed_before, chat.status_line, container.redaction.redact)
     return PipeInput()

@@ -17,7 +17,7 @@ from neuralterm.domain.exceptions import (
     StreamInterruptedError,
     ValidationError,
 )
-from neuralterm.domain.text import without_key
+from neuralterm.domain.text import key_forms, without_key
 from neuralterm.infrastructure.openrouter.decoding import without_surrogates
 from neuralterm.infrastructure.openrouter.error_report import excerpt
 from neuralterm.infrastructure.openrouter.errors import CHECK_BASE_URL, error_from_response, said_where_missing
@@ -152,6 +152,7 @@ class OpenRouterClient:
             model,
             streamed=stream,
             clock=self._clock,
+            clean=lambda text: without_key(text, self._key),
         )
 
     async def _get(self, path: str, timeout: float | None = None) -> bytes:
@@ -165,7 +166,7 @@ class OpenRouterClient:
         except (StreamInterruptedError, ServiceUnreachableError) as exc:
             # Asking costs nothing, so it may be repeated wherever it failed: for money's sake nothing was sent.
             raise ServiceUnreachableError(exc.message, request_sent=False, hint=exc.hint) from exc
-        return b"".join(blocks)
+        return self._without_key(b"".join(blocks))
 
     @asynccontextmanager
     async def _exchange(
@@ -202,7 +203,9 @@ class OpenRouterClient:
         return OpenRouterAPIError(f"the service sent something that is {what}", 200, shown, hint=CHECK_BASE_URL)
 
     def _without_key(self, text: bytes) -> bytes:
-        """Some servers repeat the key in their complaint about it."""
+        """Some servers repeat the key in their complaint about it, or in whatever else they say."""
+        if not any(form.encode() in text for form in key_forms(self._key)):
+            return text
         return without_key(text.decode("latin-1"), self._key).encode("latin-1")
 
     def _connected(self) -> Transport:
