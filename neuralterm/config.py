@@ -17,7 +17,7 @@ from neuralterm.application.budgets import PlacedBudget
 from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL, SMALLEST_OUTPUT_CAP, Budget
 from neuralterm.domain.models import DEFAULT_MODEL
 from neuralterm.setting_sources import Source, folder_in, is_on
-from neuralterm.setting_values import flag_in, seconds_in, text_in, whole_in, zone_in
+from neuralterm.setting_values import flag_in, model_in, seconds_in, text_in, whole_in, zone_in
 
 if TYPE_CHECKING:
     import re
@@ -133,7 +133,7 @@ def load_settings(
         known_keys=tuple(keys),
         key_command=user(text_in, "key_command"),
         base_url=base_url,
-        model=env.get("NEURALTERM_MODEL") or project(text_in, "model") or user(text_in, "model") or DEFAULT_MODEL,
+        model=env.get("NEURALTERM_MODEL") or project(model_in, "model") or user(model_in, "model") or DEFAULT_MODEL,
         max_cost=source.max_cost(),
         placed_budgets=source.budgets(),
         warning_level=source.warning_level(),

@@ -175,7 +175,9 @@ class Container:
     @property
     def service(self) -> str:
         """The name under which the ledger keeps calls to this server."""
-        return "sandbox" if self.settings.sandbox else self.settings.base_url.rstrip("/")
+        from neuralterm.domain.text import without_password
+
+        return "sandbox" if self.settings.sandbox else without_password(self.settings.base_url.rstrip("/"))
 
     @cached_property
     def attachments(self) -> Attachments:
@@ -226,8 +228,10 @@ class Container:
     def client(self) -> OpenRouterClient:
         from neuralterm.infrastructure.openrouter import OpenRouterClient
 
+        # The list of models needs no key: no command is run for it.
+        key = self.__dict__.get("api_key", _SANDBOX_KEY if self.settings.sandbox else self.settings.api_key)
         return OpenRouterClient(
-            self.api_key,
+            key,
             self.base_url,
             timeout=self.settings.timeout,
             idle_timeout=self.settings.idle_timeout,
@@ -473,3 +477,5 @@ class Container:
                 "NO_KEY",
                 hint="set OPENROUTER_API_KEY (keys: https://openrouter.ai/keys), or try `neuralterm --sandbox ...`",
             )
+        if "client" in self.__dict__:
+            self.client.use_key(self.api_key)

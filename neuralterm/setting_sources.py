@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from neuralterm.application.budgets import CALENDAR_NAMES, Origin, PlacedBudget
 from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL, Budget, Window
 from neuralterm.domain.exceptions import ConfigurationError
+from neuralterm.domain.text import one_line
+from neuralterm.setting_files import PROJECT_FILE, project_file, read_project_file, read_user_file
 from neuralterm.setting_values import (
     amount_in,
     amounts_in,
@@ -22,7 +24,6 @@ from neuralterm.setting_values import (
     parse_amount,
     parse_seconds,
     patterns_in,
-    read_file,
     refuse_unknown,
     seconds_in,
     server_key,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
     from neuralterm.domain.declared_prices import ServerPrices
 
-PROJECT_FILE = ".neuralterm.toml"
 USER_FILE = "config.toml"
 
 USER_KEYS = frozenset(
@@ -45,6 +45,7 @@ USER_KEYS = frozenset(
     | {"soft_budget", "tag_branch", "tags", "templates", "timeout", "timezone", "warning_level"}
 )
 PROJECT_KEYS = frozenset({"budget", "budgets", "max_cost", "model", "redact", "redact_patterns", "tags", "templates"})
+_MOST_WARNINGS = 5
 _BUDGET_PREFIX = "NEURALTERM_BUDGET"
 _T = TypeVar("_T")
 _WINDOWS = [window.value for window in CALENDAR_NAMES]
@@ -66,10 +67,10 @@ class Source:
         """Read the files; `user_file` is one that a flag has named, and must exist."""
         _refuse_unknown_budgets(env)
         user_path = user_file or _user_file(env)
-        user = read_file(user_path, must_exist=user_file is not None)
+        user = read_user_file(user_path, must_exist=user_file is not None)
         refuse_unknown(user, USER_KEYS, user_path)
-        project_path = _project_file(directory)
-        project = read_file(project_path, must_exist=True) if project_path else {}
+        project_path = project_file(directory)
+        project = read_project_file(project_path) if project_path else {}
         allowed, ignored = _trusted(project)
         return cls(env, user, user_path, allowed, project_path, ignored)
 
@@ -84,8 +85,13 @@ class Source:
             return read(self.project, key, **more)
 
     def warnings(self) -> tuple[str, ...]:
-        """Return a sentence for every key that is ignored."""
-        return tuple(f"{self.project_path}: {key!r} is ignored: a project file can't set it" for key in self.ignored)
+        """Return a sentence for every key that is ignored, of many only for the first ones."""
+        where = one_line(str(self.project_path))
+        shown = [
+            f"{where}: {key[:80]!r} is ignored: a project file can't set it" for key in self.ignored[:_MOST_WARNINGS]
+        ]
+        more = len(self.ignored) - len(shown)
+        return (*shown, f"{where}: {more} more keys are ignored") if more else tuple(shown)
 
     def amount(self, variable: str, key: str) -> Decimal | None:
         """Return an amount in USD of the environment, or else of the user file."""
@@ -179,14 +185,6 @@ def _user_file(env: Mapping[str, str]) -> Path:
     from platformdirs import user_config_path
 
     return user_config_path("neuralterm", appauthor=False) / USER_FILE
-
-
-def _project_file(directory: Path) -> Path | None:
-    for folder in (directory, *directory.parents):
-        candidate = folder / PROJECT_FILE
-        if candidate.is_file():
-            return candidate
-    return None
 
 
 def folder_in(file: Path | None, named: str | None) -> Path | None:

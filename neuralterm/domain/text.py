@@ -38,6 +38,13 @@ def without_key(text: str, key: str | None) -> str:
     return text
 
 
+def without_password(url: str) -> str:
+    """Return an address without the name and the password that may stand before its host."""
+    scheme, separator, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
+
+
 @lru_cache(maxsize=8)
 def key_forms(key: str | None) -> tuple[str, ...]:
     """Return how the key may be written, itself first: percent-encoded, and in base64 wherever it begins there.

@@ -19,6 +19,8 @@ from neuralterm.infrastructure.migrations import SCHEMA_VERSION, migrate, schema
 from neuralterm.infrastructure.storage_errors import directory_error, file_error, newer_schema_error, sqlite_error
 
 BUSY_TIMEOUT = 30.0
+# What the data directory is called where the platform says where it is.
+OWN_DIRECTORY = "neuralterm"
 
 Row = tuple[Any, ...]
 Parameters = Sequence[Any] | Mapping[str, Any]
@@ -163,6 +165,9 @@ def _make_private_file(path: Path) -> None:
             directory.mkdir(mode=0o700, exist_ok=True)
     except OSError as exc:
         raise directory_error(path.parent, exc) from exc
+    for directory in (path.parent, path.parent.parent):
+        if directory.name == OWN_DIRECTORY:  # any other may be shared with what is not ours
+            _close_to_others(directory)
     try:
         # Never open a file that exists: closing it would drop the locks of other connections of this process.
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))

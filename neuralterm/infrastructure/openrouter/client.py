@@ -70,6 +70,10 @@ class OpenRouterClient:
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
 
+    def use_key(self, api_key: str | None) -> None:
+        """Send this key from now on. Raises ConfigurationError for one that can't be used."""
+        self._key = _checked_key(api_key)
+
     async def close(self) -> None:
         """Close all connections. May be called twice; a later request opens them again."""
         if self._transport is not None:
@@ -179,7 +183,9 @@ class OpenRouterClient:
         body: bytes | None = None,
         timeout: float | None = None,
     ) -> AsyncIterator[Reply]:
-        reply = await self._connected().send(method, path, body=body, headers=headers, timeout=timeout)
+        # Not a standing header: the key may become known after the first request.
+        own = {**headers, "Authorization": f"Bearer {self._key}"} if self._key else headers
+        reply = await self._connected().send(method, path, body=body, headers=own, timeout=timeout)
         try:
             if reply.status != 200:
                 raise await self._refusal(reply, model)
@@ -217,16 +223,13 @@ class OpenRouterClient:
         return self._transport
 
     def _standing_headers(self) -> dict[str, str]:
-        headers = {
+        return {
             "User-Agent": f"neuralterm/{__version__}",
             "HTTP-Referer": _REFERER,
             "X-OpenRouter-Title": "neuralterm",
             "X-Title": "neuralterm",
             "X-OpenRouter-Categories": "cli-agent",
         }
-        if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
-        return headers
 
 
 def _checked_key(key: str | None) -> str | None:
