@@ -17,9 +17,11 @@ from neuralterm.application.budgets import PlacedBudget
 from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL, SMALLEST_OUTPUT_CAP, Budget
 from neuralterm.domain.models import DEFAULT_MODEL
 from neuralterm.setting_sources import Source, folder_in, is_on
-from neuralterm.setting_values import flag_in, seconds_in, text_in, whole_in, zone_in
+from neuralterm.setting_values import flag_in, model_in, seconds_in, text_in, whole_in, zone_in
 
 if TYPE_CHECKING:
+    import re
+
     from neuralterm.domain.declared_prices import ServerPrices
 
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
@@ -29,6 +31,7 @@ DEFAULT_BUDGET_WAIT = 10.0
 DATABASE_NAME = "neuralterm.db"
 TEMPLATES = "templates"
 
+_KEYS = ("OPENROUTER_API_KEY", "OPENROUTER_KEY")
 # What the branch is called where CI has checked out a commit without one; a pull request's own branch goes first.
 _CI_BRANCHES = ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME")
 
@@ -51,12 +54,15 @@ class Settings:
 
     `timezone` (an IANA name) is where days begin. `min_tokens` is the shortest output cap worth paying for, `budget_wait` how
     long a call waits for money that other calls hold, `confirm_above` the cost of a call above which the user is asked.
-    `server_prices` are those declared for `base_url`. `ci_branch` is what CI calls the branch, where it runs.
+    `server_prices` are those declared for `base_url`. `ci_branch` is what CI calls the branch, where it runs. `no_log`
+    keeps the books without the text; of what is kept, `redact` and `redact_patterns` say what to blot out besides `known_keys`,
+    which are all keys of the environment.
     `project_templates` is what the project file says, not looked at: whoever reads there must stay in `project_dir`.
     """
 
     data_dir: Path
     api_key: str | None = field(default=None, repr=False)
+    known_keys: tuple[str, ...] = field(default=(), repr=False)
     key_command: str | None = field(default=None, repr=False)
     base_url: str = DEFAULT_BASE_URL
     model: str = DEFAULT_MODEL
@@ -78,6 +84,9 @@ class Settings:
     retry_for: float = DEFAULT_RETRY_FOR
     color: bool = True
     sandbox: bool = False
+    no_log: bool = False
+    redact: bool = False
+    redact_patterns: tuple[re.Pattern[str], ...] = ()
     templates: Path | None = None
     project_templates: Path | None = None
     project_dir: Path | None = None
@@ -117,12 +126,14 @@ def load_settings(
     user, project, project_path = source.of_user, source.of_project, source.project_path
     sandbox = flags.sandbox or is_on(env.get("NEURALTERM_SANDBOX"))
     base_url = source.base_url() or DEFAULT_BASE_URL
+    keys = [key for name in _KEYS if (key := env.get(name, "").strip())]
     return Settings(
         data_dir=data_directory(env),
-        api_key=(env.get("OPENROUTER_API_KEY") or env.get("OPENROUTER_KEY") or "").strip() or None,
+        api_key=next(iter(keys), None),
+        known_keys=tuple(keys),
         key_command=user(text_in, "key_command"),
         base_url=base_url,
-        model=env.get("NEURALTERM_MODEL") or project(text_in, "model") or user(text_in, "model") or DEFAULT_MODEL,
+        model=env.get("NEURALTERM_MODEL") or project(model_in, "model") or user(model_in, "model") or DEFAULT_MODEL,
         max_cost=source.max_cost(),
         placed_budgets=source.budgets(),
         warning_level=source.warning_level(),
@@ -133,7 +144,7 @@ def load_settings(
         confirm_above=source.amount("NEURALTERM_CONFIRM_ABOVE", "confirm_above"),
         server_prices=None if sandbox else source.server_prices(base_url),
         tags=source.tags(),
-        tag_branch=source.tag_branch(),
+        tag_branch=source.is_set("NEURALTERM_TAG_BRANCH", "tag_branch"),
         ci_branch=next((env[name] for name in _CI_BRANCHES if env.get(name)), None),
         run_id=env.get("NEURALTERM_RUN_ID") or None,
         timeout=user(seconds_in, "timeout"),
@@ -141,6 +152,9 @@ def load_settings(
         retry_for=_or(user(seconds_in, "retry_for", allow_zero=True), DEFAULT_RETRY_FOR),
         color=not (flags.no_color or env.get("NO_COLOR") or env.get("TERM") == "dumb"),
         sandbox=sandbox,
+        redact=source.is_redacting(),
+        redact_patterns=source.redact_patterns(),
+        no_log=source.is_set("NEURALTERM_NO_LOG", "no_log"),
         templates=folder_in(source.user_path, user(text_in, "templates") or TEMPLATES),
         project_templates=folder_in(project_path, project(text_in, "templates")),
         project_dir=project_path.parent if project_path else None,

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from neuralterm.application.estimates import TokenEstimates
     from neuralterm.application.events import EventBus
     from neuralterm.application.orchestrator import ChatOrchestrator
-    from neuralterm.application.ports import Circuit
+    from neuralterm.application.ports import Circuit, ConversationRepository
     from neuralterm.application.preview import Previewing
     from neuralterm.application.records import Answer, Call
+    from neuralterm.application.redaction import Redaction
     from neuralterm.application.spending import SpendingGate
     from neuralterm.application.state import SessionState
     from neuralterm.components.chat import ChatParts
@@ -135,10 +136,44 @@ class Container:
         return back_up(self.database, target, overwrite=overwrite, on_progress=on_progress)
 
     @cached_property
+    def conversations(self) -> ConversationRepository:
+        """The conversations that prompts are sent into: those of `repository`, as far as they may be kept."""
+        if self.settings.no_log:
+            from neuralterm.application.unlogged import UnloggedConversations
+
+            return UnloggedConversations(self.repository)
+        from neuralterm.application.redaction import RedactingConversations
+
+        return RedactingConversations(self.repository, self.redaction)
+
+    @cached_property
+    def redaction(self) -> Redaction:
+        """Blots out what must not be stored."""
+        from neuralterm.application.redaction import Redaction
+
+        settings = self.settings
+        if not (settings.redact or settings.redact_patterns):
+            return Redaction(self._keys)
+        from neuralterm.application.secret_patterns import SecretPatterns
+
+        own = None
+        if settings.redact_patterns:
+            from neuralterm.application.own_patterns import OwnPatterns
+
+            own = OwnPatterns(settings.redact_patterns)
+        return Redaction(self._keys, SecretPatterns(well_known=settings.redact, own=own))
+
+    def _keys(self) -> tuple[str, ...]:
+        """Return the keys that are known so far; no command is run for one."""
+        key: str | None = self.__dict__.get("api_key")
+        known = self.settings.known_keys if "settings" in self.__dict__ else ()
+        return known if key is None or key in (_SANDBOX_KEY, *known) else (key, *known)
+
+    @cached_property
     def ledger(self) -> SQLiteLedger:
         from neuralterm.infrastructure.ledger import SQLiteLedger
 
-        return SQLiteLedger(self.database)
+        return SQLiteLedger(self.database, clean=lambda text: self.redaction.without_keys(text))
 
     @cached_property
     def processes(self) -> ProcessTable:
@@ -155,14 +190,21 @@ class Container:
     @property
     def service(self) -> str:
         """The name under which the ledger keeps calls to this server."""
-        return "sandbox" if self.settings.sandbox else self.settings.base_url.rstrip("/")
+        from neuralterm.domain.text import without_password
+
+        return "sandbox" if self.settings.sandbox else without_password(self.settings.base_url.rstrip("/"))
 
     @cached_property
     def attachments(self) -> Attachments:
         from neuralterm.application.attachments import Attachments
         from neuralterm.infrastructure.attachment_store import SQLiteAttachmentStore
 
-        return Attachments(SQLiteAttachmentStore(self.database))
+        store = SQLiteAttachmentStore(self.database)
+        if not self.settings.no_log:
+            return Attachments(store)
+        from neuralterm.application.unlogged import UnloggedAttachments
+
+        return Attachments(UnloggedAttachments(store))
 
     def read_attachment(self, source: str, read_stdin: Callable[[int], bytes]) -> AttachmentFile:
         """Read what a path, an address or `-` names; raises as `attachment_files.read_attachment`."""
@@ -184,8 +226,9 @@ class Container:
         """Return the text with the key blotted out: some servers repeat it in their complaints."""
         from neuralterm.domain.text import without_key
 
-        key = self.__dict__.get("api_key")
-        return text if key == _SANDBOX_KEY else without_key(text, key)
+        for key in self._keys():
+            text = without_key(text, key)
+        return text
 
     @cached_property
     def base_url(self) -> str:
@@ -200,8 +243,10 @@ class Container:
     def client(self) -> OpenRouterClient:
         from neuralterm.infrastructure.openrouter import OpenRouterClient
 
+        # The list of models needs no key: no command is run for it.
+        key = self.__dict__.get("api_key", _SANDBOX_KEY if self.settings.sandbox else self.settings.api_key)
         return OpenRouterClient(
-            self.api_key,
+            key,
             self.base_url,
             timeout=self.settings.timeout,
             idle_timeout=self.settings.idle_timeout,
@@ -335,7 +380,7 @@ class Container:
         if self.ledger.to_reconcile(self.service, 1):
             from neuralterm.application.reconciling import reconcile_some
 
-            await reconcile_some(self.ledger, self.repository, self.client, self.clock, self.service)
+            await reconcile_some(self.ledger, self.conversations, self.client, self.clock, self.service)
 
     def declared_price(self, call: Call) -> Decimal | None:
         """Return what a call costs by the prices that the user has declared, in USD; None where there are none."""
@@ -348,7 +393,7 @@ class Container:
         from neuralterm.application.reconciling import reconcile
 
         await reconcile(
-            self.ledger, self.repository, self.client, self.clock, self.service, patience=_PATIENCE_S, limit=1
+            self.ledger, self.conversations, self.client, self.clock, self.service, patience=_PATIENCE_S, limit=1
         )
 
     @cached_property
@@ -358,7 +403,7 @@ class Container:
         from neuralterm.application.preview import KnownFirst, Previewing
 
         preparing = Preparing(
-            repository=self.repository,
+            repository=self.conversations,
             counter=self.token_counter,
             spending=self.spending,
             lookup=KnownFirst(self.catalogue),
@@ -410,7 +455,7 @@ class Container:
         self._require_key()
         self._subscribe()
         return ChatOrchestrator(
-            self.repository,
+            self.conversations,
             self.client,
             self.bus,
             self.token_counter,
@@ -432,7 +477,7 @@ class Container:
 
         return ChatParts(
             orchestrator=self.orchestrator,
-            repository=self.repository,
+            repository=self.conversations,
             spending=self.spending,
             session=self.session,
             console=self.console,
@@ -468,3 +513,5 @@ class Container:
                 "NO_KEY",
                 hint="set OPENROUTER_API_KEY (keys: https://openrouter.ai/keys), or try `neuralterm --sandbox ...`",
             )
+        if "client" in self.__dict__:
+            self.client.use_key(self.api_key)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from neuralterm.application.budgets import CALENDAR_NAMES, Origin, PlacedBudget
 from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL, Budget, Window
 from neuralterm.domain.exceptions import ConfigurationError
+from neuralterm.domain.text import one_line
+from neuralterm.setting_files import PROJECT_FILE, project_file, read_project_file, read_user_file
 from neuralterm.setting_values import (
     amount_in,
     amounts_in,
@@ -21,7 +23,7 @@ from neuralterm.setting_values import (
     naming,
     parse_amount,
     parse_seconds,
-    read_file,
+    patterns_in,
     refuse_unknown,
     seconds_in,
     server_key,
@@ -31,17 +33,19 @@ from neuralterm.setting_values import (
 )
 
 if TYPE_CHECKING:
+    import re
+
     from neuralterm.domain.declared_prices import ServerPrices
 
-PROJECT_FILE = ".neuralterm.toml"
 USER_FILE = "config.toml"
 
 USER_KEYS = frozenset(
     {"allow_insecure_http", "base_url", "budget", "budget_wait", "budgets", "confirm_above", "idle_timeout"}
-    | {"key_command", "max_cost", "min_tokens", "model", "retry_for", "servers", "soft_budget", "tag_branch", "tags"}
-    | {"templates", "timeout", "timezone", "warning_level"}
+    | {"key_command", "max_cost", "min_tokens", "model", "no_log", "redact", "redact_patterns", "retry_for", "servers"}
+    | {"soft_budget", "tag_branch", "tags", "templates", "timeout", "timezone", "warning_level"}
 )
-PROJECT_KEYS = frozenset({"budget", "budgets", "max_cost", "model", "tags", "templates"})
+PROJECT_KEYS = frozenset({"budget", "budgets", "max_cost", "model", "redact", "redact_patterns", "tags", "templates"})
+_MOST_WARNINGS = 5
 _BUDGET_PREFIX = "NEURALTERM_BUDGET"
 _T = TypeVar("_T")
 _WINDOWS = [window.value for window in CALENDAR_NAMES]
@@ -63,10 +67,10 @@ class Source:
         """Read the files; `user_file` is one that a flag has named, and must exist."""
         _refuse_unknown_budgets(env)
         user_path = user_file or _user_file(env)
-        user = read_file(user_path, must_exist=user_file is not None)
+        user = read_user_file(user_path, must_exist=user_file is not None)
         refuse_unknown(user, USER_KEYS, user_path)
-        project_path = _project_file(directory)
-        project = read_file(project_path, must_exist=True) if project_path else {}
+        project_path = project_file(directory)
+        project = read_project_file(project_path) if project_path else {}
         allowed, ignored = _trusted(project)
         return cls(env, user, user_path, allowed, project_path, ignored)
 
@@ -81,8 +85,13 @@ class Source:
             return read(self.project, key, **more)
 
     def warnings(self) -> tuple[str, ...]:
-        """Return a sentence for every key that is ignored."""
-        return tuple(f"{self.project_path}: {key!r} is ignored: a project file can't set it" for key in self.ignored)
+        """Return a sentence for every key that is ignored, of many only for the first ones."""
+        where = one_line(str(self.project_path))
+        shown = [
+            f"{where}: {key[:80]!r} is ignored: a project file can't set it" for key in self.ignored[:_MOST_WARNINGS]
+        ]
+        more = len(self.ignored) - len(shown)
+        return (*shown, f"{where}: {more} more keys are ignored") if more else tuple(shown)
 
     def amount(self, variable: str, key: str) -> Decimal | None:
         """Return an amount in USD of the environment, or else of the user file."""
@@ -148,10 +157,19 @@ class Source:
             value = text_in(self.user, "base_url")
             return None if value is None else checked_base_url(value, allow_insecure_http=insecure)
 
-    def tag_branch(self) -> bool:
-        """Say whether the git branch is to be a tag."""
-        value = self.env.get("NEURALTERM_TAG_BRANCH")
-        return is_on(value) if value else self.of_user(flag_in, "tag_branch") or False
+    def is_set(self, variable: str, key: str) -> bool:
+        """Say whether environment or else user file switch something on."""
+        value = self.env.get(variable)
+        return is_on(value) if value else self.of_user(flag_in, key) or False
+
+    def is_redacting(self) -> bool:
+        """Say whether well-known secrets are blotted out; the project file can switch that on, never off."""
+        user, project = self.of_user(flag_in, "redact"), self.of_project(flag_in, "redact")
+        return bool(user or project)
+
+    def redact_patterns(self) -> tuple[re.Pattern[str], ...]:
+        """Return the own patterns of both files."""
+        return (*self.of_user(patterns_in, "redact_patterns"), *self.of_project(patterns_in, "redact_patterns"))
 
     def tags(self) -> tuple[str, ...]:
         """Return the tags of all places, each once."""
@@ -167,14 +185,6 @@ def _user_file(env: Mapping[str, str]) -> Path:
     from platformdirs import user_config_path
 
     return user_config_path("neuralterm", appauthor=False) / USER_FILE
-
-
-def _project_file(directory: Path) -> Path | None:
-    for folder in (directory, *directory.parents):
-        candidate = folder / PROJECT_FILE
-        if candidate.is_file():
-            return candidate
-    return None
 
 
 def folder_in(file: Path | None, named: str | None) -> Path | None:

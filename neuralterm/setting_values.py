@@ -14,6 +14,7 @@ from neuralterm.domain.budget import checked_warning_level
 from neuralterm.domain.exceptions import ConfigurationError, ValidationError
 from neuralterm.domain.loopback import is_loopback
 from neuralterm.domain.money import parse_usd
+from neuralterm.domain.text import without_password
 from neuralterm.domain.zones import time_zone
 
 if TYPE_CHECKING:
@@ -24,23 +25,6 @@ if TYPE_CHECKING:
 _AMOUNT = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 # Control characters, and what ends a line or a paragraph.
 _NOT_IN_TAGS = ("Cc", "Zl", "Zp")
-
-
-def read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
-    """Return the tables of a TOML file, fractions as `Decimal`; nothing for one that need not exist and does not."""
-    import tomllib
-
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-    except FileNotFoundError as error:
-        if must_exist:
-            raise ConfigurationError(f"the configuration file {path} does not exist") from error
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigurationError(f"the configuration file {path} can't be read: {reason}") from error
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits is no TOMLDecodeError
-        raise ConfigurationError(f"the configuration file {path} is not valid TOML: {error}") from error
 
 
 @contextmanager
@@ -69,6 +53,14 @@ def amounts_in(table: Mapping[str, Any], key: str, names: Collection[str]) -> Ma
     if not isinstance(value, Mapping) or set(value) - set(names):
         raise ConfigurationError(f"[{key}] takes amounts in USD for {', '.join(names)}")
     return value
+
+
+def model_in(table: Mapping[str, Any], key: str) -> str | None:
+    """Return the id of a model; None for a missing or empty one."""
+    name = text_in(table, key)
+    if name is not None and not name.isprintable():
+        raise ConfigurationError(f"{key} is {name[:80]!r}, which is no model's name")
+    return name
 
 
 def text_in(table: Mapping[str, Any], key: str) -> str | None:
@@ -162,6 +154,21 @@ def number_or_none(text: str) -> Decimal | None:
     return parse_usd(written) if _AMOUNT.fullmatch(written) else None
 
 
+def patterns_in(table: Mapping[str, Any], key: str) -> list[re.Pattern[str]]:
+    """Return a list of regular expressions, none of which can take long."""
+    if key not in table:
+        return []
+    from neuralterm.application.own_patterns import MOST_PATTERNS, checked_pattern
+
+    texts = table[key]
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts) or len(texts) > MOST_PATTERNS:
+        raise ConfigurationError(f"{key} must be a list of regular expressions, {MOST_PATTERNS} at most")
+    try:
+        return [checked_pattern(text) for text in texts]
+    except ValidationError as error:
+        raise ConfigurationError(f"{key}: {error.message}", hint=error.hint) from error
+
+
 def tags_in(table: Mapping[str, Any], key: str) -> list[str]:
     """Return a list of tags; empty ones are left out."""
     tags = table.get(key, [])
@@ -193,7 +200,7 @@ def checked_base_url(text: str, *, allow_insecure_http: bool) -> str:
     parts = _split(url)
     if parts.scheme == "http" and not is_loopback(parts.hostname or "") and not allow_insecure_http:
         raise ConfigurationError(
-            f"the base URL {url!r} would send the key over plain http",
+            f"the base URL {without_password(url)!r} would send the key over plain http",
             hint="use https, or set allow_insecure_http = true in the user's config file",
         )
     return url
@@ -214,5 +221,5 @@ def _split(url: str) -> SplitResult:
     except ValueError:
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigurationError(f"the base URL {url!r} is not an http(s) address")
+        raise ConfigurationError(f"the base URL {without_password(url)!r} is not an http(s) address")
     return parts

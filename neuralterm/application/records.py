@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -63,6 +63,17 @@ class Call:
     started_at: datetime = field(default_factory=utc_now)
     service: str | None = None
     owner: str | None = None
+
+    def cleaned(self, clean: Callable[[str], str]) -> Call:
+        """Return the call with `clean` applied to what users and services write as they like.
+
+        The service's address is not among that: calls are found by it.
+        """
+        texts: dict[str, Any] = {name: clean(text) for name in _FREE_TEXTS if (text := getattr(self, name))}
+        return replace(self, tags=tuple(map(clean, self.tags)), **texts)
+
+
+_FREE_TEXTS = ("run_id", "generation_id", "requested_model", "model", "provider", "finish_reason", "error_code")
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,5 +75,5 @@ def _conversation(container: Container, request: SendRequest) -> Conversation:
     from neuralterm.application.sending import find_conversation
     from neuralterm.domain.models import Conversation
 
-    found = find_conversation(request, container.repository)
+    found = find_conversation(request, container.conversations)
     return found or Conversation(model_id=request.options.model or request.default_model)

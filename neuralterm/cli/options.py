@@ -120,6 +120,7 @@ _REQUEST_OPTIONS = (
     click.option("--title", metavar="TEXT", help="The conversation's title."),
     click.option("--tag", "tags", multiple=True, metavar="TAG", help="Attach a tag to calls and conversation."),
     click.option("--tag-branch", is_flag=True, help="Attach the tag branch:NAME of the git branch of this folder."),
+    click.option("--no-log", is_flag=True, help="Keep what it cost, and nothing of what was said."),
     click.option("--temperature", type=FiniteRange(0, 2), help="Sampling temperature."),
     click.option("--max-tokens", type=click.IntRange(1, 10**9), help="Longest answer in tokens."),
     click.option("--max-cost", type=DecimalType(), metavar="USD", help="Ceiling: this invocation can't cost more."),

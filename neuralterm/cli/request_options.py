@@ -39,6 +39,7 @@ def apply_to_container(container: Container, given: Mapping[str, Any]) -> None:
         soft_budget=given["soft_budget"] or None,
         budget_wait=given["budget_wait"],
         tag_branch=given["tag_branch"] or None,
+        no_log=given["no_log"] or None,
     )
     container.notices.show_reasoning = not given["hide_reasoning"]
 

@@ -7,10 +7,13 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from neuralterm.components.foreign_text import unbroken, visible
 from neuralterm.domain.exceptions import ValidationError
+
+if TYPE_CHECKING:
+    from prompt_toolkit.history import History
 
 BLOCK_MARK = '"""'
 _BLOCK = 1 << 16
@@ -77,14 +80,14 @@ async def _read_stdin() -> bytes:
 class TerminalInput:
     """Line editing with history. Alt-Enter or a backslash at the end of a line adds a line, three double quotes a block.
 
-    `restore_terminal` puts the terminal back into the modes it was found in, for a process that ends without ado.
+    `restore_terminal` puts the terminal back into the modes it was found in, for a process that ends without ado. Without a
+    `history_file` what was typed is remembered until the end of the chat; what is written to one goes through `clean`.
     """
 
     interactive = True
 
-    def __init__(self, history_file: Path, status: Callable[[], str]) -> None:
+    def __init__(self, history_file: Path | None, status: Callable[[], str], clean: Callable[[str], str] = str) -> None:
         from prompt_toolkit import PromptSession
-        from prompt_toolkit.history import FileHistory
         from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
         bindings = KeyBindings()
@@ -93,10 +96,9 @@ class TerminalInput:
         def insert_newline(event: KeyPressEvent) -> None:
             event.current_buffer.insert_text("\n")
 
-        _make_private(history_file)
         self.restore_terminal = _restoring(sys.stdin.fileno())
         self._session: PromptSession[str] = PromptSession(
-            history=FileHistory(str(history_file)),
+            history=_history(history_file, clean),
             key_bindings=bindings,
             bottom_toolbar=lambda: visible(unbroken(status())),
             refresh_interval=_STATUS_INTERVAL_S,
@@ -144,6 +146,23 @@ def _restoring(descriptor: int) -> Callable[[], None]:
     return lambda: termios.tcsetattr(descriptor, termios.TCSANOW, modes)
 
 
+def _history(path: Path | None, clean: Callable[[str], str]) -> History:
+    from prompt_toolkit.history import FileHistory, InMemoryHistory
+
+    if path is None:
+        return InMemoryHistory()
+
+    class CleanHistory(FileHistory):
+        def store_string(self, string: str) -> None:
+            super().store_string(clean(string))
+
+    _make_private(path)
+    return CleanHistory(str(path))
+
+
 def _make_private(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in reversed([each for each in path.parents if not each.exists()]):
+        folder.mkdir(mode=0o700, exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_APPEND, 0o600))
+    with suppress(OSError):
+        path.chmod(0o600)

@@ -71,6 +71,8 @@ class StorageError(NeuralTermError):
 class MissingRecordError(StorageError):
     """What is to be changed is not in the database: it was deleted, or the database is another one."""
 
+    default_code = "MISSING_RECORD"
+
 
 class BudgetExceededError(NeuralTermError):
     """A budget refused the call before any request, or stopped its answer.

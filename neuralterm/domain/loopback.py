@@ -8,6 +8,9 @@ def is_loopback(host: str) -> bool:
     from ipaddress import ip_address
 
     try:
-        return ip_address(host).is_loopback
+        address = ip_address(host)
     except ValueError:
         return host == "localhost"
+    # Not every version of Python looks through an IPv4 address that is written as one of IPv6.
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)

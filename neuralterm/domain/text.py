@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from functools import lru_cache
 
 # No key is shorter; blotting out a short one would leave nothing of the text to read.
 _SHORTEST_KEY = 8
+_PLAIN_IN_URLS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -29,4 +32,38 @@ def join_surrogates(text: str) -> str:
 
 def without_key(text: str, key: str | None) -> str:
     """Return the text with the key blotted out. What is shorter than any key is no secret."""
-    return text if key is None or len(key) < _SHORTEST_KEY else text.replace(key, "[key]")
+    for form in key_forms(key):
+        if form in text:
+            text = text.replace(form, "[key]")
+    return text
+
+
+def without_password(url: str) -> str:
+    """Return an address without the name and the password that may stand before its host."""
+    scheme, separator, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
+
+
+@lru_cache(maxsize=8)
+def key_forms(key: str | None) -> tuple[str, ...]:
+    """Return how the key may be written, itself first: percent-encoded, and in base64 wherever it begins there.
+
+    Nothing for what is shorter than any key.
+    """
+    if key is None or len(key) < _SHORTEST_KEY:
+        return ()
+    written = key.encode("utf-8", "replace")
+    percent = "".join(chr(byte) if byte in _PLAIN_IN_URLS else f"%{byte:02X}" for byte in written)
+    return tuple(dict.fromkeys((key, percent, *_in_base64(written))))
+
+
+def _in_base64(key: bytes) -> Iterator[str]:
+    """Yield what of the base64 of any bytes with the key in them depends on the key alone, by where it begins."""
+    from binascii import b2a_base64
+
+    for offset in range(3):
+        written = b2a_base64(bytes(offset) + key, newline=False).decode()
+        inner = written[(0, 2, 3)[offset] : (offset + len(key)) * 4 // 3]
+        yield inner
+        yield inner.replace("+", "-").replace("/", "_")

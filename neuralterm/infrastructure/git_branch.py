@@ -38,6 +38,8 @@ def _head(directory: Path) -> str | None:
 
 def _read(path: Path) -> str | None:
     try:
+        if not path.is_file():  # a pipe might never end
+            return None
         with path.open(encoding="utf-8") as file:
             return file.read(_LONGEST_FILE).strip()
     except (OSError, UnicodeDecodeError):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from neuralterm.application.records import Call, CallFilter, CallTotals, Committed, ServiceCharges
@@ -42,10 +43,11 @@ _OF_GENERATION = f"{_CALLS} WHERE generation_id = ? ORDER BY number"
 
 
 class SQLiteLedger:
-    """The calls of a database."""
+    """The calls of a database. `clean` takes out of texts what must not be stored."""
 
-    def __init__(self, database: Database | Path | str) -> None:
+    def __init__(self, database: Database | Path | str, *, clean: Callable[[str], str] = str) -> None:
         self.database = database if isinstance(database, Database) else Database(database)
+        self._clean = clean
 
     def transaction(self) -> AbstractContextManager[None]:
         """Make all calls inside one atomic step that no other process can come between."""
@@ -54,8 +56,8 @@ class SQLiteLedger:
     def open_call(self, call: Call) -> None:
         """Write a call down, with its tags, before it is made."""
         with self.database.transaction():
-            self.database.change(_OPEN, call_parameters(call))
-            for tag in dict.fromkeys(call.tags):
+            self.database.change(_OPEN, self._parameters(call))
+            for tag in dict.fromkeys(map(self._clean, call.tags)):
                 self.database.change("INSERT INTO call_tags VALUES (?, ?)", (str(call.id), tag))
 
     def settle_call(self, call: Call) -> None:
@@ -63,7 +65,7 @@ class SQLiteLedger:
 
         Raises `MissingRecordError` for an unknown call.
         """
-        if not self.database.change(_SETTLE, call_parameters(call)):
+        if not self.database.change(_SETTLE, self._parameters(call)):
             raise MissingRecordError(f"there is no call {call.id} in the database {self.database.path}")
 
     def find(self, call_id: UUID) -> Call | None:
@@ -107,3 +109,6 @@ class SQLiteLedger:
     def charges_at(self, service: str, since: datetime | None = None) -> ServiceCharges:
         """Return what calls of that base URL were or may have been charged by it, to the pico-dollar."""
         return service_sums.charges_at(self.database, service, since)
+
+    def _parameters(self, call: Call) -> dict[str, Any]:
+        return call_parameters(call.cleaned(self._clean))

@@ -15,6 +15,7 @@ from neuralterm.application.templates import Template, parse_template
 from neuralterm.domain.exceptions import ConfigurationError, NotFoundError, ValidationError
 
 SUFFIX = ".toml"
+LARGEST_FILE = 4 * 2**20
 _NAME = re.compile(r"[\w-][\w.-]*")
 
 
@@ -114,8 +115,16 @@ def _read_schema(path: Path, within: Path | None) -> dict[str, Any]:
 
 def _read(path: Path, within: Path | None) -> str:
     _refuse_outside(path, within)
+    if path.exists() and not path.is_file():  # reading a pipe might never end
+        raise ConfigurationError(f"{path} can't be read: it is no regular file")
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+        if len(content) > LARGEST_FILE:
+            raise ConfigurationError(
+                f"{path} is not read for a template: it is larger than {LARGEST_FILE // 2**20} MiB"
+            )
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path} is not UTF-8 text") from error
     except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,12 @@ class BillFile:
         """Write a generation down, in one piece. Raises OSError."""
         facts = {name: getattr(generation, name) for name in _FACTS}
         line = json.dumps({**facts, "model": generation.model.id, "created": generation.created.isoformat()})
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in reversed([each for each in self._path.parents if not each.exists()]):
+            folder.mkdir(mode=0o700, exist_ok=True)
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
+            with suppress(OSError):
+                self._path.chmod(0o600)
             os.write(descriptor, f"{line}\n".encode())
         finally:
             os.close(descriptor)

@@ -126,7 +126,7 @@ def make_world(
 ) -> World:
     store = MemoryStore()
     repository = repository or InMemoryConversationRepository(store)
-    ledger = ledger or InMemoryLedger(repository.store)
+    ledger = ledger or InMemoryLedger(getattr(repository, "store", store))
     clock, bus, events = FakeClock(), loud_bus(), Recorder()
     client = client or FullChatClient()
     client.scripts.extend(scripts)

@@ -11,7 +11,9 @@ import pytest
 from .stand_in import StandIn, error, text
 
 HEAVY = {"httpx", "pydantic", "tiktoken", "anyio", "tabulate", "sqlite3", "prompt_toolkit", "asyncio"}
-NOT_FOR_SEND = {"pydantic", "tabulate", "tiktoken", "importlib.metadata", "prompt_toolkit"}
+NOT_FOR_SEND = {"pydantic", "tabulate", "tiktoken", "importlib.metadata", "prompt_toolkit"} | {
+    f"neuralterm.application.{name}" for name in ("own_patterns", "secret_patterns", "unlogged")
+}
 LIST_MODULES = """
 import atexit, sys
 from neuralterm.__main__ import main

@@ -13,6 +13,7 @@ ERRORS = [
     (exc.NotFoundError("x"), 2),
     (exc.ConfigurationError("x"), 3),
     (exc.StorageError("x"), 3),
+    (exc.MissingRecordError("x"), 3),
     (exc.AuthenticationError("x", 401), 3),
     (exc.PermissionDeniedError("x", 403), 3),
     (exc.BudgetExceededError("x"), 4),

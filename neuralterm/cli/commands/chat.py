@@ -59,7 +59,9 @@ def _input(container: Container, chat: Chat) -> ChatInput:
     from neuralterm.components.chat_input import PipeInput, TerminalInput
 
     if sys.stdin is not None and sys.stdin.isatty() and container.console.stdout_is_terminal:
-        turns = TerminalInput(container.settings.database.with_name("chat_history"), chat.status_line)
+        settings = container.settings
+        typed_before = None if settings.no_log else settings.database.with_name("chat_history")
+        turns = TerminalInput(typed_before, chat.status_line, container.redaction.redact)
         container.interruption.before_end.append(turns.restore_terminal)
         return turns
     return PipeInput()

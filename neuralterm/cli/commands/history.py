@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -174,7 +175,14 @@ def _write_file(path: Path, text: str, *, overwrite: bool) -> None:
 
     try:
         # "backslashreplace": half a surrogate pair, as some models send, must not cost the whole export.
-        with path.open("w" if overwrite else "x", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+        with open(
+            path,
+            "w" if overwrite else "x",
+            encoding="utf-8",
+            errors="backslashreplace",
+            newline="\n",
+            opener=lambda name, flags: os.open(name, flags, 0o600),
+        ) as file:
             file.write(text)
     except FileExistsError as exc:
         raise ValidationError(f"{path} exists already", "FILE_EXISTS", hint="--force overwrites it") from exc

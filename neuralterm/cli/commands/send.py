@@ -77,7 +77,7 @@ def command(container: Container, /, **given: Any) -> int:
             orchestrator = container.orchestrator
             watch_reader(container)
             with reconciling_beside(container):
-                answer = run(container, send, request, orchestrator, container.repository, view.delta)
+                answer = run(container, send, request, orchestrator, container.conversations, view.delta)
         finally:
             view.close(container.last_answer)
     _say_the_rest(container, answer, given)
@@ -95,7 +95,7 @@ def _request(
         return request
     from neuralterm.application.resuming import resumed
 
-    return resumed(request, given["resume"], container.repository)
+    return resumed(request, given["resume"], container.conversations)
 
 
 def _attachments(container: Container, given: dict[str, Any]) -> tuple[AttachmentFile, ...]:

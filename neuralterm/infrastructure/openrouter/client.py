@@ -17,7 +17,7 @@ from neuralterm.domain.exceptions import (
     StreamInterruptedError,
     ValidationError,
 )
-from neuralterm.domain.text import without_key
+from neuralterm.domain.text import key_forms, without_key
 from neuralterm.infrastructure.openrouter.decoding import without_surrogates
 from neuralterm.infrastructure.openrouter.error_report import excerpt
 from neuralterm.infrastructure.openrouter.errors import CHECK_BASE_URL, error_from_response, said_where_missing
@@ -72,6 +72,10 @@ class OpenRouterClient:
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
+
+    def use_key(self, api_key: str | None) -> None:
+        """Send this key from now on. Raises ConfigurationError for one that can't be used."""
+        self._key = _checked_key(api_key)
 
     async def close(self) -> None:
         """Close all connections. May be called twice; a later request opens them again."""
@@ -156,6 +160,7 @@ class OpenRouterClient:
             streamed=stream,
             clock=self._clock,
             patience=Patience(PATIENCE_FACTOR * self._limits[1], self._clock),
+            clean=lambda text: without_key(text, self._key),
         )
 
     async def _get(self, path: str, timeout: float | None = None) -> bytes:
@@ -170,7 +175,7 @@ class OpenRouterClient:
         except (StreamInterruptedError, ServiceUnreachableError) as exc:
             # Asking costs nothing, so it may be repeated wherever it failed: for money's sake nothing was sent.
             raise ServiceUnreachableError(exc.message, request_sent=False, hint=exc.hint) from exc
-        return b"".join(blocks)
+        return self._without_key(b"".join(blocks))
 
     @asynccontextmanager
     async def _exchange(
@@ -183,7 +188,9 @@ class OpenRouterClient:
         body: bytes | None = None,
         timeout: float | None = None,
     ) -> AsyncIterator[Reply]:
-        reply = await self._connected().send(method, path, body=body, headers=headers, timeout=timeout)
+        # Not a standing header: the key may become known after the first request.
+        own = {**headers, "Authorization": f"Bearer {self._key}"} if self._key else headers
+        reply = await self._connected().send(method, path, body=body, headers=own, timeout=timeout)
         try:
             if reply.status != 200:
                 raise await self._refusal(reply, model)
@@ -207,7 +214,9 @@ class OpenRouterClient:
         return OpenRouterAPIError(f"the service sent something that is {what}", 200, shown, hint=CHECK_BASE_URL)
 
     def _without_key(self, text: bytes) -> bytes:
-        """Some servers repeat the key in their complaint about it."""
+        """Some servers repeat the key in their complaint about it, or in whatever else they say."""
+        if not any(form.encode() in text for form in key_forms(self._key)):
+            return text
         return without_key(text.decode("latin-1"), self._key).encode("latin-1")
 
     def _connected(self) -> Transport:
@@ -219,16 +228,13 @@ class OpenRouterClient:
         return self._transport
 
     def _standing_headers(self) -> dict[str, str]:
-        headers = {
+        return {
             "User-Agent": f"neuralterm/{__version__}",
             "HTTP-Referer": _REFERER,
             "X-OpenRouter-Title": "neuralterm",
             "X-Title": "neuralterm",
             "X-OpenRouter-Categories": "cli-agent",
         }
-        if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
-        return headers
 
 
 def _checked_key(key: str | None) -> str | None:

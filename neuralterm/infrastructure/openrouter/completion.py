@@ -21,8 +21,9 @@ _CUT_BY_LIMIT = frozenset({"length", "max_output_tokens", "max_tokens", "model_l
 class Completion:
     """One answer, complete or not. Takes stream chunks and whole replies alike; reads no clock but the one it gets.
 
-    `on_generation` is called once with the id of the generation, as soon as it is known. `choices` counts chunks that
-    had a choice, `pieces` those that had something of the answer in it. `largest` bounds what is kept, in characters.
+    `on_generation` is called once with the id of the generation, as soon as it is known. `clean` takes the key out of what the
+    service says about the answer; the answer itself stays as it is. `choices` counts chunks that had a choice, `pieces` those
+    that had something of the answer in it. `largest` bounds what is kept, in characters.
     """
 
     def __init__(
@@ -30,9 +31,11 @@ class Completion:
         model: str,
         clock: Callable[[], float],
         on_generation: Callable[[str], None] = lambda _: None,
+        clean: Callable[[str], str] = str,
         *,
         largest: int = LARGEST_ANSWER,
     ) -> None:
+        self._clean = clean
         self._clock = clock
         self._on_generation = on_generation
         self._content = TextJoiner()
@@ -80,14 +83,14 @@ class Completion:
     def note_generation(self, generation_id: str | None) -> None:
         """Remember the id of the generation; the first one holds."""
         if generation_id and self._generation_id is None:
-            self._generation_id = generation_id
-            self._on_generation(generation_id)
+            self._generation_id = self._clean(generation_id)
+            self._on_generation(self._generation_id)
 
     def absorb(self, chunk: Mapping[str, Any]) -> dict[str, Any] | None:
         """Take in a chunk, or a whole reply; return the delta for its text, None when it has none."""
         self.note_generation(_text(chunk.get("id")))
-        self._model = _text(chunk.get("model")) or self._model
-        self._provider = _text(chunk.get("provider")) or self._provider
+        self._model = self._text(chunk.get("model")) or self._model
+        self._provider = self._text(chunk.get("provider")) or self._provider
         self._usage = parse_usage(chunk.get("usage")) or self._usage
         choice = first_choice(chunk)
         self.choices += bool(choice)
@@ -127,7 +130,8 @@ class Completion:
         }
 
     def _take_finish_reason(self, choice: Mapping[str, Any]) -> None:
-        reason, native = _text(choice.get("finish_reason")), _text(choice.get("native_finish_reason"))
+        reason = self._text(choice.get("finish_reason"))
+        native = self._text(choice.get("native_finish_reason"))
         earlier = self._finish_reason
         if reason and (earlier is None or _WEIGHT.get(reason, 0) > _WEIGHT.get(earlier, 0)):
             self._finish_reason = reason
@@ -154,6 +158,10 @@ class Completion:
         if self._first is None:
             self._first = self._clock()
         return {"type": "delta", "content": content, "reasoning": reasoning}
+
+    def _text(self, value: object) -> str | None:
+        text = _text(value)
+        return None if text is None else self._clean(text)
 
     def _milliseconds(self, moment: float | None) -> int | None:
         if moment is None or self._started is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -34,12 +35,17 @@ def parse_clean_json(body: bytes) -> Any:
 
 def without_surrogates(value: Any) -> Any:
     """Return a parsed JSON value with `join_surrogates` applied to every string in it, keys included."""
+    return with_every_text(value, join_surrogates)
+
+
+def with_every_text(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a parsed JSON value with every string in it changed, keys included."""
     if isinstance(value, str):
-        return join_surrogates(value)
+        return change(value)
     if isinstance(value, list):
-        return [without_surrogates(item) for item in value]
+        return [with_every_text(item, change) for item in value]
     if isinstance(value, dict):
-        return {join_surrogates(key): without_surrogates(item) for key, item in value.items()}
+        return {change(key): with_every_text(item, change) for key, item in value.items()}
     return value
 
 

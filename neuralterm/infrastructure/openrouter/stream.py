@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuralterm.domain.exceptions import OpenRouterAPIError, StreamInterruptedError
 from neuralterm.infrastructure.openrouter.completion import Completion
+from neuralterm.infrastructure.openrouter.decoding import with_every_text
 from neuralterm.infrastructure.openrouter.errors import error_from_object
 from neuralterm.infrastructure.openrouter.patience import Patience
 from neuralterm.infrastructure.openrouter.readers import (
@@ -35,16 +36,27 @@ class CompletionStream:
     `on_generation` and `on_wait` may be set before the first item is asked for. The first is called once with the
     service's id of the generation, before any delta: when the head of the reply has it, else at the first chunk that does.
     The second is called before every wait for the service once the reply has begun.
+    `clean` takes the key out of what the service says beside the answer.
     """
 
-    def __init__(self, ask: Ask, model: str, *, streamed: bool, clock: Callable[[], float], patience: Patience) -> None:
+    def __init__(
+        self,
+        ask: Ask,
+        model: str,
+        *,
+        streamed: bool,
+        clock: Callable[[], float],
+        patience: Patience,
+        clean: Callable[[str], str] = str,
+    ) -> None:
         self._ask = ask
+        self._clean = clean
         self._model = model
         self._streamed = streamed
         self._patience = patience
         self.on_generation: Callable[[str], None] | None = None
         self.on_wait: Callable[[], None] | None = None
-        self._completion = Completion(model, clock, self._tell_generation)
+        self._completion = Completion(model, clock, self._tell_generation, clean)
         self._items = self._run()
 
     def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
@@ -87,7 +99,8 @@ class CompletionStream:
 
     def _reader(self, reply: Reply) -> BodyReader:
         def error_of(error: object) -> OpenRouterAPIError:
-            return error_from_object(error, reply.headers, self._model, now=time.time())
+            told = with_every_text(error, self._clean)
+            return error_from_object(told, reply.headers, self._model, now=time.time())
 
         kind = reply.media_type
         if kind == "text/html":

@@ -112,8 +112,8 @@ class Transport:
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
                 follow_redirects=False,
                 verify=context,
-                # A proxy can't reach the loopback interface of this machine.
-                trust_env=not is_loopback(self._base_url.host),
+                # A proxy can't reach the loopback interface of this machine, and of plain http it would see the key.
+                trust_env=self._base_url.scheme == "https" and not is_loopback(self._base_url.host),
             )
         except (ImportError, ValueError, httpx.InvalidURL) as exc:
             # The reason may hold the address of the proxy with its password.

@@ -1,0 +1,193 @@
+"""Conversations that leave no text behind: the books are kept, what was said lives in memory until the process ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from neuralterm.domain.exceptions import MissingRecordError, StorageError
+from neuralterm.domain.models import Conversation, Cost, Message, MessageStatus, TokenUsage
+from neuralterm.domain.money import EXACT
+
+if TYPE_CHECKING:
+    from neuralterm.application.attachments import AttachmentStore
+    from neuralterm.application.journal import JournalEntry, Unsaved
+    from neuralterm.application.ports import ConversationRepository, Journal
+    from neuralterm.application.records import Call, ConversationSummary, HistoryFilter, SearchHit
+
+_NOTHING = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    conversations: dict[UUID, Conversation] = field(default_factory=dict)
+    messages: dict[UUID, Message] = field(default_factory=dict)
+
+    def copy(self) -> _Memory:
+        # Entries are replaced and never changed, so that the dictionaries are all there is to copy.
+        return _Memory(dict(self.conversations), dict(self.messages))
+
+
+class UnloggedConversations:
+    """A `ConversationRepository` that keeps what is written in memory and reads the rest from another.
+
+    A conversation of the other may go on here, unchanged there. Transactions are those of the other, so that the ledger
+    changes in the same step. What concerns only messages that are stored there (late prices, answers of dead processes)
+    and deletions go there too. Lists and searches don't know what is in memory.
+    """
+
+    def __init__(self, kept: ConversationRepository) -> None:
+        self._kept = kept
+        self._memory = _Memory()
+        self.journal: Journal = UnloggedJournal(kept.journal)
+
+    def patience(self, seconds: float) -> AbstractContextManager[None]:
+        """Wait for other processes at most so long in the block."""
+        return self._kept.patience(seconds)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make all writes inside one atomic step, those in memory included. May be nested."""
+        before = self._memory.copy()
+        try:
+            with self._kept.transaction():
+                yield
+        except BaseException:
+            self._memory = before
+            raise
+
+    def save(self, conversation: Conversation) -> None:
+        """Remember a conversation."""
+        self._memory.conversations[conversation.id] = replace(conversation)
+
+    def get_by_id(self, conversation_id: UUID) -> Conversation | None:
+        """Return the conversation, from memory where it was changed here."""
+        remembered = self._memory.conversations.get(conversation_id)
+        return self._kept.get_by_id(conversation_id) if remembered is None else replace(remembered)
+
+    def get_messages(self, conversation_id: UUID) -> list[Message]:
+        """Return what is stored of a conversation, then what was said here."""
+        said = [replace(each) for each in self._memory.messages.values() if each.conversation_id == conversation_id]
+        return [*self._kept.get_messages(conversation_id), *said]
+
+    def add_message(self, message: Message) -> None:
+        """Remember a message of a conversation that exists."""
+        if message.conversation_id is None or self.get_by_id(message.conversation_id) is None:
+            raise StorageError("a message without a conversation can't be kept")
+        self._memory.messages[message.id] = replace(message)
+
+    def finish_message(self, message: Message) -> None:
+        """Replace a pending answer by its final state; adds cost and tokens to the conversation's totals in memory."""
+        before = self._memory.messages.get(message.id)
+        if before is None:
+            raise MissingRecordError(f"there is no message {message.id} here")
+        self._replace(before, replace(message, conversation_id=before.conversation_id))
+
+    def price_message(self, message_id: UUID, cost: Cost, usage: TokenUsage | None) -> bool:
+        """Replace the cost of a finished answer, here or where it is stored. False if gone."""
+        before = self._memory.messages.get(message_id)
+        if before is None:
+            return self._kept.price_message(message_id, cost, usage)
+        if before.status is MessageStatus.PENDING:
+            return False
+        usage = usage or before.token_usage
+        self._replace(before, replace(before, cost=cost.usd, cost_source=cost.source, token_usage=usage))
+        return True
+
+    def abandon_message(self, message_id: UUID, text: str = "", reasoning: str | None = None) -> bool:
+        """Call a stored answer interrupted; those in memory end with their process."""
+        here = message_id in self._memory.messages
+        return not here and self._kept.abandon_message(message_id, text, reasoning)
+
+    def delete(self, conversation_id: UUID) -> bool:
+        """Forget a conversation, and delete what is stored of it."""
+        was_here = self._memory.conversations.pop(conversation_id, None) is not None
+        for message in [each for each in self._memory.messages.values() if each.conversation_id == conversation_id]:
+            del self._memory.messages[message.id]
+        return self._kept.delete(conversation_id) or was_here
+
+    def latest(self) -> Conversation | None:
+        """Return the stored conversation that was changed last."""
+        return self._kept.latest()
+
+    def find_by_prefix(self, prefix: str) -> list[Conversation]:
+        """Return stored conversations whose id begins so."""
+        return self._kept.find_by_prefix(prefix)
+
+    def summaries(self, filter: HistoryFilter) -> list[ConversationSummary]:
+        """Return stored conversations."""
+        return self._kept.summaries(filter)
+
+    def search(self, query: str, limit: int) -> list[SearchHit]:
+        """Return stored messages."""
+        return self._kept.search(query, limit)
+
+    def _replace(self, before: Message, message: Message) -> None:
+        self._memory.messages[message.id] = message
+        assert before.conversation_id is not None
+        conversation = self.get_by_id(before.conversation_id)
+        if conversation is None:  # deleted meanwhile
+            return
+        more = EXACT.subtract(message.cost or _NOTHING, before.cost or _NOTHING)
+        conversation.total_cost = EXACT.add(conversation.total_cost, more)
+        conversation.total_tokens += _tokens(message) - _tokens(before)
+        self.save(conversation)
+
+
+def _tokens(message: Message) -> int:
+    return 0 if message.token_usage is None else message.token_usage.total_tokens
+
+
+class UnloggedJournal:
+    """A `Journal` that keeps the call through another, and nothing of what is said."""
+
+    def __init__(self, kept: Journal) -> None:
+        self._kept = kept
+
+    def open(self, message_id: UUID, call: Call, conversation: Conversation) -> None:
+        """Begin the entry of an answer."""
+        self._kept.open(message_id, call, replace(conversation, title=None))
+
+    def append(self, message_id: UUID, text: str = "", reasoning: str = "") -> None:
+        """Let what has come be forgotten."""
+
+    def note_generation(self, message_id: UUID, generation_id: str) -> None:
+        """Remember the service's id of the answer."""
+        self._kept.note_generation(message_id, generation_id)
+
+    def keep(self, message_id: UUID, unsaved: Unsaved) -> None:
+        """Keep the end of the call."""
+        self._kept.keep(message_id, replace(unsaved, messages=()))
+
+    def close(self, message_id: UUID) -> None:
+        """Forget the entry."""
+        self._kept.close(message_id)
+
+    def left(self) -> list[UUID]:
+        """Return the answers that have an entry."""
+        return self._kept.left()
+
+    def read(self, message_id: UUID) -> JournalEntry | None:
+        """Return the entry of an answer."""
+        return self._kept.read(message_id)
+
+
+class UnloggedAttachments:
+    """An `AttachmentStore` that keeps what is added in memory and reads the rest from another."""
+
+    def __init__(self, kept: AttachmentStore) -> None:
+        self._kept = kept
+        self._contents: dict[str, bytes] = {}
+
+    def add(self, sha256: str, content: bytes) -> None:
+        """Remember a content."""
+        self._contents[sha256] = content
+
+    def content(self, sha256: str) -> bytes:
+        """Return a content. Raises `StorageError` when it is nowhere."""
+        remembered = self._contents.get(sha256)
+        return self._kept.content(sha256) if remembered is None else remembered
