@@ -112,7 +112,7 @@ class Chat:
             self._console.note("stopped; what came is kept", dim=True)
             return
         self._statuses.append(answer.status)
-        for note in notes_on(answer):
+        for note in notes_on(answer, has_fallbacks=bool(request.options.fallbacks)):
             self._console.note(note, fg="yellow")
 
     async def _agreed(self, request: SendRequest) -> bool:
