@@ -126,7 +126,7 @@ class Chat:
             self._console.end_answer()
             self._say_cut_off(before, request)
         self._statuses.append(answer.status)
-        for note in notes_on(answer):
+        for note in notes_on(answer, has_fallbacks=bool(request.options.fallbacks)):
             self._console.note(note, fg="yellow")
 
     def _say_cut_off(self, before: Answer | None, request: SendRequest) -> None:

@@ -89,7 +89,7 @@ class CircuitMemory:
         wait = limit.wait(now) if limit is not None else 0.0
         if wait:
             message = f"the service asked to be left alone with {self.model} for {_seconds(wait)} more"
-            hint = "wait so long, or choose another model"
+            hint = "wait that long, or choose another model"
             yield CircuitOpenError(message, ASKED_TO_WAIT, retry_after=wait, may_wait=True, hint=hint)
         for scope, circuit in known:
             wait = self._wait(scope, circuit, now)
@@ -102,7 +102,7 @@ class CircuitMemory:
             hint = "check the network connection and OPENROUTER_BASE_URL"
         else:
             what = f"{scope} failed {circuit.failures} times in a row"
-            hint = "wait so long, or choose another model"
+            hint = "wait that long, or choose another model"
         message = f"{what} and is left alone for {_seconds(wait)} more"
         return CircuitOpenError(message, retry_after=wait, may_wait=may_wait, hint=hint)
 

@@ -76,7 +76,7 @@ class SharedCircuit:
 
         Raises `CircuitOpenError`, with the seconds until the next try makes sense, if not.
         """
-        self._probes = {}
+        self.wait, self._probes = 0.0, {}
         with contextlib.suppress(StorageError):
             self._troubled = self._is_troubled()
             if self._troubled:

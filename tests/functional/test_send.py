@@ -174,6 +174,20 @@ class TestStreamShapes:
 
 class TestRequestOptions:
     @pytest.mark.parametrize(
+        ("options", "note"),
+        [
+            (["-m", "x/y", "--fallback", MODEL], f"note: {MODEL} answered\n"),
+            (["--fallback", "x/y"], ""),
+            (["-m", "openai/gpt-4o-mini-latest"], ""),
+        ],
+        ids=["the second", "the first", "by another name"],
+    )
+    def test_which_of_several_models_answered_is_said(self, service, run, stored, options, note):
+        result = run("send", *options, "hi")
+        assert (result.code, result.err) == (0, note)
+        assert stored("SELECT model FROM calls") == [(MODEL,)]
+
+    @pytest.mark.parametrize(
         ("options", "field", "value"),
         [
             (["-m", "a/b"], "model", "a/b"),

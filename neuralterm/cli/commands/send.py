@@ -153,7 +153,8 @@ def _telling_of_disconnect(container: Container, given: dict[str, Any]) -> Itera
 def _say_the_rest(container: Container, answer: Answer, given: dict[str, Any]) -> None:
     from neuralterm.components.answer_notes import notes_on, usage_line
 
-    for note in notes_on(answer, truncation_allowed=given["allow_truncated"]):
+    fallbacks = bool(given["fallbacks"])
+    for note in notes_on(answer, truncation_allowed=given["allow_truncated"], has_fallbacks=fallbacks):
         container.console.note(note, fg="yellow")
     if given["usage"]:
         container.console.note(usage_line(answer), dim=True)

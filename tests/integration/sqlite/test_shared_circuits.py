@@ -289,6 +289,7 @@ class TestWaiting:
         with pytest.raises(exc.CircuitOpenError) as caught:
             circuit.check()
         assert caught.value.may_wait
+        assert circuit.wait == 0  # what the refusal says is newer
 
     def test_a_database_that_fails_stops_nobody(self, office):
         circuits = SharedCircuits(office.path, SERVICE, FakeProcesses(), office.clock)
