@@ -218,7 +218,7 @@ class Container:
     def token_counter(self) -> TokenCounter:
         from neuralterm.infrastructure.token_counter import TokenCounter
 
-        return TokenCounter()
+        return TokenCounter(interrupted=self.interrupted)
 
     @cached_property
     def catalogue(self) -> Catalogue | DeclaredCatalogue:

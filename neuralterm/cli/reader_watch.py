@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from neuralterm.application.events import DomainEvent, EventObserver, Events
-from neuralterm.components.pipe import pipe_of
+from neuralterm.components.pipe import descriptor_of, is_pipe
 
 if TYPE_CHECKING:
     import asyncio
@@ -22,8 +22,8 @@ def watch_reader(container: Container) -> None:
 
     Where a pipe can't be watched, the next write notices.
     """
-    descriptor = pipe_of(sys.stdout)
-    if descriptor is not None and _can_only_be_written(descriptor):
+    descriptor = descriptor_of(sys.stdout)
+    if descriptor is not None and is_pipe(descriptor) and _can_only_be_written(descriptor):
         watch = _Watch(descriptor, container.interruption)
         container.bus.subscribe(Events.MESSAGE_STARTED, watch)
         container.bus.subscribe(Events.MESSAGE_COMPLETED, watch)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, TextIO
 
-from neuralterm.components.pipe import Pipe, silence
+from neuralterm.components.pipe import Outlet, silence
 from neuralterm.domain.exceptions import StreamInterruptedError, ValidationError
 from neuralterm.domain.text import one_line
 
@@ -51,7 +51,7 @@ class Console:
         self._stdout_is_closed = stdout is None and sys.stdout is None
         self._stdout = _utf8(stdout or sys.stdout or io.StringIO(), errors="replace")
         self._stderr = _utf8(stderr or sys.stderr or io.StringIO(), errors="backslashreplace")
-        self._pipe = Pipe.behind(self._stdout, interrupted)
+        self._outlet = Outlet.behind(self._stdout, interrupted)
         self.quiet = quiet
         self.stdout_is_terminal = self._stdout.isatty()
         self.stderr_is_terminal = self._stderr.isatty()
@@ -165,8 +165,10 @@ class Console:
         if self._stdout_is_closed:
             raise StreamInterruptedError("stdout can't be written: it is closed", OUTPUT_FAILED)
         try:
-            for part in (text,) if self._pipe is None else self._pipe.parts(text):
-                self._stdout.write(part)
+            if self._outlet is not None:
+                self._outlet.write(text)
+            else:
+                self._stdout.write(text)
                 self._stdout.flush()
         except BrokenPipeError:
             raise
