@@ -13,6 +13,10 @@ _PART = 1024
 _PATIENCE_MS = 50
 
 
+class NobodyReadsError(Exception):
+    """There was no room for what was to be written, and the invocation has been told to end."""
+
+
 class Outlet:
     """A pipe, or something else that may have no room for what is written, and that for hours. Signals are noticed."""
 
@@ -38,7 +42,7 @@ class Outlet:
     def write(self, text: str) -> None:
         """Write a text and flush it, part by part as there is room.
 
-        Raises KeyboardInterrupt when interrupted while there is none, OSError as writing does.
+        Raises NobodyReadsError when interrupted while there is none, OSError as writing does.
         """
         for part in _parts(text):
             self._wait()
@@ -56,7 +60,7 @@ class Outlet:
     def _wait(self) -> None:
         while not self._poll.poll(_PATIENCE_MS):
             if self._interrupted():
-                raise KeyboardInterrupt
+                raise NobodyReadsError
 
 
 def _parts(text: str) -> Iterator[str]:
@@ -77,6 +81,15 @@ def is_pipe(descriptor: int) -> bool:
         return stat.S_ISFIFO(os.fstat(descriptor).st_mode)
     except OSError:
         return False
+
+
+def flush_or_silence(stream: TextIO | None) -> None:
+    """Write what a stream still holds, if it can be written."""
+    try:
+        if stream is not None:
+            stream.flush()
+    except (OSError, ValueError):
+        silence(stream)
 
 
 def silence(stream: TextIO | None) -> None:
