@@ -67,8 +67,8 @@ class Container:
         self.__dict__["settings"] = replace(self.settings, **set_here)
 
     def interrupted(self) -> bool:
-        """Say whether a signal has told this invocation to end."""
-        return self.interruption.has_come
+        """Say whether a signal has told what runs now to stop; who waits for something then raises KeyboardInterrupt."""
+        return self.interruption.is_stopping
 
     async def disconnect(self) -> None:
         """Close the client's connections, if there are any."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neuralterm.cli.beside import reconciling_beside
+from neuralterm.cli.hang_up import watch_reader
 from neuralterm.cli.loop import run
 from neuralterm.cli.options import pass_container, request_options
-from neuralterm.cli.reader_watch import watch_reader
 
 if TYPE_CHECKING:
     from neuralterm.components.chat import Chat, Confirm
