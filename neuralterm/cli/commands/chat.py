@@ -29,8 +29,8 @@ def command(container: Container, /, **given: Any) -> int:
     from neuralterm.cli.request_options import apply_to_container, build_request
     from neuralterm.components.chat import Chat
 
-    container.console.require_stdout()
     apply_to_container(container, given)
+    container.console.require_stdout()
     chat = Chat(container.chat_parts, build_request(container, given, prompt=""), _confirm(container))
     turns = _input(container, chat)
     watch_reader(container)

@@ -51,8 +51,8 @@ def command(container: Container, /, **given: Any) -> int:
 
     if given["as_json"] and given["ndjson"]:
         raise click.UsageError("--json and --ndjson exclude each other.")
-    container.console.require_stdout()
     apply_to_container(container, given)
+    container.console.require_stdout()
     attachments = _attachments(container, given)
     prompt, given = _prompt(container, given)
     request = build_request(container, given, prompt, attachments)
