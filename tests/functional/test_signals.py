@@ -161,6 +161,18 @@ def test_ctrl_c_while_the_command_line_is_loaded_shows_no_traceback(tmp_path, mo
     assert (process.returncode, process.stderr) == (130, b"")
 
 
+def test_ctrl_c_at_the_very_end_shows_no_traceback():
+    code = """
+import atexit, os, signal
+from neuralterm.__main__ import main
+atexit.register(os.kill, os.getpid(), signal.SIGINT)
+main()
+"""
+    process = subprocess.run([sys.executable, "-c", code, "--version"], capture_output=True)
+    assert (process.returncode, process.stderr) == (130, b"")
+    assert process.stdout.startswith(b"neuralterm")
+
+
 def test_a_full_disk_under_stdout_is_told_and_the_answer_is_kept(service, start, stored):
     gate = threading.Event()
     service.scripts = [held(["some", " text"], gate, [])]

@@ -164,9 +164,10 @@ def test_a_stdin_that_does_not_block_is_read_to_its_end_all_the_same(service, st
     assert prompt(service) == "late and later"
 
 
-def test_a_stdin_that_can_not_be_read_is_told(service, start):
+@pytest.mark.parametrize("line", [["send", "hi"], ["chat"]], ids=["send", "chat"])
+def test_a_stdin_that_can_not_be_read_is_told(service, start, line):
     with open(os.devnull, "wb") as written:
-        process = start("send", "hi", stdin=written)
+        process = start(*line, stdin=written)
     out, err = process.communicate()
     assert (process.returncode, out, err, service.chats) == (
         2,
