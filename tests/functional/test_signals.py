@@ -200,22 +200,21 @@ def test_what_stderr_does_not_take_changes_nothing(service, start, stored, kind)
     os.close(ours)
     full = os.open("/dev/full", os.O_WRONLY)
     shell = 'exec "$@" 2>&-' if kind == "closed" else None
-    process = start("-v", "send", "-u", "hi", shell=shell, stderr=full if kind == "full" else theirs)
+    process = start("send", "-u", "hi", shell=shell, stderr=full if kind == "full" else theirs)
     os.close(full)
     os.close(theirs)
     assert (process.stdout.read(), process.wait()) == (b"Hello there.\n", 0)
     assert stored("SELECT status FROM messages WHERE role = 'assistant'") == [("complete",)]
 
 
-def test_descriptors_that_are_closed_are_not_the_database(service, start, stored):
+def test_no_file_of_ours_gets_the_number_of_a_stream_that_is_closed():
     """What a library writes to stderr would go into it."""
-    run = "from neuralterm.__main__ import main; main()"
     show = (
         "import atexit, os; atexit.register(lambda: print(*map(os.readlink, ['/proc/self/fd/0', '/proc/self/fd/2'])))"
     )
-    command = [sys.executable, "-c", f"{show}; {run}", "send", "hi"]
+    command = [sys.executable, "-c", f"{show}; from neuralterm.__main__ import main; main()", "--version"]
     done = subprocess.run(["sh", "-c", 'exec "$@" <&- 2>&-', "sh", *command], capture_output=True)
-    assert done.stdout == b"Hello there.\n/dev/null /dev/null\n"
+    assert done.stdout.endswith(b"\n/dev/null /dev/null\n")
 
 
 def test_a_reader_of_help_that_leaves_is_no_fault(start):
