@@ -294,8 +294,10 @@ class Container:
     def estimates(self) -> TokenEstimates:
         from neuralterm.application.estimates import TokenEstimates
         from neuralterm.infrastructure.ratio_store import SQLiteRatioStore
+        from neuralterm.infrastructure.token_counter import TokenCounter
 
-        return TokenEstimates(self.token_counter, SQLiteRatioStore(self.database))
+        # Not the counter that can be interrupted: these counts settle what answers cost.
+        return TokenEstimates(TokenCounter(), SQLiteRatioStore(self.database))
 
     @cached_property
     def cost_tracker(self) -> CostTracker | None:
