@@ -71,8 +71,8 @@ class Container:
         self.__dict__["settings"] = replace(self.settings, **set_here)
 
     def interrupted(self) -> bool:
-        """Say whether a signal has told this invocation to end."""
-        return self.interruption.has_come
+        """Say whether a signal has told what runs now to stop; who waits for something then raises KeyboardInterrupt."""
+        return self.interruption.is_stopping
 
     async def disconnect(self) -> None:
         """Close the client's connections, if there are any."""
@@ -274,7 +274,7 @@ class Container:
     def token_counter(self) -> TokenCounter:
         from neuralterm.infrastructure.token_counter import TokenCounter
 
-        return TokenCounter()
+        return TokenCounter(interrupted=self.interrupted)
 
     @cached_property
     def catalogue(self) -> Catalogue | DeclaredCatalogue:
@@ -350,8 +350,10 @@ class Container:
     def estimates(self) -> TokenEstimates:
         from neuralterm.application.estimates import TokenEstimates
         from neuralterm.infrastructure.ratio_store import SQLiteRatioStore
+        from neuralterm.infrastructure.token_counter import TokenCounter
 
-        return TokenEstimates(self.token_counter, SQLiteRatioStore(self.database))
+        # Not the counter that can be interrupted: these counts settle what answers cost.
+        return TokenEstimates(TokenCounter(), SQLiteRatioStore(self.database))
 
     @cached_property
     def cost_tracker(self) -> CostTracker | None:

@@ -44,8 +44,13 @@ class Interruption:
 
     @property
     def has_come(self) -> bool:
-        """True when the invocation has been told to end: synchronous code that waits looks here from time to time."""
+        """True when the invocation has been told to end."""
         return self.signum is not None
+
+    @property
+    def is_stopping(self) -> bool:
+        """True when what runs now has been told to stop: synchronous code that waits looks here from time to time."""
+        return self._since is not None
 
     @property
     def reader_is_gone(self) -> bool:

@@ -15,6 +15,8 @@ from neuralterm.domain.models import Conversation, Message, MessageRole
 # The smallest window in the service's list of May 2026 is 4,095 tokens; up to here, with room for an answer, no window need
 # be known.
 SMALLEST_WINDOW = 3500
+# Characters. Hardly any text has tokens that are so long on average.
+_LONG_TOKEN = 8
 
 
 def check_input(content: str, max_chars: int | None) -> None:
@@ -57,14 +59,22 @@ def fit_to_window(prompt: Prompt, counter: TokenCounting, wanted_output_tokens: 
     window = prompt.model.context_length if prompt.model else None
     if not window:
         return prompt
+    # Much too long a message is found so before anything else is counted.
+    is_long = len(prompt.new[-1].content) > _LONG_TOKEN * window
+    if is_long and not counter.fits(prompt.new[-1:], prompt.model_id, window):
+        raise _too_long(prompt.model_id, window)
     reserve = min(wanted_output_tokens or ANSWER_RESERVE, window // 4)
     fitted = counter.truncate_context(prompt.messages, prompt.model_id, window, reserve)
     if not counter.fits(fitted, prompt.model_id, window):
-        raise TokenLimitError(
-            f"the input does not fit the window of {prompt.model_id}: {window:,} tokens",
-            hint="shorten the input or choose a model with a larger window (`neuralterm models --sort context`)",
-        )
+        raise _too_long(prompt.model_id, window)
     return replace(prompt, messages=fitted, dropped=len(dropped(prompt.messages, fitted)))
+
+
+def _too_long(model_id: str, window: int) -> TokenLimitError:
+    return TokenLimitError(
+        f"the input does not fit the window of {model_id}: {window:,} tokens",
+        hint="shorten the input or choose a model with a larger window (`neuralterm models --sort context`)",
+    )
 
 
 def needs_window(prompt_messages: list[Message], counter: TokenCounting) -> bool:

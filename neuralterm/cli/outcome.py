@@ -11,7 +11,7 @@ import click
 from neuralterm.cli.exit_codes import ExitCode, exit_code_of
 from neuralterm.cli.signals import handle_signals, restore_handlers
 from neuralterm.components.console import OUTPUT_FAILED
-from neuralterm.components.pipe import silence
+from neuralterm.components.pipe import flush_or_silence, silence
 from neuralterm.domain.exceptions import NeuralTermError
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Outcome:
         finally:
             self._interruption.close(self.exit_code)
             self._container.close()
+            flush_or_silence(sys.stderr)  # where a log may have failed, which would change the exit code
             restore_handlers(self._previous_handlers)
         return True
 

@@ -7,19 +7,19 @@ import math
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from neuralterm.domain.exceptions import ValidationError
+from neuralterm.components.pipe import descriptor_of
+from neuralterm.domain.exceptions import TokenLimitError, ValidationError
 
 if TYPE_CHECKING:
-    from io import BufferedReader
-
     from neuralterm.components.console import Console
 
 # How long an open stdin may stay silent, when there is a prompt argument, before it is left alone.
 PATIENCE_S = 1.0
 READ_STDIN = "-"
+# Bytes. The largest window of 2026 holds ten million tokens, which are forty megabytes of prose.
+LARGEST_TEXT = 1 << 26
 _BLOCK = 1 << 16
 
 
@@ -30,6 +30,7 @@ def compose_prompt(
 
     Raises:
         ValidationError: nothing to send, a file that can't be read, or input that is not text.
+        TokenLimitError: input that no model's window can hold.
     """
     parts = read_parts(words, files, console)
     prompt = "\n\n".join(text for _, text in parts if text.strip())
@@ -50,6 +51,7 @@ def read_parts(
 
     Raises:
         ValidationError: a file can't be read, or input is not text.
+        TokenLimitError: input that no model's window can hold.
     """
     spoken = " ".join(argument_text(word) for word in words if word != READ_STDIN)
     parts = [("stdin" if name == READ_STDIN else "file", _file_text(name)) for name in files]
@@ -61,16 +63,40 @@ def read_parts(
 
 
 def stdin_bytes(enough: float = math.inf) -> bytes:
-    """Return stdin to its end, or at least so many bytes of it. Raises ValidationError when it is closed."""
+    """Return stdin to its end, or at least so many bytes of it. Raises ValidationError when it is closed or fails."""
     if sys.stdin is None or sys.stdin.closed:
         raise ValidationError("stdin is closed", hint="give the prompt as an argument, or through a pipe")
-    stream = cast("BufferedReader", sys.stdin.buffer)
+    descriptor = descriptor_of(sys.stdin)
+    if descriptor is None:
+        return sys.stdin.buffer.read()  # a stream in memory
+    try:
+        return _bytes_of(descriptor, enough)
+    except OSError as error:
+        raise ValidationError(f"stdin can't be read: {(error.strerror or str(error)).lower()}") from error
+
+
+def _bytes_of(descriptor: int, enough: float) -> bytes:
     # Block by block, because one read to the end does not notice a signal that comes between its system calls.
     blocks, size = [], 0
-    while size < enough and (block := stream.read1(_BLOCK)):
+    while size < enough and (block := _next_block(descriptor)):
         blocks.append(block)
         size += len(block)
     return b"".join(blocks)
+
+
+def _next_block(descriptor: int) -> bytes:
+    while True:
+        try:
+            return os.read(descriptor, _BLOCK)
+        except BlockingIOError:  # it does not wait for data, as some program that shares it wanted
+            _wait_for(descriptor, None)
+
+
+def _wait_for(descriptor: int, seconds: float | None) -> bool:
+    """Wait until there is data or the end; False if neither came in time."""
+    import select
+
+    return bool(select.select([descriptor], [], [], seconds)[0])
 
 
 def argument_text(word: str) -> str:
@@ -86,9 +112,10 @@ def argument_text(word: str) -> str:
 
 def _file_text(name: str) -> str:
     if name == READ_STDIN:
-        return _decode(stdin_bytes(), "stdin").rstrip("\n")
+        return _text_of_stdin()
     try:
-        data = Path(name).read_bytes()
+        with open(name, "rb") as file:
+            data = _bytes_of(file.fileno(), LARGEST_TEXT + 1)
     except OSError as error:
         raise ValidationError(f"the file {name} can't be read: {error.strerror or error}") from error
     text = _decode(data, name).rstrip("\n")
@@ -103,21 +130,28 @@ def _stdin_text(*, must_wait: bool, console: Console) -> str:
     elif not must_wait and not _has_data():
         console.note("note: stdin is open but silent, so it is left out (`-` as an argument waits for it)")
         return ""
-    return _decode(stdin_bytes(), "stdin").rstrip("\n")
+    return _text_of_stdin()
+
+
+def _text_of_stdin() -> str:
+    return _decode(stdin_bytes(LARGEST_TEXT + 1), "stdin").rstrip("\n")
 
 
 def _has_data() -> bool:
     """Say whether stdin has data or has ended, waiting a little for either."""
-    import select
-
+    descriptor = descriptor_of(sys.stdin)
     try:
-        ready, _, _ = select.select([sys.stdin.fileno()], [], [], PATIENCE_S)
+        return descriptor is None or _wait_for(descriptor, PATIENCE_S)
     except (OSError, ValueError):
-        return True  # no file descriptor that can be watched: an in-memory stream, or a pipe on Windows
-    return bool(ready)
+        return True  # it can't be watched, as a pipe on Windows
 
 
 def _decode(data: bytes, name: str) -> str:
+    if len(data) > LARGEST_TEXT:
+        raise TokenLimitError(
+            f"{name} is longer than {LARGEST_TEXT >> 20} MB, which is more than any model's window holds",
+            hint="send a part of it, or a summary",
+        )
     is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     if b"\x00" in data and not is_utf16:
         raise ValidationError(f"{name} is binary, not text", "BINARY_INPUT", hint="convert it to text first")

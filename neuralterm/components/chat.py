@@ -81,8 +81,7 @@ class Chat:
         while self._running:
             try:
                 turn = await self._stoppable(turns.next_turn(), turns)
-            except (KeyboardInterrupt, _StoppedError):
-                self._parts.interruption.check()
+            except _StoppedError:
                 self._console.note("Ctrl-D or /exit leaves", dim=True)
                 continue
             if turn is None:
@@ -141,7 +140,7 @@ class Chat:
             await self._confirm(request, self._conversation or Conversation(model_id=self.model))
 
     async def _stoppable(self, work: Awaitable[_Result], turns: ChatInput) -> _Result:
-        """Wait for something. In a terminal Ctrl-C stops it and not the chat, and then _StoppedError is raised."""
+        """Wait for something. In a terminal Ctrl-C stops only this, and then _StoppedError is raised."""
         if not turns.interactive:
             return await work
         import asyncio
@@ -152,7 +151,10 @@ class Chat:
         with anyio.CancelScope() as scope:
             # Only `call_soon_threadsafe` wakes a loop that waits.
             with self._parts.interruption.stopping_piece(lambda: loop.call_soon_threadsafe(scope.cancel)):
-                return await work
+                try:
+                    return await work
+                except KeyboardInterrupt:  # from the line editor, or from what waits without the loop
+                    self._parts.interruption.check()
         raise _StoppedError
 
     async def _stream(self, conversation: Conversation, request: SendRequest) -> Answer:

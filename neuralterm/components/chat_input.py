@@ -72,9 +72,15 @@ async def _read_stdin() -> bytes:
         descriptor = sys.stdin.fileno()
     except OSError:
         return sys.stdin.buffer.read()  # a stream in memory
-    with suppress(OSError):  # what can't be waited for, such as a regular file, is always ready
-        await anyio.wait_readable(descriptor)
-    return os.read(descriptor, _BLOCK)
+    while True:
+        with suppress(OSError):  # what can't be waited for, such as a regular file, is always ready
+            await anyio.wait_readable(descriptor)
+        try:
+            return os.read(descriptor, _BLOCK)
+        except BlockingIOError:  # somebody who shares it was quicker
+            continue
+        except OSError as error:
+            raise ValidationError(f"stdin can't be read: {(error.strerror or str(error)).lower()}") from error
 
 
 class TerminalInput:

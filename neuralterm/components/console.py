@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, TextIO
 
 from neuralterm.components.foreign_text import MARK, LineGuard, distinct, quoted, unbroken, visible
-from neuralterm.components.pipe import Pipe, silence
+from neuralterm.components.pipe import NobodyReadsError, Outlet, silence
 from neuralterm.domain.exceptions import StreamInterruptedError, ValidationError
 from neuralterm.domain.text import one_line
 
@@ -43,7 +43,8 @@ class Console:
         self._stdout_is_closed = stdout is None and sys.stdout is None
         self._stdout = _utf8(stdout or sys.stdout or io.StringIO(), errors="replace")
         self._stderr = _utf8(stderr or sys.stderr or io.StringIO(), errors="backslashreplace")
-        self._pipe = Pipe.behind(self._stdout, interrupted)
+        self._outlet = Outlet.behind(self._stdout, interrupted)
+        self._error_outlet = Outlet.behind(self._stderr, interrupted)
         self.quiet = quiet
         self.stdout_is_terminal = self._stdout.isatty()
         self.stderr_is_terminal = self._stderr.isatty()
@@ -176,20 +177,19 @@ class Console:
         if self._stdout_is_closed:
             raise StreamInterruptedError("stdout can't be written: it is closed", OUTPUT_FAILED)
         try:
-            for part in (text,) if self._pipe is None else self._pipe.parts(text):
-                self._stdout.write(part)
-                self._stdout.flush()
+            _write(self._stdout, self._outlet, text)
         except BrokenPipeError:
             raise
+        except NobodyReadsError:
+            raise KeyboardInterrupt from None
         except OSError as exc:
             reason = exc.strerror or str(exc)
             raise StreamInterruptedError(f"stdout can't be written: {reason.lower()}", OUTPUT_FAILED) from exc
 
     def _say(self, text: str) -> None:
         try:
-            self._stderr.write(text)
-            self._stderr.flush()
-        except (OSError, ValueError):
+            _write(self._stderr, self._error_outlet, text)
+        except (OSError, ValueError, NobodyReadsError):
             silence(self._stderr)
 
     def _line(self, text: str, style: dict[str, Any]) -> None:
@@ -220,6 +220,14 @@ class Console:
         import click
 
         return click.style(text, **style)
+
+
+def _write(stream: TextIO, outlet: Outlet | None, text: str) -> None:
+    if outlet is not None:
+        outlet.write(text)
+        return
+    stream.write(text)
+    stream.flush()
 
 
 def _terminal() -> io.RawIOBase | None:

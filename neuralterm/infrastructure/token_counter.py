@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from threading import Lock
 from typing import Protocol
@@ -44,18 +45,29 @@ class TokenCounter:
     Exact for OpenAI's text models apart from what the service adds to a prompt; for other families it is an estimate with
     OpenAI's o200k_base vocabulary (0.8 to 1.6 times the true number, by family and language). Only the content of a
     message is counted, as text, and each attachment as a fixed number for its kind. Vocabularies are loaded when a count
-    first needs them, one of each per process. Thread-safe. `load` builds an encoder from its name.
+    first needs them, one of each per process. Thread-safe. `load` builds an encoder from its name. A text of more than one
+    piece is not counted to its end once `interrupted` says so: KeyboardInterrupt is raised.
     """
 
-    def __init__(self, load: Callable[[str], Encoder] | None = None) -> None:
+    def __init__(
+        self, load: Callable[[str], Encoder] | None = None, interrupted: Callable[[], bool] = lambda: False
+    ) -> None:
         self._load = load or shared_encoder
+        self._interrupted = interrupted
 
     def count_tokens(self, text: str, model_id: str) -> int:
         """Return the number of tokens of a text; spellings such as `<|endoftext|>` count as ordinary text."""
+        return sum(self._counts(text, model_id))
+
+    def _counts(self, text: str, model_id: str) -> Iterator[int]:
+        """Yield the tokens of each piece of a text."""
         if not text:
-            return 0
+            return
         encoder = self._load(encoding_name(model_id))
-        return sum(_count_piece(encoder, piece) for piece in _pieces(text))
+        for number, piece in enumerate(_pieces(text)):
+            if number and self._interrupted():
+                raise KeyboardInterrupt
+            yield _count_piece(encoder, piece)
 
     def count_message(self, message: Message, model_id: str) -> int:
         """Return the tokens of a message in a prompt: its content, its role, and 3 that frame it."""
@@ -88,7 +100,15 @@ class TokenCounter:
     def fits(self, messages: Iterable[Message], model_id: str, max_tokens: int) -> bool:
         """Tell whether the prompt has at most `max_tokens`; counts only where the bound does not settle it."""
         messages = list(messages)
-        return self.upper_bound(messages) <= max_tokens or self.count_messages(messages, model_id) <= max_tokens
+        if self.upper_bound(messages) <= max_tokens:
+            return True
+        # Without the contents first, and of those no more than it takes to be over.
+        total = TOKENS_PER_PROMPT + sum(self.count_message(replace(each, content=""), model_id) for each in messages)
+        for count in (count for each in messages for count in self._counts(each.content, model_id)):
+            total += count
+            if total > max_tokens:
+                return False
+        return total <= max_tokens
 
     def truncate_context(
         self, messages: Iterable[Message], model_id: str, max_tokens: int, reserve_tokens: int = 500

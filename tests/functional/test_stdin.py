@@ -1,11 +1,18 @@
 """The prompt through stdin, as a real process sees it: silent, endless, closed, binary, large."""
 
+import os
+import re
+import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
+from neuralterm.cli.stdin import PATIENCE_S
+
 from .stand_in import text
+from .terminal import Terminal
 
 PIPE = subprocess.PIPE
 
@@ -105,6 +112,81 @@ def test_a_closed_stdin_is_no_fault(service, start, arguments, code):
     assert (process.returncode, out) == (code, b"Hello there.\n" if code == 0 else b"")
     assert b"fault" not in err
     assert len(service.chats) == (code == 0)
+
+
+@pytest.mark.parametrize("arguments", [["hi"], ["-f", "/dev/zero", "hi"]], ids=["stdin", "file"])
+def test_what_no_window_holds_is_refused_before_all_of_it_is_read(service, start, arguments):
+    process = start("send", "-m", "not/listed", *arguments, shell='cat /dev/zero | exec "$@"')
+    out, err = process.communicate()
+    assert (process.returncode, out, service.requests) == (11, b"", [])
+    assert re.match(
+        rb"error: (stdin|/dev/zero) is longer than 64 MB, which is more than any model's window holds\n", err
+    )
+
+
+def test_a_signal_while_a_large_prompt_is_counted(service, start):
+    """A window of ten million tokens takes half a minute to fill."""
+    asked = threading.Event()
+    service.models["data"][0] = {**service.models["data"][0], "context_length": 10_000_000}
+    service.on_models = lambda exchange: (exchange.reply(200, service.models), asked.set())
+    process = start("send", "hi", stdin=PIPE)
+    process.stdin.write(b"words and more words\n" * 2_500_000)
+    process.stdin.close()
+    assert asked.wait(20)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(5) == 130
+    assert (process.stdout.read(), process.stderr.read(), service.chats) == (b"", b"", [])
+
+
+def test_a_writer_who_takes_his_time_is_read_to_the_end(service, start):
+    process = start("send", "hi", stdin=PIPE)
+    process.stdin.write(b"begun, ")
+    process.stdin.flush()
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(PATIENCE_S + 1)
+    out, err = process.communicate(b"and ended")
+    assert (process.returncode, out, err, prompt(service)) == (0, b"Hello there.\n", b"", "begun, and ended\n\nhi")
+
+
+def test_a_stdin_that_does_not_block_is_read_to_its_end_all_the_same(service, start):
+    theirs, ours = os.pipe()
+    os.set_blocking(theirs, False)
+    process = start("send", "-", stdin=theirs)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1)
+    os.write(ours, b"late ")
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.2)
+    os.write(ours, b"and later")
+    os.close(ours)
+    os.close(theirs)
+    assert process.communicate() == (b"Hello there.\n", b"")
+    assert prompt(service) == "late and later"
+
+
+@pytest.mark.parametrize("line", [["send", "hi"], ["chat"]], ids=["send", "chat"])
+def test_a_stdin_that_can_not_be_read_is_told(service, start, line):
+    with open(os.devnull, "wb") as written:
+        process = start(*line, stdin=written)
+    out, err = process.communicate()
+    assert (process.returncode, out, err, service.chats) == (
+        2,
+        b"",
+        b"error: stdin can't be read: bad file descriptor\n",
+        [],
+    )
+
+
+def test_a_prompt_typed_at_a_terminal(service):
+    terminal = Terminal("send")
+    try:
+        terminal.expect("reading the prompt from the terminal; end it with Ctrl-D")
+        terminal.type("hello\n\x04")
+        terminal.expect("Hello there.")
+        assert terminal.end()[0] == 0
+    finally:
+        terminal.close()
+    assert prompt(service) == "hello"
 
 
 def test_a_reader_that_leaves_early_ends_it_quietly_and_the_answer_is_kept(service, start, stored):

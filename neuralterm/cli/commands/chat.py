@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neuralterm.cli.beside import reconciling_beside
+from neuralterm.cli.hang_up import watch_reader
 from neuralterm.cli.loop import run
 from neuralterm.cli.options import pass_container, request_options
-from neuralterm.cli.reader_watch import watch_reader
 
 if TYPE_CHECKING:
     from neuralterm.components.chat import Chat, Confirm
@@ -29,8 +29,8 @@ def command(container: Container, /, **given: Any) -> int:
     from neuralterm.cli.request_options import apply_to_container, build_request
     from neuralterm.components.chat import Chat
 
-    container.console.require_stdout()
     apply_to_container(container, given)
+    container.console.require_stdout()
     container.recover()
     chat = Chat(container.chat_parts, build_request(container, given, prompt=""), _confirm(container))
     turns = _input(container, chat)

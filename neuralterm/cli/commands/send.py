@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from neuralterm.cli.beside import reconciling_beside
+from neuralterm.cli.hang_up import telling_of_disconnect, watch_reader
 from neuralterm.cli.loop import run
 from neuralterm.cli.options import json_option, pass_container, request_options
-from neuralterm.cli.reader_watch import watch_reader
 
 if TYPE_CHECKING:
     from neuralterm.application.attachments import AttachmentFile
@@ -57,8 +55,8 @@ def command(container: Container, /, **given: Any) -> int:
         raise click.UsageError("--json and --ndjson exclude each other.")
     if given["resume"] is not None and (given["continue_last"] or given["cid"]):
         raise click.UsageError("--resume names a conversation itself: leave out -c and --cid.")
-    container.console.require_stdout()
     apply_to_container(container, given)
+    container.console.require_stdout()
     attachments = _attachments(container, given)
     prompt, given = _prompt(container, given)
     request = _request(container, given, prompt, attachments)
@@ -72,7 +70,7 @@ def command(container: Container, /, **given: Any) -> int:
 
         run(container, confirm_price, container, container.settings.confirm_above, request)
     view = _view(container, given)
-    with _telling_of_disconnect(container, given):
+    with telling_of_disconnect(container, streamed=not given["no_stream"]):
         try:
             orchestrator = container.orchestrator
             watch_reader(container)
@@ -132,22 +130,6 @@ def _view(container: Container, given: dict[str, Any]) -> AnswerView:
     if given["as_json"]:
         return JsonView(container.console)
     return TextView(container.console, at_once=given["no_stream"], extract=given["extract"])
-
-
-@contextmanager
-def _telling_of_disconnect(container: Container, given: dict[str, Any]) -> Iterator[None]:
-    """Say what it is worth that an answer was cut off here. Not to a reader who is gone: nobody said to stop."""
-    from neuralterm.domain.exceptions import BudgetExceededError, StreamInterruptedError
-
-    try:
-        yield
-    except (KeyboardInterrupt, BudgetExceededError, StreamInterruptedError):
-        from neuralterm.components.answer_notes import cut_off_note
-
-        note = cut_off_note(container.last_answer, streamed=not given["no_stream"])
-        if note is not None:
-            container.console.note(note, dim=True)
-        raise
 
 
 def _say_the_rest(container: Container, answer: Answer, given: dict[str, Any]) -> None:

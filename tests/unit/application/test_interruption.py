@@ -85,6 +85,8 @@ def test_control_c_in_a_piece_stops_only_the_piece(world, interruption):
         for _ in range(2):
             with interruption.stopping_piece(world.stop_piece):
                 interruption.arrive(SIGINT)
+                assert interruption.is_stopping
+            assert not interruption.is_stopping
             interruption.check()
         assert world.stopped == ["piece", "piece"]
         interruption.arrive(SIGINT)

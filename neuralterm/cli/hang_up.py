@@ -1,14 +1,15 @@
-"""Notices that nobody is left to read the answer, while none of it is written."""
+"""What goes with hanging up in mid-answer: noticing that nobody reads it any more, and saying what hanging up is worth."""
 
 from __future__ import annotations
 
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from neuralterm.application.events import DomainEvent, EventObserver, Events
-from neuralterm.components.pipe import pipe_of
+from neuralterm.components.pipe import descriptor_of, is_pipe
 
 if TYPE_CHECKING:
     import asyncio
@@ -22,11 +23,27 @@ def watch_reader(container: Container) -> None:
 
     Where a pipe can't be watched, the next write notices.
     """
-    descriptor = pipe_of(sys.stdout)
-    if descriptor is not None and _can_only_be_written(descriptor):
+    descriptor = descriptor_of(sys.stdout)
+    if descriptor is not None and is_pipe(descriptor) and _can_only_be_written(descriptor):
         watch = _Watch(descriptor, container.interruption)
         container.bus.subscribe(Events.MESSAGE_STARTED, watch)
         container.bus.subscribe(Events.MESSAGE_COMPLETED, watch)
+
+
+@contextmanager
+def telling_of_disconnect(container: Container, *, streamed: bool) -> Iterator[None]:
+    """Say whether the provider bills the rest of an answer that was cut off here; not when it was the reader who left."""
+    from neuralterm.domain.exceptions import BudgetExceededError, StreamInterruptedError
+
+    try:
+        yield
+    except (KeyboardInterrupt, BudgetExceededError, StreamInterruptedError):
+        from neuralterm.components.answer_notes import cut_off_note
+
+        note = cut_off_note(container.last_answer, streamed=streamed)
+        if note is not None:
+            container.console.note(note, dim=True)
+        raise
 
 
 class _Watch(EventObserver):
