@@ -112,7 +112,7 @@ class Container:
 
         database = Database(self.settings.database)
         waiting = f"waiting for the database {self.settings.database}: another process holds it"
-        database.watch_waiting(interrupted=lambda: self.terminated, on_wait=lambda: self.console.note(waiting))
+        database.watch_waiting(on_wait=lambda: self.console.note(waiting))
         self._closing.callback(database.close)
         return database
 

@@ -55,12 +55,15 @@ class Database:
         self._functions: dict[str, Callable[[str, str], bool]] = {}
         self._depth = 0
 
-    def watch_waiting(self, *, interrupted: Callable[[], bool], on_wait: Callable[[], None]) -> None:
+    def watch_waiting(
+        self, *, interrupted: Callable[[], bool] | None = None, on_wait: Callable[[], None] | None = None
+    ) -> None:
         """Set who is asked, between slices of 50 ms, whether to stop waiting for a lock, and who is told of a long wait.
 
         A wait that is stopped ends in `StorageError` as one that took too long. What `interrupted` raises goes through.
         """
-        self._waiting.interrupted, self._waiting.on_wait = interrupted, on_wait
+        self._waiting.interrupted = interrupted or self._waiting.interrupted
+        self._waiting.on_wait = on_wait or self._waiting.on_wait
 
     def patience(self, seconds: float) -> AbstractContextManager[None]:
         """Wait for locks at most so long (and a slice) in the block, for whatever thread, whether interrupted or not."""

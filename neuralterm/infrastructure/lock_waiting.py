@@ -28,8 +28,9 @@ class LockWaiting:
     has lasted two seconds.
     """
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, patience: float, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.patience = patience
+        self.monotonic = monotonic
         self.interrupted: Callable[[], bool] = _never
         self.on_wait: Callable[[], None] = _nothing
         self._limited = False
@@ -68,11 +69,11 @@ class Wait:
 
     def __init__(self, waiting: LockWaiting) -> None:
         self._waiting = waiting
-        self._begun = time.monotonic() - waiting.slice
+        self._begun = waiting.monotonic() - waiting.slice
 
     def again(self) -> bool:
         """Pause a moment and return True, or False when it is time to give up."""
-        waited = time.monotonic() - self._begun
+        waited = self._waiting.monotonic() - self._begun
         if waited >= self._waiting.patience or self._waiting.gives_up():
             return False
         if waited >= _TOLD_AFTER:
