@@ -10,7 +10,7 @@ from neuralterm.application.context import has_attachments
 from neuralterm.application.ports import ConversationRepository
 from neuralterm.application.records import ConversationSummary, HistoryFilter, SearchHit
 from neuralterm.domain.exceptions import StorageError
-from neuralterm.domain.models import Conversation, Cost, Message, MessageStatus, TokenUsage
+from neuralterm.domain.models import Conversation, Cost, Message, TokenUsage
 from neuralterm.domain.text import one_line
 from neuralterm.infrastructure.columns import SMALLEST_INTEGER, to_ms
 from neuralterm.infrastructure.database import Database, default_database_path
@@ -19,6 +19,7 @@ from neuralterm.infrastructure.rows import (
     conversation_parameters,
     message_from,
     message_parameters,
+    status_from,
 )
 
 __all__ = ["ConversationRepository", "SQLiteConversationRepository"]
@@ -232,7 +233,7 @@ class SQLiteConversationRepository:
                 conversation=conversation_from(row[:8]),
                 message_count=row[8],
                 preview=one_line(row[9])[:PREVIEW_LENGTH],
-                status=MessageStatus(row[10]),
+                status=status_from(row[10]),
                 unsettled=row[11],
             )
             for row in self.database.query(_SUMMARIES, parameters)
