@@ -19,6 +19,7 @@ from neuralterm.infrastructure.storage_errors import (
     is_unwritable,
     passes_by_itself,
     sqlite_error,
+    undone_error,
 )
 
 BUSY_TIMEOUT = 30.0
@@ -54,6 +55,7 @@ class Database:
         self._closer: weakref.finalize[..., Database] | None = None
         self._functions: dict[str, Callable[[str, str], bool]] = {}
         self._depth = 0
+        self._begun = False
 
     def watch_waiting(
         self, *, interrupted: Callable[[], bool] | None = None, on_wait: Callable[[], None] | None = None
@@ -103,6 +105,7 @@ class Database:
             self._depth += 1
             try:
                 self.change("BEGIN IMMEDIATE" if outermost else f"SAVEPOINT {name}")
+                self._begun = True
                 yield
                 self.change("COMMIT" if outermost else f"RELEASE {name}")
             except BaseException:
@@ -110,6 +113,7 @@ class Database:
                 raise
             finally:
                 self._depth -= 1
+                self._begun = self._begun and not outermost
 
     def copy_to(self, target: sqlite3.Connection, on_progress: Callable[[int, int], None]) -> None:
         """Copy the file as it is now, whatever others write meanwhile.
@@ -143,6 +147,8 @@ class Database:
             while True:
                 opened = self._ready(writes=writes)
                 inside = opened.connection.in_transaction
+                if self._begun and not inside:
+                    raise undone_error(self.path)
                 try:
                     cursor = opened.connection.execute(sql, parameters)
                     found = cursor.fetchall(), cursor.rowcount

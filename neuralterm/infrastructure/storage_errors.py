@@ -136,6 +136,11 @@ def log_in_read_only_place_error(path: Path, log: str) -> StorageError:
     )
 
 
+def undone_error(path: Path) -> StorageError:
+    """Return the error for a step of a transaction that SQLite has undone after an error before: alone it must not stand."""
+    return StorageError(f"the database {path} has undone this change, because an earlier part of it failed")
+
+
 def changing_error(path: Path) -> StorageError:
     """Return the error for a file that can only be read as it lies there, and that somebody keeps changing."""
     return StorageError(f"the database {path} can't be read where it is: somebody changes it", hint="try again later")
