@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 # Seconds. SQLite tries again by itself for so long, deaf to signals and to the event loop.
 SLICE = 0.05
-_PAUSE = 0.005
+# Different for each, so that no process is always the one too late. Some locks SQLite does not wait for at all.
+_PAUSE = (0.002, 0.02)
 _TOLD_AFTER = 2.0
 
 
@@ -78,5 +79,5 @@ class Wait:
             return False
         if waited >= _TOLD_AFTER:
             self._waiting.tell()
-        time.sleep(random.uniform(0, _PAUSE))  # different for each, so that no process is always the one too late
+        time.sleep(random.uniform(*_PAUSE))
         return True
