@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -51,6 +52,7 @@ class Database:
         self.path = Path(path)
         self._waiting = LockWaiting(busy_timeout)
         self._lock = RLock()
+        self._real_path = ""
         self._opened: Opened | None = None
         self._closer: weakref.finalize[..., Database] | None = None
         self._functions: dict[str, Callable[[str, str], bool]] = {}
@@ -154,7 +156,7 @@ class Database:
                     found = cursor.fetchall(), cursor.rowcount
                     if not opened.is_frozen or opened.is_current():
                         return found
-                    refusal, passes = changing_error(self.path), True
+                    refusal, passes = changing_error(self.path), not inside
                 except UnicodeEncodeError:
                     parameters = _encodable(parameters)
                     continue
@@ -187,8 +189,11 @@ class Database:
         return opened
 
     def _open(self, *, writes: bool) -> Opened:
+        self._real_path = os.path.realpath(self.path)
         with _in_use_lock:
-            is_shared = any(each is not self and each.path == self.path and each._opened for each in _in_use)
+            is_shared = any(
+                each is not self and each._real_path == self._real_path and each._opened for each in _in_use
+            )
             _in_use.add(self)
         return (open_to_write if writes else open_to_read)(self.path, self._waiting, is_shared=is_shared)
 

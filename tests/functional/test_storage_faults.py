@@ -1,11 +1,13 @@
 """A database that can't be used: said before anything is sent; what can be read is read."""
 
+import contextlib
 import os
 import resource
 import shutil
 import signal
 import sqlite3
 import stat
+import subprocess
 import time
 from contextlib import closing
 from pathlib import Path
@@ -117,6 +119,50 @@ def test_without_room_nothing_is_sent_and_what_is_there_is_read(service, run, ke
     assert "space" in refused.err
     assert (read.code, read.err) == (0, "")
     assert "sky" in read.out
+
+
+@pytest.fixture
+def mounted(kept):
+    """Put a file system over the data directory: `mounted(options)`; what was in it is copied."""
+    database, content = kept, kept.read_bytes()
+
+    def mount(*options):
+        done = subprocess.run(["mount", *options, str(database.parent)], capture_output=True)
+        if done.returncode:
+            pytest.skip("file systems can't be mounted here")
+        if not database.exists():
+            database.write_bytes(content)
+
+    yield mount
+    subprocess.run(["umount", str(database.parent)], capture_output=True)
+
+
+def test_a_full_disk_refuses_and_is_read(service, run, kept, mounted):
+    mounted("-t", "tmpfs", "-o", "size=400k", "none")
+    with (kept.parent / "ballast").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(b"x" * 4096):
+            pass
+
+    refused = run("send", "hello")
+    read = run("history", "search", "sky")
+
+    assert (refused.code, refused.out, service.requests) == (3, "", [])
+    assert refused.err.startswith(f"error: the database {kept} can't be opened: the disk has no room")
+    assert (read.code, read.err) == (0, "")
+    assert "sky" in read.out
+
+
+def test_a_read_only_drive_refuses_and_is_read(service, run, kept, mounted):
+    mounted("--bind", str(kept.parent))
+    subprocess.run(["mount", "-o", "remount,ro,bind", str(kept.parent)], check=True)
+
+    refused = run("send", "hello")
+    results = [run(*words) for words in READING]
+
+    assert (refused.code, refused.out, service.requests) == (3, "", [])
+    assert refused.err.startswith(f"error: the database {kept} can't be opened: its directory can't be written")
+    assert [(result.code, result.err) for result in results] == [(0, "")] * len(READING)
+    assert [path.name for path in kept.parent.iterdir()] == [kept.name]
 
 
 @pytest.mark.parametrize("words", [*READING, ["models", "--offline"]])

@@ -17,7 +17,7 @@ from neuralterm.infrastructure.database import Database
 from neuralterm.infrastructure.ledger import SQLiteLedger
 from neuralterm.infrastructure.migrations import SPANS_MS
 from neuralterm.infrastructure.repositories import SQLiteConversationRepository
-from tests.integration.sqlite.places import unprivileged
+from tests.integration.sqlite.places import give_away, unprivileged
 from tests.integration.sqlite.samples import call, conversation, finished, pending, question
 
 WRITER = Path(__file__).with_name("writer.py")
@@ -245,6 +245,23 @@ def test_a_damaged_database_gives_no_backup(database, target):
 
     assert "no backup was written" in str(caught.value)
     assert [name for name in left_in(target.parent) if not name.startswith("damaged.db")] == []
+
+
+def test_a_place_that_can_not_be_written_is_copied(public_directory):
+    place, target = public_directory / "read-only", public_directory / "writable" / "copy.db"
+    place.mkdir()
+    target.parent.mkdir()
+    target.parent.chmod(0o777)
+    with closing(Database(place / "neuralterm.db")) as database:
+        converse(database)
+    database.path.chmod(0o444)
+    give_away(database.path)
+    place.chmod(0o555)
+
+    with unprivileged(), closing(Database(database.path)) as database:
+        assert back_up(database, target).calls == 1
+    place.chmod(0o755)
+    assert assert_consistent(target) == 1
 
 
 def test_a_disk_that_takes_no_more_leaves_nothing(database, target):
