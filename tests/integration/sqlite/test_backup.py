@@ -81,6 +81,7 @@ def test_the_copy_is_whole_private_and_alone(database, target):
     assert report == BackupReport(target.stat().st_size, conversations=1, calls=1)
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert left_in(target.parent) == ["copy.db"]
+    assert target.read_bytes()[18:20] == b"\1\1"  # not to be used with a log: one beside it is of another file
     assert assert_consistent(target) == 1
     with closing(Database(target)) as restored:
         assert SQLiteConversationRepository(restored).latest().title == "kept"
