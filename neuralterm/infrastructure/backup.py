@@ -50,9 +50,9 @@ def back_up(
             no database.
         StorageError: the database can't be read or is damaged, or the target can't be written.
     """
-    target = _checked(database.path, target, overwrite=overwrite)
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", suffix=".part", dir=target.parent)
+        target = _checked(database.path, target, overwrite=overwrite)
+        descriptor, name = tempfile.mkstemp(prefix=".neuralterm-backup-", suffix=".part", dir=target.parent)
     except OSError as exc:
         raise target_error(target, exc) from exc
     part = Path(name)

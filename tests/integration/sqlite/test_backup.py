@@ -278,6 +278,17 @@ def test_a_disk_that_takes_no_more_leaves_nothing(database, target):
     assert left_in(target.parent) == []
 
 
+def test_a_directory_that_can_not_be_entered_is_named(public_directory):
+    closed = public_directory / "closed"
+    with closing(Database(public_directory / "neuralterm.db")) as database:
+        converse(database)
+        (closed / "inside").mkdir(parents=True)
+        closed.chmod(0)
+        with unprivileged(), pytest.raises(StorageError, match=r"copy\.db can't be written: permission denied"):
+            back_up(database, closed / "inside" / "copy.db")
+        closed.chmod(0o755)
+
+
 def test_a_directory_that_can_not_be_written_is_named(public_directory):
     with closing(Database(public_directory / "neuralterm.db")) as database:
         converse(database)
