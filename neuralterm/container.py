@@ -74,6 +74,10 @@ class Container:
         """Say whether a signal has told what runs now to stop; who waits for something then raises KeyboardInterrupt."""
         return self.interruption.is_stopping
 
+    def _stop_waiting(self) -> bool:
+        self.interruption.check()
+        return False
+
     async def disconnect(self) -> None:
         """Close the client's connections, if there are any."""
         if "client" in self.__dict__:
@@ -119,7 +123,7 @@ class Container:
 
         database = Database(self.settings.database)
         waiting = f"waiting for the database {self.settings.database}: another process holds it"
-        database.watch_waiting(interrupted=lambda: self.interrupted(), on_wait=lambda: self.console.note(waiting))
+        database.watch_waiting(interrupted=self._stop_waiting, on_wait=lambda: self.console.note(waiting))
         self._closing.callback(database.close)
         return database
 

@@ -11,7 +11,7 @@ from neuralterm.application.records import ConversationSummary, SearchHit
 from neuralterm.components import machine
 from neuralterm.components.attachments_view import attachment_documents, with_attachments
 from neuralterm.components.tables import grouped, minute, numbered, table
-from neuralterm.domain.models import Conversation, Message, MessageStatus, is_unsettled
+from neuralterm.domain.models import DAMAGED, Conversation, Message, MessageStatus, is_unsettled
 from neuralterm.domain.money import dollars
 from neuralterm.domain.spans import in_words
 from neuralterm.domain.text import one_line, shortened
@@ -183,6 +183,8 @@ def _heading(message: Message) -> str:
         parts.append(f"({one_line(message.model_id)})")
     if status := _unless_complete(message.status):
         parts.append(f"[{status}]")
+    if message.metadata.get(DAMAGED):
+        parts.append("[damaged in the database: not all of it can be shown]")
     return " ".join(parts)
 
 

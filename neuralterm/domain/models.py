@@ -28,6 +28,10 @@ class MessageRole(str, Enum):
     TOOL = "tool"
 
 
+# A key of `Message.metadata`: something in the stored message could not be understood.
+DAMAGED = "damaged"
+
+
 class MessageStatus(str, Enum):
     """How far an answer got. User and system messages are always complete."""
 

@@ -19,6 +19,12 @@ from neuralterm.infrastructure.storage_errors import damaged_copy_error, sqlite_
 
 # Steps of the virtual machine of SQLite between two looks at whether Ctrl-C was pressed: some milliseconds.
 _STEPS = 200_000
+# Errors of writing, which only the copy can have.
+_OF_THE_TARGET = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_IOERR_WRITE: errno.EIO,
+    sqlite3.SQLITE_IOERR_TRUNCATE: errno.EIO,
+}
 # What SQLite may leave beside a file.
 _COMPANIONS = ("", "-wal", "-shm", "-journal")
 
@@ -44,9 +50,9 @@ def back_up(
             no database.
         StorageError: the database can't be read or is damaged, or the target can't be written.
     """
-    target = _checked(database.path, target, overwrite=overwrite)
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", suffix=".part", dir=target.parent)
+        target = _checked(database.path, target, overwrite=overwrite)
+        descriptor, name = tempfile.mkstemp(prefix=".neuralterm-backup-", suffix=".part", dir=target.parent)
     except OSError as exc:
         raise target_error(target, exc) from exc
     part = Path(name)
@@ -109,9 +115,9 @@ def _copied(database: Database, part: Path, target: Path, on_progress: Callable[
         code = getattr(exc, "sqlite_errorcode", 0)
         if code == sqlite3.SQLITE_INTERRUPT:
             raise KeyboardInterrupt from None
-        if code == sqlite3.SQLITE_FULL:
-            raise target_error(target, OSError(errno.ENOSPC, "")) from exc
-        raise sqlite_error(target if code == sqlite3.SQLITE_IOERR_WRITE else database.path, exc) from exc
+        if code in _OF_THE_TARGET:
+            raise target_error(target, OSError(_OF_THE_TARGET[code], "")) from exc
+        raise sqlite_error(database.path, exc) from exc
 
 
 def _examined(source: Path, copy: sqlite3.Connection, part: Path) -> BackupReport:

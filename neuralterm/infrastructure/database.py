@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from neuralterm.infrastructure.storage_errors import (
     is_unwritable,
     passes_by_itself,
     sqlite_error,
+    undone_error,
 )
 
 BUSY_TIMEOUT = 30.0
@@ -50,17 +52,22 @@ class Database:
         self.path = Path(path)
         self._waiting = LockWaiting(busy_timeout)
         self._lock = RLock()
+        self._real_path = ""
         self._opened: Opened | None = None
         self._closer: weakref.finalize[..., Database] | None = None
         self._functions: dict[str, Callable[[str, str], bool]] = {}
         self._depth = 0
+        self._begun = False
 
-    def watch_waiting(self, *, interrupted: Callable[[], bool], on_wait: Callable[[], None]) -> None:
+    def watch_waiting(
+        self, *, interrupted: Callable[[], bool] | None = None, on_wait: Callable[[], None] | None = None
+    ) -> None:
         """Set who is asked, between slices of 50 ms, whether to stop waiting for a lock, and who is told of a long wait.
 
         A wait that is stopped ends in `StorageError` as one that took too long. What `interrupted` raises goes through.
         """
-        self._waiting.interrupted, self._waiting.on_wait = interrupted, on_wait
+        self._waiting.interrupted = interrupted or self._waiting.interrupted
+        self._waiting.on_wait = on_wait or self._waiting.on_wait
 
     def patience(self, seconds: float) -> AbstractContextManager[None]:
         """Wait for locks at most so long (and a slice) in the block, for whatever thread, whether interrupted or not."""
@@ -100,6 +107,7 @@ class Database:
             self._depth += 1
             try:
                 self.change("BEGIN IMMEDIATE" if outermost else f"SAVEPOINT {name}")
+                self._begun = True
                 yield
                 self.change("COMMIT" if outermost else f"RELEASE {name}")
             except BaseException:
@@ -107,6 +115,7 @@ class Database:
                 raise
             finally:
                 self._depth -= 1
+                self._begun = self._begun and not outermost
 
     def copy_to(self, target: sqlite3.Connection, on_progress: Callable[[int, int], None]) -> None:
         """Copy the file as it is now, whatever others write meanwhile.
@@ -140,12 +149,14 @@ class Database:
             while True:
                 opened = self._ready(writes=writes)
                 inside = opened.connection.in_transaction
+                if self._begun and not inside:
+                    raise undone_error(self.path)
                 try:
                     cursor = opened.connection.execute(sql, parameters)
                     found = cursor.fetchall(), cursor.rowcount
                     if not opened.is_frozen or opened.is_current():
                         return found
-                    refusal, passes = changing_error(self.path), True
+                    refusal, passes = changing_error(self.path), not inside
                 except UnicodeEncodeError:
                     parameters = _encodable(parameters)
                     continue
@@ -178,8 +189,11 @@ class Database:
         return opened
 
     def _open(self, *, writes: bool) -> Opened:
+        self._real_path = os.path.realpath(self.path)
         with _in_use_lock:
-            is_shared = any(each is not self and each.path == self.path and each._opened for each in _in_use)
+            is_shared = any(
+                each is not self and each._real_path == self._real_path and each._opened for each in _in_use
+            )
             _in_use.add(self)
         return (open_to_write if writes else open_to_read)(self.path, self._waiting, is_shared=is_shared)
 

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 # Seconds. SQLite tries again by itself for so long, deaf to signals and to the event loop.
 SLICE = 0.05
-_PAUSE = 0.005
+# Different for each, so that no process is always the one too late. Some locks SQLite does not wait for at all.
+_PAUSE = (0.002, 0.02)
 _TOLD_AFTER = 2.0
 
 
@@ -28,8 +29,9 @@ class LockWaiting:
     has lasted two seconds.
     """
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, patience: float, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.patience = patience
+        self.monotonic = monotonic
         self.interrupted: Callable[[], bool] = _never
         self.on_wait: Callable[[], None] = _nothing
         self._limited = False
@@ -68,14 +70,14 @@ class Wait:
 
     def __init__(self, waiting: LockWaiting) -> None:
         self._waiting = waiting
-        self._begun = time.monotonic() - waiting.slice
+        self._begun = waiting.monotonic() - waiting.slice
 
     def again(self) -> bool:
         """Pause a moment and return True, or False when it is time to give up."""
-        waited = time.monotonic() - self._begun
+        waited = self._waiting.monotonic() - self._begun
         if waited >= self._waiting.patience or self._waiting.gives_up():
             return False
         if waited >= _TOLD_AFTER:
             self._waiting.tell()
-        time.sleep(random.uniform(0, _PAUSE))  # different for each, so that no process is always the one too late
+        time.sleep(random.uniform(*_PAUSE))
         return True

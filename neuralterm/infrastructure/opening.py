@@ -156,7 +156,7 @@ def _connected(path: Path, waiting: LockWaiting) -> sqlite3.Connection:
     except sqlite3.Error as exc:
         raise sqlite_error(path, exc) from exc
     try:
-        version = _prepared(path, connection, waiting)
+        version = prepared(path, connection, waiting)
         if version > SCHEMA_VERSION:
             raise newer_schema_error(path)
     except BaseException:
@@ -165,8 +165,11 @@ def _connected(path: Path, waiting: LockWaiting) -> sqlite3.Connection:
     return connection
 
 
-def _prepared(path: Path, connection: sqlite3.Connection, waiting: LockWaiting) -> int:
-    # SQLite does not wait at all for the lock that the switch to WAL needs.
+def prepared(path: Path, connection: sqlite3.Connection, waiting: LockWaiting) -> int:
+    """Set the connection up, bring the schema up to date, and return the version that it had. Raises `StorageError`.
+
+    All of it may be done again: SQLite does not wait at all for the lock that the switch to WAL needs.
+    """
     wait = waiting.begin()
     while True:
         try:

@@ -21,6 +21,7 @@ from neuralterm.infrastructure.rows import (
     conversation_parameters,
     message_from,
     message_parameters,
+    status_from,
 )
 
 __all__ = ["ConversationRepository", "SQLiteConversationRepository"]
@@ -243,7 +244,7 @@ class SQLiteConversationRepository:
                 conversation=conversation_from(row[:8]),
                 message_count=row[8],
                 preview=one_line(row[9])[:PREVIEW_LENGTH],
-                status=MessageStatus(row[10]),
+                status=status_from(row[10]),
                 unsettled=row[11],
             )
             for row in self.database.query(_SUMMARIES, parameters)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from enum import Enum
+from typing import Any, TypeVar
 from uuid import UUID
 
 from neuralterm.application.records import Call
+from neuralterm.domain.exceptions import StorageError
 from neuralterm.domain.models import (
+    DAMAGED,
     Conversation,
     Cost,
     CostSource,
@@ -39,6 +42,7 @@ MESSAGE_COLUMNS = (
     *("cost", "cost_source", "latency_ms", "metadata"),
     *_USAGE_COLUMNS,
 )
+_Kind = TypeVar("_Kind", bound=Enum)
 
 
 def conversation_parameters(conversation: Conversation) -> dict[str, Any]:
@@ -89,25 +93,58 @@ def message_parameters(message: Message) -> dict[str, Any]:
 
 
 def message_from(row: tuple[Any, ...]) -> Message:
-    """Return a message from `MESSAGE_COLUMNS`."""
+    """Return a message from `MESSAGE_COLUMNS`.
+
+    Where something in it can't be understood, its metadata say `DAMAGED`.
+    """
     identity, conversation_id, role, content, status, model_id, created_at, finish_reason, reasoning = row[:9]
-    cost, cost_source, latency_ms, metadata = row[9:13]
+    cost, cost_source, latency_ms, written = row[9:13]
+    metadata = _json_or(None, written)
+    is_damaged = not isinstance(metadata, dict)
+    for kind, value in ((MessageRole, role), (MessageStatus, status), (CostSource, cost_source)):
+        is_damaged |= value is not None and _known(kind, value) is None
+    if is_damaged:
+        metadata = (metadata if isinstance(metadata, dict) else {}) | {DAMAGED: True}
     return Message(
         id=UUID(identity),
         conversation_id=UUID(conversation_id),
-        role=MessageRole(role),
+        role=_known(MessageRole, role) or MessageRole.ASSISTANT,
         content=content,
         token_usage=_usage_from(row[13:]),
         cost=from_amount(cost),
         latency_ms=latency_ms,
         model_id=model_id,
-        status=MessageStatus(status),
-        cost_source=None if cost_source is None else CostSource(cost_source),
+        status=status_from(status),
+        cost_source=None if cost_source is None else _source_from(cost_source),
         finish_reason=finish_reason,
         reasoning=reasoning,
         created_at=from_ms(created_at),
-        metadata=from_json(metadata),
+        metadata=metadata,
     )
+
+
+def status_from(written: str) -> MessageStatus:
+    """Return a status; one that is not known here counts as that of an answer without its end."""
+    return _known(MessageStatus, written) or MessageStatus.INTERRUPTED
+
+
+def _source_from(written: str) -> CostSource:
+    return _known(CostSource, written) or CostSource.UNSETTLED
+
+
+def _known(kind: type[_Kind], written: str) -> _Kind | None:
+    try:
+        return kind(written)
+    except ValueError:  # damaged, or of a newer version
+        return None
+
+
+def _json_or(otherwise: Any, written: str) -> Any:
+    """Read JSON; what can't be read must not make the rest unreadable."""
+    try:
+        return from_json(written)
+    except StorageError:
+        return otherwise
 
 
 def usage_parameters(usage: TokenUsage | None) -> dict[str, Any]:
@@ -207,12 +244,12 @@ def call_from(row: tuple[Any, ...]) -> Call:
         id=UUID(column["id"]),
         conversation_id=from_id(column["conversation_id"]),
         message_id=from_id(column["message_id"]),
-        cost=Cost(usd, CostSource(column["source"]), at_most, upstream),
-        status=MessageStatus(column["status"]),
+        cost=Cost(usd, _source_from(column["source"]), at_most, upstream),
+        status=status_from(column["status"]),
         usage=_usage_from((*row[-6:], None, None, None)),
         latency_ms=column["latency_ms"],
         first_token_ms=column["first_token_ms"],
-        tags=tuple(from_json(column["tags"])),
+        tags=tuple(_json_or((), column["tags"])),
         started_at=from_ms(column["started_at"]),
         service=column["service"],
         owner=column["owner"],

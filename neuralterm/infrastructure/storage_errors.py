@@ -47,6 +47,10 @@ _EXPLANATIONS = {
     sqlite3.SQLITE_IOERR_SHORT_READ: ("is damaged: a part of it is missing", _BEGIN_ANEW),
     sqlite3.SQLITE_IOERR_SHMSIZE: ("can't be opened: the disk has no room for its index", _FREE_SPACE),
     **dict.fromkeys(
+        (sqlite3.SQLITE_IOERR_SHMOPEN, sqlite3.SQLITE_IOERR_SHMMAP),
+        ("can't be opened: the index beside it can't be made", f"{_LOOK_AT_DISK}; {_LOCAL}"),
+    ),
+    **dict.fromkeys(
         (
             sqlite3.SQLITE_IOERR_LOCK,
             sqlite3.SQLITE_IOERR_UNLOCK,
@@ -54,8 +58,6 @@ _EXPLANATIONS = {
             sqlite3.SQLITE_IOERR_BLOCKED,
             sqlite3.SQLITE_IOERR_CHECKRESERVEDLOCK,
             sqlite3.SQLITE_IOERR_SHMLOCK,
-            sqlite3.SQLITE_IOERR_SHMMAP,
-            sqlite3.SQLITE_IOERR_SHMOPEN,
         ),
         ("can't be locked: its file system reports an error", _LOCAL),
     ),
@@ -132,6 +134,11 @@ def log_in_read_only_place_error(path: Path, log: str) -> StorageError:
         "and reading them needs a directory that can be written",
         hint="copy both files to such a directory, and set NEURALTERM_DATA_DIR to it",
     )
+
+
+def undone_error(path: Path) -> StorageError:
+    """Return the error for a step of a transaction that SQLite has undone after an error before: alone it must not stand."""
+    return StorageError(f"the database {path} has undone this change, because an earlier part of it failed")
 
 
 def changing_error(path: Path) -> StorageError:

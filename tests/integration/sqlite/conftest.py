@@ -1,5 +1,6 @@
 """Storage for the tests of this folder: each port as a fake in memory and as the adapter on a real file."""
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,15 @@ def database(tmp_path: Path) -> Iterator[Database]:
     database = Database(tmp_path / "neuralterm.db")
     yield database
     database.close()
+
+
+@pytest.fixture
+def public_directory() -> Iterator[Path]:
+    """A directory that another user can reach, unlike `tmp_path`."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        yield directory
 
 
 @pytest.fixture(params=["memory", "sqlite"])

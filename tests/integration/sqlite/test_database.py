@@ -4,7 +4,6 @@ import gc
 import os
 import sqlite3
 import stat
-import tempfile
 from contextlib import closing, contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -16,12 +15,13 @@ import pytest
 from neuralterm.config import load_settings
 from neuralterm.domain.exceptions import StorageError
 from neuralterm.infrastructure.database import Database, default_database_path
+from neuralterm.infrastructure.lock_waiting import LockWaiting
 from neuralterm.infrastructure.migrations import MIGRATIONS, SCHEMA_VERSION, migrate
+from neuralterm.infrastructure.opening import prepared
 from neuralterm.infrastructure.repositories import SQLiteConversationRepository
 from neuralterm.infrastructure.storage_errors import sqlite_error
+from tests.integration.sqlite.places import give_away, unprivileged
 from tests.integration.sqlite.samples import NOON, conversation, question
-
-NOBODY = 65534
 
 
 @contextmanager
@@ -31,28 +31,6 @@ def umask(mask):
         yield
     finally:
         os.umask(before)
-
-
-@contextmanager
-def unprivileged():
-    """Give up the right of root to write everywhere."""
-    is_root = os.geteuid() == 0
-    if is_root:
-        os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        if is_root:
-            os.seteuid(0)
-
-
-@pytest.fixture
-def public_directory():
-    """A directory that another user can reach, unlike `tmp_path`."""
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        directory.chmod(0o755)
-        yield directory
 
 
 @contextmanager
@@ -258,9 +236,7 @@ def test_a_file_that_can_not_be_written_is_named(public_directory):
     with closing(Database(path)) as database:
         fill(database)
     path.chmod(0o444)
-    if os.geteuid() == 0:
-        os.chown(public_directory, NOBODY, -1)
-        os.chown(path, NOBODY, -1)
+    give_away(public_directory, path)
 
     with unprivileged():
         error = refusal(path)
@@ -330,11 +306,33 @@ def test_a_full_disk_loses_only_what_was_being_written(database):
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        (sqlite3.SQLITE_IOERR_WRITE, "disk"),
-        (sqlite3.SQLITE_READONLY_DIRECTORY, "can't be written"),
-        (sqlite3.SQLITE_CORRUPT_VTAB, "damaged"),
-        (sqlite3.SQLITE_CANTOPEN_ISDIR, "can't be opened"),
-        (sqlite3.SQLITE_BUSY_RECOVERY, "locked"),
+        (sqlite3.SQLITE_IOERR_WRITE, "the disk reports an error"),
+        (sqlite3.SQLITE_IOERR_FSYNC, "the disk reports an error"),
+        (sqlite3.SQLITE_IOERR_READ, "the disk reports an error"),
+        (sqlite3.SQLITE_IOERR_SHORT_READ, "is damaged"),
+        (sqlite3.SQLITE_IOERR_NOMEM, "not enough memory"),
+        (sqlite3.SQLITE_IOERR_SHMSIZE, "no room"),
+        (sqlite3.SQLITE_IOERR_SHMOPEN, "can't be opened"),
+        (sqlite3.SQLITE_IOERR_LOCK, "can't be locked"),
+        (sqlite3.SQLITE_IOERR_RDLOCK, "can't be locked"),
+        (sqlite3.SQLITE_IOERR_SHMLOCK, "can't be locked"),
+        (sqlite3.SQLITE_PROTOCOL, "can't be locked"),
+        (sqlite3.SQLITE_NOLFS, "too large"),
+        (sqlite3.SQLITE_READONLY, "can't be written"),
+        (sqlite3.SQLITE_READONLY_DIRECTORY, "can't be written: its directory can't"),
+        (sqlite3.SQLITE_READONLY_ROLLBACK, "can't be written"),
+        (sqlite3.SQLITE_READONLY_DBMOVED, "was moved"),
+        (sqlite3.SQLITE_CORRUPT_VTAB, "is damaged"),
+        (sqlite3.SQLITE_NOTADB, "not a database"),
+        (sqlite3.SQLITE_CANTOPEN, "can't be opened"),
+        (sqlite3.SQLITE_CANTOPEN_ISDIR, "it is a directory"),
+        (sqlite3.SQLITE_CANTOPEN_NOTEMPDIR, "can't be opened"),
+        (sqlite3.SQLITE_CANTOPEN_SYMLINK, "symbolic link"),
+        (sqlite3.SQLITE_PERM, "can't be opened"),
+        (sqlite3.SQLITE_FULL, "the disk is full"),
+        (sqlite3.SQLITE_BUSY, "stays locked"),
+        (sqlite3.SQLITE_BUSY_RECOVERY, "stays locked"),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, "stays locked"),
         (sqlite3.SQLITE_MISUSE, "refused: odd"),
     ],
 )
@@ -342,7 +340,51 @@ def test_every_kind_of_an_error_is_explained(code, words):
     odd = sqlite3.OperationalError("odd")
     odd.sqlite_errorcode = code
 
-    assert words in str(sqlite_error(Path("neuralterm.db"), odd))
+    error = sqlite_error(Path("neuralterm.db"), odd)
+
+    assert str(error).startswith("the database neuralterm.db ")
+    assert words in str(error)
+    assert error.hint or code in (sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_IOERR_NOMEM)
+
+
+@pytest.mark.parametrize(
+    ("code", "passes"),
+    [
+        (sqlite3.SQLITE_BUSY, True),
+        (sqlite3.SQLITE_BUSY_RECOVERY, True),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, True),
+        (sqlite3.SQLITE_BUSY_TIMEOUT, True),
+        (sqlite3.SQLITE_PROTOCOL, True),
+        (sqlite3.SQLITE_LOCKED, False),
+        (sqlite3.SQLITE_IOERR_LOCK, False),
+        (sqlite3.SQLITE_FULL, False),
+        (sqlite3.SQLITE_CORRUPT, False),
+        (None, False),
+    ],
+)
+def test_only_what_passes_by_itself_is_waited_for(tmp_path, code, passes):
+    class Moody(sqlite3.Connection):
+        """Refuses three times to begin."""
+
+        refusals = 3
+
+        def execute(self, sql, *parameters):
+            if sql == "BEGIN IMMEDIATE" and Moody.refusals:
+                Moody.refusals -= 1
+                error = sqlite3.OperationalError("moody")
+                if code is not None:
+                    error.sqlite_errorcode = code
+                raise error
+            return super().execute(sql, *parameters)
+
+    with closing(sqlite3.connect(tmp_path / "neuralterm.db", isolation_level=None, factory=Moody)) as connection:
+        waiting = LockWaiting(30)
+        if passes:
+            assert prepared(tmp_path, connection, waiting) == 0
+        else:
+            with pytest.raises(StorageError):
+                prepared(tmp_path, connection, waiting)
+    assert Moody.refusals == (0 if passes else 2)
 
 
 def test_metadata_that_json_can_not_hold_becomes_text(database):

@@ -1,16 +1,24 @@
 """Many processes at once, from the very first start on."""
 
 import os
+import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
+from uuid import UUID
+
+import pytest
 
 from neuralterm.application.clock import SystemClock
 from neuralterm.application.records import CallFilter, Committed, HistoryFilter
 from neuralterm.application.recovery import recover
 from neuralterm.domain.models import MessageStatus
+from neuralterm.infrastructure.database import Database
 from neuralterm.infrastructure.ledger import SQLiteLedger
+from neuralterm.infrastructure.migrations import MIGRATIONS, SCHEMA_VERSION
 from neuralterm.infrastructure.processes import ProcessTable
 from neuralterm.infrastructure.repositories import SQLiteConversationRepository
 
@@ -37,6 +45,76 @@ def test_fifty_processes_start_at_once_in_a_fresh_directory(database):
     assert sum(each.conversation.total_cost for each in summaries) == Decimal("0.05")
     assert ledger.totals(CallFilter())[0].by_source == {"billed": Decimal("0.05")}
     assert len(repository.search("abc", 100)) == 50
+    assert database.query("PRAGMA integrity_check") == [("ok",)]
+
+
+DYING = """
+import os, signal, sqlite3, sys
+from neuralterm.infrastructure.migrations import migrate
+
+class Dying(sqlite3.Connection):
+    left = int(sys.argv[2])
+
+    def execute(self, sql, *parameters):
+        Dying.left -= 1
+        if Dying.left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().execute(sql, *parameters)
+
+connection = sqlite3.connect(sys.argv[1], isolation_level=None, factory=Dying)
+connection.execute("PRAGMA journal_mode = WAL")
+migrate(connection)
+"""
+
+
+@pytest.mark.parametrize("statements", [1, 10, 30, 50])
+def test_who_is_killed_in_the_middle_of_a_migration_leaves_whole_steps(database, tmp_path, statements):
+    killed = subprocess.run([sys.executable, "-c", DYING, str(database.path), str(statements)])
+    assert killed.returncode == -signal.SIGKILL
+
+    database.change("DELETE FROM meta")
+
+    with closing(Database(tmp_path / "fresh.db")) as fresh:
+        fresh.change("DELETE FROM meta")
+        schema = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
+        assert database.query(schema) == fresh.query(schema)
+    assert database.query("PRAGMA integrity_check") == [("ok",)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", range(SCHEMA_VERSION))
+def test_an_old_file_is_brought_up_to_date_by_sixteen_at_once(database, version):
+    with closing(sqlite3.connect(database.path, isolation_level=None)) as connection:
+        for migration in MIGRATIONS[:version]:
+            migration(connection)
+        connection.execute(f"PRAGMA user_version = {version}")
+        if version:
+            row = "INSERT INTO conversations VALUES (1, ?, 'old', 'a/b', 0, 0, 0, 0)"
+            connection.execute(row, (str(UUID(int=1)),))
+
+    assert_all_write(database, 16)
+
+    assert database.query("PRAGMA user_version") == [(SCHEMA_VERSION,)]
+    assert database.query("SELECT count(*) FROM conversations") == [(16 + min(version, 1),)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("round_", range(2))
+def test_sixty_four_processes_start_at_once_in_a_fresh_directory(database, round_):
+    assert_all_write(database, 64)
+
+    assert database.query("SELECT count(*), sum(total_cost) FROM conversations") == [(64, 64 * 10**9)]
+    assert database.query("SELECT count(*) FROM calls WHERE status = 'complete'") == [(64,)]
+
+
+def assert_all_write(database, count):
+    standing_by, starting_gun = os.pipe()
+    processes = [start(database.path, stdin=standing_by) for _ in range(count)]
+    os.close(standing_by)
+    os.close(starting_gun)
+    errors = [process.communicate()[1] for process in processes]
+    assert [error for error in errors if error] == []
+    assert [process.returncode for process in processes] == [0] * count
     assert database.query("PRAGMA integrity_check") == [("ok",)]
 
 

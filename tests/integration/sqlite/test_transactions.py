@@ -1,5 +1,6 @@
 """All or nothing, over all adapters of one database."""
 
+import contextlib
 from decimal import Decimal
 from threading import Event, Thread
 
@@ -86,6 +87,26 @@ def test_what_can_not_be_undone_alone_is_undone_with_all_else(database):
         spoil()
 
     assert repository.latest() is None
+
+
+def test_nothing_is_written_outside_a_transaction_that_sqlite_has_undone(database):
+    """After some errors, a full disk among them, SQLite undoes all, whatever the caller makes of the error."""
+    repository = SQLiteConversationRepository(database)
+    thread = conversation()
+
+    def go_on_after_a_failure():
+        with repository.transaction():
+            repository.save(thread)
+            with contextlib.suppress(StorageError), repository.transaction():
+                database.change("ROLLBACK")
+            repository.save(conversation())
+
+    with pytest.raises(StorageError, match="has undone"):
+        go_on_after_a_failure()
+
+    assert repository.latest() is None
+    repository.save(thread)
+    assert repository.latest() == thread
 
 
 def test_a_failure_leaves_the_old_model_list(database):
