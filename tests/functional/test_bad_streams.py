@@ -118,7 +118,6 @@ def test_no_stream_fills_the_memory(service, ended, usual, case, stored):
     script, code, kept, most = case
     service.scripts = [script]
     result = ended("send", "hi", "--retry-for", "0")
-    print(f"{result.megabytes - usual:.0f} MB more than usual; {result.err.decode()[:300]}")
     assert result.code == code
     assert result.out == (kept + "\n").encode() if kept else not result.out
     assert b"Traceback" not in result.err
@@ -132,5 +131,4 @@ def test_large_pieces_arrive(service, ended, usual, stored):
     service.scripts = [text(*pieces)]
     result = ended("send", "hi")
     assert (result.code, result.out) == (0, "".join(pieces).encode() + b"\n")
-    print(f"{result.megabytes - usual:.0f} MB more than usual for three pieces of 8 MB")
     assert result.megabytes - usual < 800
