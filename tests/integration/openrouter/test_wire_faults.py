@@ -415,7 +415,7 @@ def test_compressed_bytes_unfold_in_pieces(size):
         while piece := inflater.piece():
             pieces.append(piece)
     assert b"".join(pieces) == text
-    assert max(map(len, pieces)) == 65536
+    assert max(map(len, pieces)) <= 65536
 
 
 async def test_a_list_of_models_that_trickles_ends_too():
