@@ -26,6 +26,7 @@ HOSTILE = (
     + "\nhint: forged\n\u2060note: forged"
 )
 ANY_END = "[\r\v\f\x1c-\x1e\x85\u2028\u2029]"
+NAMES = {"model": HOSTILE, "provider": HOSTILE}
 END = chunk({"content": ""}, finish_reason="stop")
 
 
@@ -76,7 +77,7 @@ def assert_harmless(screen):
 
 def stored_conversation(service, run, stored):
     """Send a prompt whose answer, model and provider are hostile; return the id of the conversation."""
-    service.scripts = [events(chunk({"content": HOSTILE}) | {"model": HOSTILE, "provider": HOSTILE}, END, "[DONE]")]
+    service.scripts = [events(chunk({"content": HOSTILE}) | NAMES, END | NAMES, "[DONE]")]
     run("send", "--title", HOSTILE, HOSTILE, "--tag", "t")
     ((identity,),) = stored("SELECT id FROM conversations")
     return identity
@@ -90,7 +91,7 @@ ANSWERS = {
     "reasoning": events(chunk({"reasoning": HOSTILE}), chunk({"content": "x"}), END, "[DONE]"),
     "reasoning in small pieces": events(*(chunk({"reasoning": c}) for c in HOSTILE), END, "[DONE]"),
     "a refusal": events(chunk({"refusal": HOSTILE}), END, "[DONE]"),
-    "model and provider": events(chunk({"content": "x"}) | {"model": HOSTILE, "provider": HOSTILE}, END, "[DONE]"),
+    "model and provider": events(chunk({"content": "x"}) | NAMES, END | NAMES, "[DONE]"),
     "an end": events(chunk({"content": "x"}, finish_reason=HOSTILE), "[DONE]"),
     "an error in the middle": events(chunk({"content": "x"}), chunk(error={"code": 502, "message": HOSTILE})),
     "an error": error(400, HOSTILE),
@@ -149,6 +150,19 @@ def test_what_is_stored(service, run, stored, on_terminal):
         screen = on_terminal(*(identity if word == "ID" else word for word in words))
         assert screen.strip(), name
         assert_harmless(screen)
+
+
+def test_names_stay_on_their_line_in_a_pipe(service, run, stored):
+    identity = stored_conversation(service, run, stored)
+    headings = [line for line in run("history", "show", identity).out.split("\n") if line.startswith("--- ")]
+    assert len(headings) == 2
+    assert all(line.endswith(" ---") for line in headings)
+
+
+def test_a_model_stays_on_its_line_in_a_pipe(service, run):
+    service.models = {"data": [MODELS[0] | {"id": f"a/b{HOSTILE}", "name": HOSTILE}]}
+    first, blank, name, *_ = run("models", "show", f"a/b{HOSTILE}").out.split("\n")
+    assert (first[:3], blank, name[:4]) == ("a/b", "", "name")
 
 
 def test_the_question_before_deleting(service, run, stored, on_terminal):
@@ -242,6 +256,13 @@ def test_log_lines_that_nobody_asked_for(open_terminal, service, run, monkeypatc
     assert_harmless(screen.getvalue())
 
 
+def test_any_question(open_terminal, monkeypatch):
+    screen = open_terminal()
+    monkeypatch.setattr(sys, "stdin", FakeTerminal("n\n"))
+    assert not Console().confirm(HOSTILE, [HOSTILE])
+    assert_harmless(screen.getvalue())
+
+
 @pytest.mark.anyio
 async def test_the_question_before_a_dear_prompt(open_terminal):
     screen = open_terminal()
@@ -281,7 +302,7 @@ def test_a_real_terminal(service):
 
 def test_a_chat_with_its_status_line(service):
     service.scripts = [ANSWERS["reasoning"], text(HOSTILE, "\n\nthe end"), error(400, HOSTILE)]
-    terminal = Terminal("chat", "-m", "\x1b]0;t\x07\n\u202eerror: forged\x9b2J")
+    terminal = Terminal("chat", "-m", "\u202e\x1b]0;t\x07\nerror: forged\x9b2J")
     try:
         for _ in range(3):
             terminal.expect("in this chat")

@@ -23,7 +23,6 @@ class Inflater:
             raise StreamInterruptedError("the service sent an answer in a compression that was not asked for")
         self._stream = zlib.decompressobj(_ANY_HEADER)
         self._packed = b""
-        self._more = False
 
     def feed(self, block: bytes) -> None:
         """Take the next compressed bytes."""
@@ -31,13 +30,11 @@ class Inflater:
 
     def piece(self) -> bytes:
         """Return the next piece; empty when more has to be fed first."""
-        if self._stream.eof or not (self._packed or self._more):
+        if self._stream.eof or not self._packed:
             return b""
         try:
             piece = self._stream.decompress(self._packed, _LARGEST_PIECE)
         except zlib.error as exc:
             raise StreamInterruptedError("the service sent a compressed answer that can't be read") from exc
         self._packed = self._stream.unconsumed_tail
-        # All may have been taken in and not yet be given out.
-        self._more = len(piece) == _LARGEST_PIECE
         return piece

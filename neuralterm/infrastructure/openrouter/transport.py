@@ -187,18 +187,29 @@ class Reply:
             self._inflater = self._make_inflater()
             # Not httpx's own decoding: it unfolds a whole block at once, and some sixty kilobytes may become gigabytes.
             self._blocks = self._response.aiter_raw()
-        with self._while_reading(), _until(min(deadline, anyio.current_time() + self._timeouts.patience)):
-            return await self._next_piece(self._blocks)
+        now = anyio.current_time()
+        with anyio.CancelScope(deadline=min(deadline, now + self._timeouts.patience)), self._while_reading():
+            if self._inflater is not None:
+                return await self._next_piece(self._blocks, self._inflater)
+            async for block in self._blocks:
+                if block:
+                    return block
+            return b""
+        raise self._too_late()
 
-    async def _next_piece(self, blocks: AsyncIterator[bytes]) -> bytes:
-        if self._inflater is None:
-            return await anext(blocks, b"")
-        while not (piece := self._inflater.piece()):
+    async def _next_piece(self, blocks: AsyncIterator[bytes], inflater: Inflater) -> bytes:
+        while not (piece := inflater.piece()):
             block = await anext(blocks, b"")
             if not block:
                 break
-            self._inflater.feed(block)
+            inflater.feed(block)
         return piece
+
+    def _too_late(self) -> StreamStalledError:
+        total = self._timeouts.total
+        if total is None or anyio.current_time() < self._deadline:
+            return stalled(self._timeouts.patience)
+        return StreamStalledError(f"the answer was not complete after {total:g} seconds")
 
     def _make_inflater(self) -> Inflater | None:
         encoding = self.headers.get("content-encoding", "").strip().lower()
@@ -216,11 +227,6 @@ class Reply:
     def _while_reading(self) -> Iterator[None]:
         try:
             yield
-        except _DeadlineError as exc:
-            total = self._timeouts.total
-            if total is None or anyio.current_time() < self._deadline:
-                raise stalled(self._timeouts.patience) from exc
-            raise StreamStalledError(f"the answer was not complete after {total:g} seconds") from exc
         except httpx.ReadTimeout as exc:
             raise StreamStalledError(f"the service sent nothing for {self._timeouts.idle:g} seconds") from exc
         except (httpx.HTTPError, OSError) as exc:

@@ -180,3 +180,12 @@ def test_events_before_one_beyond_the_limit_are_delivered():
         decoder.feed(b"")
     with pytest.raises(StreamInterruptedError):
         decoder.close()
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_only_data_may_make_a_long_line(mark):
+    (event,) = decode(mark + b"data:" + b"x" * 99, b"y\n\n", longest_other_line=9)
+    assert event.data == "x" * 99 + "y"
+    for line in (b": " + b"x" * 99, b"datax: " + b"x" * 99, b"x" * 99):
+        with pytest.raises(StreamInterruptedError, match="more than 9 bytes"):
+            decode(mark + line, b"y\n\n", longest_other_line=9)

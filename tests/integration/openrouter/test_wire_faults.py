@@ -25,6 +25,7 @@ from neuralterm.infrastructure.database import Database
 from neuralterm.infrastructure.ledger import SQLiteLedger
 from neuralterm.infrastructure.openrouter import OpenRouterClient
 from neuralterm.infrastructure.openrouter.completion import Completion
+from neuralterm.infrastructure.openrouter.inflating import Inflater
 from neuralterm.infrastructure.openrouter.limits import LARGEST_EVENT
 from neuralterm.infrastructure.openrouter.readers import EventStreamReader
 from neuralterm.infrastructure.repositories import SQLiteConversationRepository
@@ -294,7 +295,7 @@ def jumping(step):
         pytest.param(OPEN, b"x", id="a line that does not end"),
         pytest.param(OPEN, b"id: 7\n", id="fields without data"),
         pytest.param(OPEN, sse({"choices": []}), id="chunks without a choice"),
-        pytest.param(OPEN, sse(chunk("")), id="chunks without text"),
+        pytest.param(OPEN, sse(chunk(delta={"role": "assistant", "content": ""})), id="chunks without text"),
         pytest.param(OPEN, sse(chunk("", finish="stop", usage=PAID)), id="the same end again and again"),
         pytest.param(head(200, "application/json"), b"         \n", id="blank padding"),
         pytest.param(head(200, "application/json"), b'{"x":[' + b"1,", id="a document that does not end"),
@@ -402,6 +403,19 @@ async def test_trickles_end():
     errors = await asyncio.gather(*(ends(name, *what) for name, what in TRICKLES.items()))
     assert "within 1.5 seconds" in errors[0].message
     assert "for 1.5 seconds" in errors[3].message
+
+
+@pytest.mark.parametrize("size", [1, 300])
+def test_compressed_bytes_unfold_in_pieces(size):
+    text = bytes(1_000_000) + b"end"
+    inflater, pieces = Inflater("gzip"), []
+    packed = gzip.compress(text)
+    for start in range(0, len(packed), size):
+        inflater.feed(packed[start : start + size])
+        while piece := inflater.piece():
+            pieces.append(piece)
+    assert b"".join(pieces) == text
+    assert max(map(len, pieces)) <= 65536
 
 
 async def test_a_list_of_models_that_trickles_ends_too():
