@@ -110,7 +110,7 @@ COMMANDS = [
     ("models", "--json"),
     ("models", "show", "openai/gpt-4o-mini"),
     ("cost", "--by", "model", "--by", "provider", "--by", "run", "--by", "tag", "--json"),
-    ("cost", "reconcile"),
+    ("cost", "reconcile", "--wait", "0"),
     ("cost", "verify"),
     ("history", "--json"),
     ("history", "search", "it"),
