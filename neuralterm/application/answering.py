@@ -31,6 +31,9 @@ from neuralterm.domain.exceptions import (
 from neuralterm.domain.models import Cost, MessageStatus
 from neuralterm.domain.money import dollars
 
+# How long the database may be waited for when the answer is there: what it does not take is kept beside it (seconds).
+_PATIENCE_S, _LAST_PATIENCE_S = 5.0, 0.1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answering:
@@ -107,7 +110,9 @@ class Answering:
         ending = turn.ending(error)
         cost = self._cost(turn, ending) if turn.call_open else turn.call.cost
         answer = turn.finish(status_of(ending), cost, error_code(error), self.clock.monotonic())
-        if failure := self._keep(lambda: self._store_answer(turn)):
+        with self.repository.patience(_LAST_PATIENCE_S if _process_ends(error) else _PATIENCE_S):
+            failure = self._keep(lambda: self._store_answer(turn))
+        if failure is not None:
             self._spool(turn, failure)
         return answer
 
@@ -269,11 +274,15 @@ class Answering:
         return None
 
     def _cost(self, turn: Turn, ending: Ending) -> Cost:
-        process_ends = ending.error is not None and not isinstance(ending.error, Exception)
-        return cost_of(ending, lambda: self.estimates.usage(turn, roughly=process_ends))
+        return cost_of(ending, lambda: self.estimates.usage(turn, roughly=_process_ends(ending.error)))
 
     def _emit(self, event_type: str, turn: Turn, payload: dict[str, Any]) -> None:
         self.bus.emit(DomainEvent(event_type, turn.prompt.conversation_id, payload))
+
+
+def _process_ends(error: BaseException | None) -> bool:
+    """Say whether it was an interruption that ended the answer."""
+    return error is not None and not isinstance(error, Exception)
 
 
 def _snapshot(chunks: AsyncIterator[dict[str, Any]]) -> Mapping[str, Any]:

@@ -79,6 +79,9 @@ class ConversationRepository(Protocol):
     def journal(self) -> Journal:
         """The journal of its pending answers."""
 
+    def patience(self, seconds: float) -> AbstractContextManager[None]:
+        """Wait for other processes at most so long in the block. Nothing may be awaited in it."""
+
     def transaction(self) -> AbstractContextManager[None]:
         """Make all writes inside one atomic step, ledger writes on the same database included. May be nested."""
 

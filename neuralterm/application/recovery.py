@@ -16,6 +16,8 @@ from neuralterm.domain.models import Cost, CostSource, Message, MessageRole, Mes
 
 # No answer takes so long: what runs for longer was started by a process that nobody here can see.
 LONGEST_CALL = timedelta(hours=24)
+# What is left behind can wait for the next start, where the database is busy.
+_PATIENCE_S = 1.0
 # A call of which nobody said who runs it: by the library without a process table, or by an earlier version.
 LONGEST_CALL_OF_NOBODY = timedelta(hours=1)
 
@@ -44,7 +46,7 @@ def recover(ledger: Ledger, repository: ConversationRepository, processes: Proce
     if not dead and not entries:
         return Recovered()
     recovery = _Recovery(ledger, repository)
-    with repository.transaction(), ledger.transaction():
+    with repository.patience(_PATIENCE_S), repository.transaction(), ledger.transaction():
         recovery.take(dead, entries)
     for message_id in entries:
         journal.close(message_id)

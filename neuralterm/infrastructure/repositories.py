@@ -123,6 +123,10 @@ class SQLiteConversationRepository:
 
         return Spool(self.database.path.with_name(f"{self.database.path.name}-spool"))
 
+    def patience(self, seconds: float) -> AbstractContextManager[None]:
+        """Wait for other processes at most so long in the block."""
+        return self.database.patience(seconds)
+
     def transaction(self) -> AbstractContextManager[None]:
         """Make all writes inside one atomic step, those of other adapters on the same `Database` included."""
         return self.database.transaction()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -76,6 +76,11 @@ class InMemoryConversationRepository:
     def __init__(self, store: MemoryStore | None = None) -> None:
         self.store = store or MemoryStore()
         self.journal = MemoryJournal()
+        self.patiences: list[float] = []
+
+    def patience(self, seconds: float):
+        self.patiences.append(seconds)
+        return nullcontext()
 
     def transaction(self):
         return self.store.transaction()

@@ -343,7 +343,8 @@ class TestKilled:
         money.behave = lambda job: Behaviour(tokens=10, gate=gate)
         process = start("send", "-m", CHEAP, "--max-cost", "0.01", PROMPT)
         money.wait_until(lambda: money.heads)
-        wait_until(lambda: f'{{"generation":"{money.heads[0]}"}}' in "".join(journals()))
+        while f'{{"generation":"{money.heads[0]}"}}' not in "".join(journals()):
+            threading.Event().wait(0.02)
         process.kill()
         process.wait()
         money.wait_until_idle()

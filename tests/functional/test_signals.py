@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import pytest
 
-from .stand_in import endless, held
+from .stand_in import endless, held, text
 
 PIPE = subprocess.PIPE
 ENDINGS = pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -121,14 +121,16 @@ def test_a_signal_in_an_answer_of_a_piped_chat(service, start, stored, hung_up, 
 
 @pytest.mark.parametrize("command", [["history"], ["history", "--partial"], ["cost"], ["send", "-c", "next"]])
 def test_after_kill_the_next_command_finds_what_came_and_the_call_stays_unsettled(
-    service, start, run, stored, hung_up, command
+    service, start, run, stored, journals, hung_up, command
 ):
     process = start("send", "hi")
     assert process.stdout.read(13) == b"The answer is"
+    while '"text":"is"' not in "".join(journals()):
+        pass
     process.kill()
     process.wait()
     assert hung_up.wait(5)
-    service.scripts = []
+    service.scripts = [text("Hello")]
     result = run(*command)
     assert result.code == 0
     assert result.err.startswith("note: 1 answer broke off when the process ended (`neuralterm history --partial`")
