@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
     from decimal import Decimal
+    from pathlib import Path
 
     from neuralterm.application.attachments import AttachmentFile, Attachments
     from neuralterm.application.budgets import Budgets
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from neuralterm.components.notices import Notices
     from neuralterm.config import Flags, Settings
     from neuralterm.domain.budget import Budget
+    from neuralterm.infrastructure.backup import BackupReport
     from neuralterm.infrastructure.budget_store import SQLiteBudgetStore
     from neuralterm.infrastructure.database import Database
     from neuralterm.infrastructure.ledger import SQLiteLedger
@@ -111,6 +113,8 @@ class Container:
         from neuralterm.infrastructure.database import Database
 
         database = Database(self.settings.database)
+        waiting = f"waiting for the database {self.settings.database}: another process holds it"
+        database.watch_waiting(interrupted=lambda: self.terminated, on_wait=lambda: self.console.note(waiting))
         self._closing.callback(database.close)
         return database
 
@@ -120,6 +124,12 @@ class Container:
 
         return SQLiteConversationRepository(self.database)
 
+    def back_up(self, target: Path, *, overwrite: bool, on_progress: Callable[[int, int], None]) -> BackupReport:
+        """Copy the database to a file; raises as `backup.back_up`."""
+        from neuralterm.infrastructure.backup import back_up
+
+        return back_up(self.database, target, overwrite=overwrite, on_progress=on_progress)
+
     @cached_property
     def conversations(self) -> ConversationRepository:
         """The conversations that prompts are sent into: those of `repository`, as far as they may be kept."""
@@ -127,7 +137,7 @@ class Container:
             from neuralterm.application.unlogged import UnloggedConversations
 
             return UnloggedConversations(self.repository)
-        from neuralterm.application.redaction import RedactingConversations
+        from neuralterm.application.redacting import RedactingConversations
 
         return RedactingConversations(self.repository, self.redaction)
 
@@ -345,11 +355,23 @@ class Container:
 
         return CostTracker(self.bus, count_tokens=self.estimates.count_tokens) if self.spending.budgets else None
 
+    def recover(self) -> None:
+        """Take in what processes left behind when they died, or when the database could not be written, and say so.
+
+        Where the database can't be written now, it stays for the next start.
+        """
+        from neuralterm.application.recovery import recover
+        from neuralterm.components.notices import recovered_line
+        from neuralterm.domain.exceptions import StorageError
+
+        with contextlib.suppress(StorageError):
+            line = recovered_line(recover(self.ledger, self.repository, self.processes, self.clock))
+            if line is not None:
+                self.console.note(line, fg="yellow")
+
     async def settle_open_calls(self) -> None:
         """Look after calls that processes left open when they died, and ask about a few whose cost is not known."""
-        from neuralterm.application.abandoned import abandon_dead_calls
-
-        abandon_dead_calls(self.ledger, self.conversations, self.processes, self.clock)
+        self.recover()
         if self.ledger.to_reconcile(self.service, 1):
             from neuralterm.application.reconciling import reconcile_some
 

@@ -12,6 +12,7 @@ from neuralterm.application.cost_tracker import CostTracker
 from neuralterm.application.estimates import TokenEstimates
 from neuralterm.application.events import DomainEvent, EventBus, Events
 from neuralterm.application.faults import record_outcome
+from neuralterm.application.journal import Unsaved
 from neuralterm.application.opening import Opening
 from neuralterm.application.ports import Breaker, ChatClient, Clock, ConversationRepository, TokenCounting
 from neuralterm.application.records import Answer, SendOptions
@@ -22,12 +23,16 @@ from neuralterm.application.turn import Prompt, Turn, pending_answer
 from neuralterm.application.wire_request import request_arguments
 from neuralterm.domain.exceptions import (
     BudgetExceededError,
+    MissingRecordError,
     NeuralTermError,
     OutputCapTooLargeError,
     StorageError,
 )
 from neuralterm.domain.models import Cost, MessageStatus
 from neuralterm.domain.money import dollars
+
+# How long the database may be waited for when the answer is there: what it does not take is kept beside it (seconds).
+_PATIENCE_S, _LAST_PATIENCE_S = 5.0, 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +110,10 @@ class Answering:
         ending = turn.ending(error)
         cost = self._cost(turn, ending) if turn.call_open else turn.call.cost
         answer = turn.finish(status_of(ending), cost, error_code(error), self.clock.monotonic())
-        self._keep(turn, lambda: self._store_answer(turn))
+        with self.repository.patience(_LAST_PATIENCE_S if _process_ends(error) else _PATIENCE_S):
+            failure = self._keep(lambda: self._store_answer(turn))
+        if failure is not None:
+            self._spool(turn, failure)
         return answer
 
     def announce(self, turn: Turn, answer: Answer) -> None:
@@ -141,6 +149,8 @@ class Answering:
         chunks = self.client.chat_completion_stream(**request_arguments(turn))
         if hasattr(chunks, "on_generation"):
             chunks.on_generation = lambda generation_id: self._note_generation(turn, generation_id)
+        if waits_are_told := hasattr(chunks, "on_wait"):
+            chunks.on_wait = lambda: self._flush(turn)
         try:
             async for chunk in chunks:
                 if chunk["type"] == "final":
@@ -149,6 +159,8 @@ class Answering:
                 # Only when more comes than there is money for: an answer that ends where the money ends is whole.
                 self._stop_if(turn, self._has_no_room(turn))
                 text = self._take(turn, chunk, chunks)
+                if not waits_are_told or turn.is_journal_due(self.clock.monotonic()):
+                    self._flush(turn)
                 if text:
                     yield text
                 self._stop_if(turn, self.tracker is not None and self.tracker.overspent)
@@ -169,9 +181,6 @@ class Answering:
         turn.take(text, reasoning, now)
         if first:
             self._note_generation(turn, _snapshot(chunks).get("generation_id"))
-        due = turn.text_to_journal(now)
-        if due and not self._keep(turn, lambda: self.repository.append_text(turn.message.id, due)):
-            turn.still_to_journal(due)
         for event, delta in ((Events.REASONING_GENERATED, reasoning), (Events.TOKEN_GENERATED, text)):
             if delta:
                 self._emit(event, turn, {"delta": delta})
@@ -179,7 +188,12 @@ class Answering:
 
     def _note_generation(self, turn: Turn, generation_id: str | None) -> None:
         if generation_id and generation_id != turn.call.generation_id:
-            self._keep(turn, lambda: self.spending.note_generation(turn.call, generation_id))
+            turn.call.generation_id = generation_id
+            self._keep(lambda: self.repository.journal.note_generation(turn.message.id, generation_id))
+
+    def _flush(self, turn: Turn) -> None:
+        """Write down what has come: it is on disk before anything else is waited for."""
+        self._keep(lambda: turn.write_journal(self.repository.journal, self.clock.monotonic()))
 
     def _has_no_room(self, turn: Turn) -> bool:
         """Say whether one more token would cross a limit, or take more than was reserved of a budget that others share."""
@@ -210,7 +224,7 @@ class Answering:
         """Close the ledger row of a request that is going to be made again."""
         cost = self._cost(turn, turn.ending(error))
         turn.finish_call(MessageStatus.FAILED, cost, error_code(error), self.clock.monotonic())
-        self._keep(turn, lambda: self.spending.settle_call(turn.call))
+        self._keep(lambda: self.spending.settle_call(turn.call))
         turn.call_open = False
 
     def _store_answer(self, turn: Turn) -> None:
@@ -219,10 +233,25 @@ class Answering:
                 self.repository.finish_message(turn.message)
                 self._settle(turn)
                 self._learn(turn)
-        except StorageError:
-            # The conversation may have been deleted meanwhile; what the answer cost must not go with it.
+        except MissingRecordError:
+            # The conversation was deleted meanwhile; what the answer cost must not go with it.
             self._settle(turn)
-            raise
+        self.repository.journal.close(turn.message.id)
+        turn.is_stored = True
+
+    def _spool(self, turn: Turn, failure: StorageError) -> None:
+        """Keep beside the database what it does not take: the next start merges it. What it has already stays as it is."""
+        if turn.is_stored:
+            return
+        journal, lost = self.repository.journal, None
+        try:
+            turn.write_journal(journal, self.clock.monotonic())
+            journal.keep(turn.message.id, Unsaved(turn.call, (*turn.prompt.new, turn.message)))
+        except StorageError as error:
+            lost = error
+        if not turn.is_spooled:
+            self._emit(Events.STORAGE_FAILED, turn, {"error": failure, "lost": lost})
+        turn.is_spooled = True
 
     def _settle(self, turn: Turn) -> None:
         if turn.call_open:
@@ -233,26 +262,27 @@ class Answering:
             self.estimates.learn(turn.prompt, turn.call.usage)
             turn.has_learnt = turn.call.usage is not None
 
-    def _keep(self, turn: Turn, write: Callable[[], None]) -> bool:
-        """Write, and tell whether it worked; a failure is said once for each answer.
+    def _keep(self, write: Callable[[], None]) -> StorageError | None:
+        """Write, and return why that failed.
 
         A storage that fails now must not take away what was delivered, nor make anyone buy it again.
         """
         try:
             write()
         except StorageError as error:
-            if not turn.storage_failed:
-                self._emit(Events.STORAGE_FAILED, turn, {"error": error})
-            turn.storage_failed = True
-            return False
-        return True
+            return error
+        return None
 
     def _cost(self, turn: Turn, ending: Ending) -> Cost:
-        process_ends = ending.error is not None and not isinstance(ending.error, Exception)
-        return cost_of(ending, lambda: self.estimates.usage(turn, roughly=process_ends))
+        return cost_of(ending, lambda: self.estimates.usage(turn, roughly=_process_ends(ending.error)))
 
     def _emit(self, event_type: str, turn: Turn, payload: dict[str, Any]) -> None:
         self.bus.emit(DomainEvent(event_type, turn.prompt.conversation_id, payload))
+
+
+def _process_ends(error: BaseException | None) -> bool:
+    """Say whether it was an interruption that ended the answer."""
+    return error is not None and not isinstance(error, Exception)
 
 
 def _snapshot(chunks: AsyncIterator[dict[str, Any]]) -> Mapping[str, Any]:

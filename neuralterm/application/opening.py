@@ -16,7 +16,7 @@ from neuralterm.application.records import Call, SendOptions
 from neuralterm.application.spending import SpendingGate
 from neuralterm.application.turn import Prompt, Turn
 from neuralterm.domain.exceptions import BudgetExceededError, NeuralTermError
-from neuralterm.domain.models import Cost, Message
+from neuralterm.domain.models import Conversation, Cost, Message
 
 if TYPE_CHECKING:
     from neuralterm.application.attachments import Attachments
@@ -64,8 +64,11 @@ class Opening:
             try:
                 with self.transaction():
                     permit = admit(prompt, options, self.estimates, self.spending, may_wait=may_wait)
-                    self._store_question(prompt, message, options)
-                    return permit, self._open_call(prompt, message, permit, options)
+                    conversation = self._store_question(prompt, message, options)
+                    call = self._open_call(prompt, message, permit, options)
+                    # Last, so that a journal is there for no call that is not.
+                    self.repository.journal.open(message.id, call, conversation)
+                return permit, call
             except MoneyHeldError as held:
                 if not said:
                     self._say_waiting(prompt, held, options.budget_wait)
@@ -83,6 +86,9 @@ class Opening:
         with self.transaction():
             turn.permit = admit(turn.prompt, turn.options, self.estimates, self.spending)
             turn.call = self._open_call(turn.prompt, turn.message, turn.permit, turn.options)
+            conversation = self.repository.get_by_id(turn.prompt.conversation_id)
+            if conversation is not None:
+                self.repository.journal.open(turn.message.id, turn.call, conversation)
         turn.call_open = True
         turn.final = {}
 
@@ -100,7 +106,7 @@ class Opening:
         payload = {"name": held.budget.title, "held_usd": held.held_usd, "seconds": seconds}
         self.bus.emit(DomainEvent(Events.BUDGET_WAITING, prompt.conversation_id, payload))
 
-    def _store_question(self, prompt: Prompt, pending: Message, options: SendOptions) -> None:
+    def _store_question(self, prompt: Prompt, pending: Message, options: SendOptions) -> Conversation:
         conversation = self.repository.get_by_id(prompt.conversation_id)
         assert conversation is not None
         conversation.model_id = prompt.model_id
@@ -111,6 +117,7 @@ class Opening:
             self.attachments().keep(prompt)
         for message in (*prompt.new, pending):
             self.repository.add_message(message)
+        return conversation
 
     def _open_call(self, prompt: Prompt, message: Message, permit: Permit, options: SendOptions) -> Call:
         call = Call(

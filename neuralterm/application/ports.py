@@ -12,6 +12,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any, Protocol
 from uuid import UUID
 
+from neuralterm.application.journal import JournalEntry, Unsaved
 from neuralterm.application.records import (
     Call,
     CallFilter,
@@ -43,8 +44,43 @@ class Clock(Protocol):
         """Wait."""
 
 
+class Journal(Protocol):
+    """What comes of running answers, apart from the database: there when a method returns, whatever becomes of either.
+
+    An entry is named by the answer's message. What could not be written may be written again.
+    """
+
+    def open(self, message_id: UUID, call: Call, conversation: Conversation) -> None:
+        """Begin the entry of an answer, or note the next request for it."""
+
+    def append(self, message_id: UUID, text: str = "", reasoning: str = "") -> None:
+        """Add what has come: all of it, or nothing when this raises."""
+
+    def note_generation(self, message_id: UUID, generation_id: str) -> None:
+        """Remember the service's id of the answer."""
+
+    def keep(self, message_id: UUID, unsaved: Unsaved) -> None:
+        """Keep the end of an answer that the database did not take; its text has been appended before."""
+
+    def close(self, message_id: UUID) -> None:
+        """Forget the entry: the database has all of it. Never raises."""
+
+    def left(self) -> list[UUID]:
+        """Return the answers that have an entry, of whatever process. Never raises."""
+
+    def read(self, message_id: UUID) -> JournalEntry | None:
+        """Return the entry of an answer; None when there is none that can be read. Never raises."""
+
+
 class ConversationRepository(Protocol):
     """Conversations and their messages."""
+
+    @property
+    def journal(self) -> Journal:
+        """The journal of its pending answers."""
+
+    def patience(self, seconds: float) -> AbstractContextManager[None]:
+        """Wait for other processes at most so long in the block. Nothing may be awaited in it."""
 
     def transaction(self) -> AbstractContextManager[None]:
         """Make all writes inside one atomic step, ledger writes on the same database included. May be nested."""
@@ -56,22 +92,22 @@ class ConversationRepository(Protocol):
         """Return the conversation, or None."""
 
     def get_messages(self, conversation_id: UUID) -> list[Message]:
-        """Return its messages, oldest first; a pending answer with the text journalled so far."""
+        """Return its messages, oldest first; a pending answer with what the journal has of it."""
 
     def add_message(self, message: Message) -> None:
         """Append a message to its conversation, which must exist."""
 
-    def append_text(self, message_id: UUID, text: str) -> None:
-        """Journal text of a pending answer: durable when this returns, whatever becomes of the process."""
-
     def finish_message(self, message: Message) -> None:
-        """Replace a pending answer by its final state and forget its journal; adds cost and tokens to the conversation."""
+        """Replace a pending answer by its final state; adds cost and tokens to the conversation.
+
+        Raises `MissingRecordError` when the message is gone.
+        """
 
     def price_message(self, message_id: UUID, cost: Cost, usage: TokenUsage | None) -> bool:
         """Replace the cost of a finished answer, and its usage unless None; the conversation's totals follow. False if gone."""
 
-    def abandon_message(self, message_id: UUID) -> bool:
-        """Give a pending answer the text of its journal and the status `interrupted`. False if it is not pending."""
+    def abandon_message(self, message_id: UUID, text: str = "", reasoning: str | None = None) -> bool:
+        """Give a pending answer what came of it and the status `interrupted`. False if it is not pending."""
 
     def delete(self, conversation_id: UUID) -> bool:
         """Delete a conversation with its messages; its calls stay in the ledger. False if it did not exist."""
@@ -98,11 +134,14 @@ class Ledger(Protocol):
     def open_call(self, call: Call) -> None:
         """Write a call down before it is made."""
 
-    def note_generation(self, call_id: UUID, generation_id: str) -> None:
-        """Remember the service's id of a running call."""
-
     def settle_call(self, call: Call) -> None:
-        """Replace an opened call by its final state; nobody owns it any more."""
+        """Replace an opened call by its final state; nobody owns it any more.
+
+        Raises `MissingRecordError` when it was never opened here.
+        """
+
+    def find(self, call_id: UUID) -> Call | None:
+        """Return a call, or None."""
 
     def committed(self, filter: CallFilter) -> Committed:
         """Return what calls use of a budget.

@@ -22,6 +22,8 @@ AT_A_TIME = 4
 
 # How many calls are asked about beside something else, and for how long: what the service does not know after a day it is
 # not going to know, and a question with every prompt would be one too many.
+# Nothing else goes on while the database is waited for, which others may hold.
+_PATIENCE_BESIDE_S = 0.1
 ASKED_BESIDE = 5
 ASKED_BESIDE_FOR = timedelta(days=1)
 
@@ -100,8 +102,9 @@ async def reconcile_some(
             if call.generation_id is None or clock.now() - call.started_at > ASKED_BESIDE_FOR:
                 continue
             report = await client.get_generation(call.generation_id)
-            if report is not None and keep_report(ledger, repository, service, call, report) is not None:
-                found += 1
+            with repository.patience(_PATIENCE_BESIDE_S):
+                if report is not None and keep_report(ledger, repository, service, call, report) is not None:
+                    found += 1
     return found
 
 

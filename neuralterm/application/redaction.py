@@ -6,22 +6,22 @@ What is sent to the model and what is printed stay as they are.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
-from uuid import UUID
 
 from neuralterm.application.context import ATTACHMENTS
-from neuralterm.domain.models import Conversation, Cost, Message, TokenUsage
+from neuralterm.domain.models import Conversation, Message
 from neuralterm.domain.text import key_forms
 
 if TYPE_CHECKING:
-    from neuralterm.application.ports import ConversationRepository
-    from neuralterm.application.records import ConversationSummary, HistoryFilter, SearchHit
+    from neuralterm.application.records import Call
 
 KEY_MARK = "[redacted: api key]"
+# So much of the beginning of a key says nothing yet.
+CONTEXT = 7
 _CUT_MARK = "…"
 _TEXTS_OF_ATTACHMENTS = ("name", "url")
+_TEXTS_OF_CALLS = ("run_id", "generation_id", "requested_model", "model", "provider", "finish_reason", "error_code")
 
 
 class Patterns(Protocol):
@@ -53,15 +53,23 @@ class Redaction:
         text = self.without_keys(text)
         return text if self._patterns is None else self._patterns.redact(text)
 
-    def split(self, text: str) -> tuple[str, str]:
-        """Return what can be stored of a text that goes on, redacted, and what must wait: it may begin a secret."""
-        cut = len(text) if self._patterns is None else self._patterns.held_from(text)
-        forms = self._forms()
+    def split(self, text: str, before: str = "") -> tuple[str, str]:
+        """Return what can be stored of a text that goes on, redacted, and what must wait: it may begin a secret.
+
+        A few characters of a key don't wait, they may be those of any word. So `before` is the end of the text that was let
+        through before this one (`CONTEXT` characters do), and a key that began there is blotted out from here on.
+        """
+        whole, forms = before + text, self._forms()
+        cut = len(whole) if self._patterns is None else self._patterns.held_from(whole)
         for form in forms:
-            cut = min(cut, _start_of_beginning(text, form))
-        while (earlier := min((_before_whole(text, form, cut) for form in forms), default=cut)) < cut:
+            cut = min(cut, _start_of_beginning(whole, form))
+        while (earlier := min((_before_whole(whole, form, cut) for form in forms), default=cut)) < cut:
             cut = earlier
-        return self.redact(text[:cut]), text[cut:]
+        cut = max(cut, len(before))
+        begun = max((_end_of_begun(whole, form, len(before)) for form in forms), default=-1)
+        if begun < 0:
+            return self.redact(whole[len(before) : cut]), whole[cut:]
+        return KEY_MARK + self.redact(whole[begun:cut]), whole[max(begun, cut) :]
 
     def redact_title(self, title: str) -> str:
         """Return a title without secrets, nor the beginning of one that was cut by shortening the title."""
@@ -74,13 +82,19 @@ class Redaction:
 
 
 def _start_of_beginning(text: str, form: str) -> int:
-    """Return where the end of the text begins that is the beginning of a form of the key; its length if there is none."""
+    """Return where the end of the text begins that is a telling part of a form of the key; its length if there is none."""
     start = max(len(text) - len(form) + 1, 0)
-    while (start := text.find(form[0], start)) >= 0:
+    while (start := text.find(form[: CONTEXT + 1], start)) >= 0:
         if form.startswith(text[start:]):
             return start
         start += 1
     return len(text)
+
+
+def _end_of_begun(text: str, form: str, position: int) -> int:
+    """Return where a form of the key ends that begins before the position and ends behind it; -1 if none does."""
+    start = text.find(form, max(position - len(form) + 1, 0), position + len(form) - 1)
+    return -1 if start < 0 else start + len(form)
 
 
 def _before_whole(text: str, form: str, cut: int) -> int:
@@ -89,97 +103,40 @@ def _before_whole(text: str, form: str, cut: int) -> int:
     return cut if start < 0 else start
 
 
-class RedactingConversations:
-    """A `ConversationRepository` that stores through another what `redaction` leaves of it.
+def redacted_conversation(conversation: Conversation, redaction: Redaction) -> Conversation:
+    """Return a copy with its title redacted; tags and model hold no key."""
+    title = conversation.title and redaction.redact_title(conversation.title)
+    clean = redaction.without_keys
+    return replace(
+        conversation, title=title, tags=tuple(map(clean, conversation.tags)), model_id=clean(conversation.model_id)
+    )
 
-    Text of a running answer waits here while it may be the beginning of a secret; how an answer ended is stored whole.
-    """
 
-    def __init__(self, kept: ConversationRepository, redaction: Redaction) -> None:
-        self._kept = kept
-        self._redaction = redaction
-        self._held: dict[UUID, str] = {}
+def redacted_message(message: Message, redaction: Redaction) -> Message:
+    """Return a copy with everything that was said redacted, and names of attachments."""
+    redact, clean = redaction.redact, redaction.without_keys
+    return replace(
+        message,
+        content=redact(message.content),
+        reasoning=message.reasoning and redact(message.reasoning),
+        model_id=message.model_id and clean(message.model_id),
+        finish_reason=message.finish_reason and clean(message.finish_reason),
+        metadata=_redacted_metadata(message.metadata, redact),
+    )
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """Make all writes inside one atomic step. May be nested."""
-        return self._kept.transaction()
 
-    def save(self, conversation: Conversation) -> None:
-        """Insert or update a conversation; its title is redacted, its tags hold no key."""
-        title = conversation.title and self._redaction.redact_title(conversation.title)
-        clean = self._redaction.without_keys
-        tags, model = tuple(map(clean, conversation.tags)), clean(conversation.model_id)
-        self._kept.save(replace(conversation, title=title, tags=tags, model_id=model))
+def redacted_call(call: Call, redaction: Redaction) -> Call:
+    """Return a copy whose texts hold no key; budgets go by them, so that nothing else is taken out."""
+    clean = redaction.without_keys
+    texts: dict[str, Any] = {name: clean(text) for name in _TEXTS_OF_CALLS if (text := getattr(call, name))}
+    return replace(call, **texts, tags=tuple(map(clean, call.tags)))
 
-    def get_by_id(self, conversation_id: UUID) -> Conversation | None:
-        """Return the conversation, or None."""
-        return self._kept.get_by_id(conversation_id)
 
-    def get_messages(self, conversation_id: UUID) -> list[Message]:
-        """Return its messages as they are stored, oldest first."""
-        return self._kept.get_messages(conversation_id)
-
-    def add_message(self, message: Message) -> None:
-        """Append a message, redacted."""
-        self._kept.add_message(self._redacted(message))
-
-    def append_text(self, message_id: UUID, text: str) -> None:
-        """Journal text of a pending answer, as far as it can't be the beginning of a secret."""
-        safe, held = self._redaction.split(self._held.get(message_id, "") + text)
-        if safe:
-            self._kept.append_text(message_id, safe)
-        self._held[message_id] = held
-
-    def finish_message(self, message: Message) -> None:
-        """Replace a pending answer by its final state, redacted."""
-        self._kept.finish_message(self._redacted(message))
-        self._held.pop(message.id, None)
-
-    def price_message(self, message_id: UUID, cost: Cost, usage: TokenUsage | None) -> bool:
-        """Replace the cost of a finished answer. False if gone."""
-        return self._kept.price_message(message_id, cost, usage)
-
-    def abandon_message(self, message_id: UUID) -> bool:
-        """Call a pending answer interrupted. False if it is not pending."""
-        return self._kept.abandon_message(message_id)
-
-    def delete(self, conversation_id: UUID) -> bool:
-        """Delete a conversation. False if it did not exist."""
-        return self._kept.delete(conversation_id)
-
-    def latest(self) -> Conversation | None:
-        """Return the conversation that was changed last."""
-        return self._kept.latest()
-
-    def find_by_prefix(self, prefix: str) -> list[Conversation]:
-        """Return at most three conversations whose id begins so."""
-        return self._kept.find_by_prefix(prefix)
-
-    def summaries(self, filter: HistoryFilter) -> list[ConversationSummary]:
-        """Return conversations, last changed first."""
-        return self._kept.summaries(filter)
-
-    def search(self, query: str, limit: int) -> list[SearchHit]:
-        """Return messages that hold all words of the query."""
-        return self._kept.search(query, limit)
-
-    def _redacted(self, message: Message) -> Message:
-        redact, clean = self._redaction.redact, self._redaction.without_keys
-        return replace(
-            message,
-            content=redact(message.content),
-            reasoning=message.reasoning and redact(message.reasoning),
-            model_id=message.model_id and clean(message.model_id),
-            finish_reason=message.finish_reason and clean(message.finish_reason),
-            metadata=self._redacted_metadata(message.metadata),
-        )
-
-    def _redacted_metadata(self, metadata: dict[str, Any]) -> dict[str, Any]:
-        if ATTACHMENTS not in metadata:
-            return metadata
-        redact = self._redaction.redact
-        records = [
-            {key: redact(value) if key in _TEXTS_OF_ATTACHMENTS and value else value for key, value in record.items()}
-            for record in metadata[ATTACHMENTS]
-        ]
-        return {**metadata, ATTACHMENTS: records}
+def _redacted_metadata(metadata: dict[str, Any], redact: Callable[[str], str]) -> dict[str, Any]:
+    if ATTACHMENTS not in metadata:
+        return metadata
+    records = [
+        {key: redact(value) if key in _TEXTS_OF_ATTACHMENTS and value else value for key, value in record.items()}
+        for record in metadata[ATTACHMENTS]
+    ]
+    return {**metadata, ATTACHMENTS: records}

@@ -138,12 +138,6 @@ class SpendingGate:
         self._here[call.id] = call
         self._bounds[call.id] = call.cost.at_most_usd
 
-    def note_generation(self, call: Call, generation_id: str) -> None:
-        """Remember the service's id of a running call."""
-        call.generation_id = generation_id
-        if self._ledger is not None:
-            self._ledger.note_generation(call.id, generation_id)
-
     def settle_call(self, call: Call) -> None:
         """Replace the bound of a call by what it cost; what is not known for sure goes on counting at its bound."""
         call.owner = None

@@ -10,14 +10,15 @@ from uuid import UUID
 
 from neuralterm.application.context import has_attachments
 from neuralterm.application.permit import Permit
+from neuralterm.application.ports import Journal
 from neuralterm.application.records import Answer, Call, SendOptions
 from neuralterm.application.settlement import Ending
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import BudgetExceededError
 from neuralterm.domain.models import Cost, Message, MessageRole, MessageStatus
 
-# Text is written to the journal at most this long after it came, so that little is lost when the process is killed.
-JOURNAL_INTERVAL_S = 0.2
+# What comes at short intervals is written to the journal together, and all of it before anything is waited for.
+JOURNAL_INTERVAL_S = 0.01
 _ESTIMATE_SLACK = 64
 
 
@@ -72,8 +73,9 @@ class Turn:
     """The answer to a prompt, from the moment it is asked for.
 
     `call` is the request that was made last; `call_open` is false while it is settled and the next one not yet made.
-    `storage_failed` is true once a write about this answer has failed, `cap_lowered` once the account did not pay for the
-    cap that was wished, `has_learnt` once the reported usage has been compared with what was counted here.
+    `cap_lowered` is true once the account did not pay for the
+    cap that was wished, `has_learnt` once the reported usage has been compared with what was counted here, `is_stored` once
+    the database has the answer, `is_spooled` once it did not take it.
     """
 
     prompt: Prompt
@@ -88,11 +90,13 @@ class Turn:
     final: Mapping[str, Any] = field(default_factory=dict)
     first_token_ms: int | None = None
     call_open: bool = True
-    storage_failed: bool = False
     cap_lowered: bool = False
     deltas: int = 0
     has_learnt: bool = False
+    is_stored: bool = False
+    is_spooled: bool = False
     _unwritten: list[str] = field(default_factory=list)
+    _unwritten_reasoning: list[str] = field(default_factory=list)
     _written_at: float | None = None
 
     @property
@@ -140,20 +144,19 @@ class Turn:
             self._unwritten.append(text)
         if reasoning:
             self.reasonings.append(reasoning)
+            self._unwritten_reasoning.append(reasoning)
 
-    def text_to_journal(self, now: float) -> str:
-        """Return the text that is due to be written down; empty while it is not."""
-        due = self._written_at is None or now - self._written_at >= JOURNAL_INTERVAL_S
-        if not due or not self._unwritten:
-            return ""
-        text = "".join(self._unwritten)
-        self._unwritten.clear()
-        self._written_at = now
-        return text
+    def is_journal_due(self, now: float) -> bool:
+        """Say whether the journal has been left alone for long enough."""
+        return self._written_at is None or now - self._written_at >= JOURNAL_INTERVAL_S
 
-    def still_to_journal(self, text: str) -> None:
-        """Put back text that could not be written down, before what came since."""
-        self._unwritten.insert(0, text)
+    def write_journal(self, journal: Journal, now: float) -> None:
+        """Write down what came since the last time; what can't be written now waits for the next time."""
+        if self._unwritten or self._unwritten_reasoning:
+            self._written_at = now
+            journal.append(self.message.id, "".join(self._unwritten), "".join(self._unwritten_reasoning))
+            self._unwritten.clear()
+            self._unwritten_reasoning.clear()
 
     def ending(self, error: BaseException | None) -> Ending:
         """Return what is known of the end."""

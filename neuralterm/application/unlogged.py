@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from neuralterm.domain.exceptions import StorageError
+from neuralterm.domain.exceptions import MissingRecordError, StorageError
 from neuralterm.domain.models import Conversation, Cost, Message, MessageStatus, TokenUsage
 from neuralterm.domain.money import EXACT
 
 if TYPE_CHECKING:
     from neuralterm.application.attachments import AttachmentStore
-    from neuralterm.application.ports import ConversationRepository
-    from neuralterm.application.records import ConversationSummary, HistoryFilter, SearchHit
+    from neuralterm.application.journal import JournalEntry, Unsaved
+    from neuralterm.application.ports import ConversationRepository, Journal
+    from neuralterm.application.records import Call, ConversationSummary, HistoryFilter, SearchHit
 
 _NOTHING = Decimal(0)
 
@@ -42,6 +44,15 @@ class UnloggedConversations:
     def __init__(self, kept: ConversationRepository) -> None:
         self._kept = kept
         self._memory = _Memory()
+
+    @cached_property
+    def journal(self) -> Journal:
+        """The journal of the other, which keeps the calls and no text."""
+        return UnloggedJournal(self._kept.journal)
+
+    def patience(self, seconds: float) -> AbstractContextManager[None]:
+        """Wait for other processes at most so long in the block."""
+        return self._kept.patience(seconds)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -74,18 +85,11 @@ class UnloggedConversations:
             raise StorageError("a message without a conversation can't be kept")
         self._memory.messages[message.id] = replace(message)
 
-    def append_text(self, message_id: UUID, text: str) -> None:
-        """Remember text of a pending answer."""
-        message = self._pending(message_id)
-        if message is None:
-            raise StorageError(f"no answer {message_id} is pending here")
-        self._memory.messages[message_id] = replace(message, content=message.content + text)
-
     def finish_message(self, message: Message) -> None:
         """Replace a pending answer by its final state; adds cost and tokens to the conversation's totals in memory."""
         before = self._memory.messages.get(message.id)
         if before is None:
-            raise StorageError(f"there is no message {message.id} here")
+            raise MissingRecordError(f"there is no message {message.id} here")
         self._replace(before, replace(message, conversation_id=before.conversation_id))
 
     def price_message(self, message_id: UUID, cost: Cost, usage: TokenUsage | None) -> bool:
@@ -99,9 +103,9 @@ class UnloggedConversations:
         self._replace(before, replace(before, cost=cost.usd, cost_source=cost.source, token_usage=usage))
         return True
 
-    def abandon_message(self, message_id: UUID) -> bool:
+    def abandon_message(self, message_id: UUID, text: str = "", reasoning: str | None = None) -> bool:
         """Call a stored answer interrupted; those in memory end with their process."""
-        return message_id not in self._memory.messages and self._kept.abandon_message(message_id)
+        return message_id not in self._memory.messages and self._kept.abandon_message(message_id, text, reasoning)
 
     def delete(self, conversation_id: UUID) -> bool:
         """Forget a conversation, and delete what is stored of it."""
@@ -126,10 +130,6 @@ class UnloggedConversations:
         """Return stored messages."""
         return self._kept.search(query, limit)
 
-    def _pending(self, message_id: UUID) -> Message | None:
-        message = self._memory.messages.get(message_id)
-        return message if message is not None and message.status is MessageStatus.PENDING else None
-
     def _replace(self, before: Message, message: Message) -> None:
         self._memory.messages[message.id] = message
         assert before.conversation_id is not None
@@ -144,6 +144,40 @@ class UnloggedConversations:
 
 def _tokens(message: Message) -> int:
     return 0 if message.token_usage is None else message.token_usage.total_tokens
+
+
+class UnloggedJournal:
+    """A `Journal` that writes down calls through another, without what is said in them."""
+
+    def __init__(self, kept: Journal) -> None:
+        self._kept = kept
+
+    def open(self, message_id: UUID, call: Call, conversation: Conversation) -> None:
+        """Begin the entry of an answer, or note the next request for it."""
+        self._kept.open(message_id, call, replace(conversation, title=None))
+
+    def append(self, message_id: UUID, text: str = "", reasoning: str = "") -> None:
+        """Write nothing down."""
+
+    def note_generation(self, message_id: UUID, generation_id: str) -> None:
+        """Remember the service's id of the answer."""
+        self._kept.note_generation(message_id, generation_id)
+
+    def keep(self, message_id: UUID, unsaved: Unsaved) -> None:
+        """Keep what the answer cost, if the database did not take it."""
+        self._kept.keep(message_id, replace(unsaved, messages=()))
+
+    def close(self, message_id: UUID) -> None:
+        """Forget the entry: the database has all of it."""
+        self._kept.close(message_id)
+
+    def left(self) -> list[UUID]:
+        """Return the answers that have an entry."""
+        return self._kept.left()
+
+    def read(self, message_id: UUID) -> JournalEntry | None:
+        """Return the entry of an answer."""
+        return self._kept.read(message_id)
 
 
 class UnloggedAttachments:

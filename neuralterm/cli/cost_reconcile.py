@@ -49,11 +49,10 @@ def reconcile_command(container: Container, /, wait: float, limit: int, as_json:
 
 
 async def _reconcile(container: Container, patience: float, limit: int) -> ReconcileResult:
-    from neuralterm.application.abandoned import abandon_dead_calls
     from neuralterm.application.reconciling import reconcile
 
     client = container.account
-    abandon_dead_calls(container.ledger, container.repository, container.processes, container.clock)
+    container.recover()
     return await reconcile(
         container.ledger,
         container.repository,

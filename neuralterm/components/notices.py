@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from neuralterm.application.events import DomainEvent, EventObserver, Events
 from neuralterm.components.console import Console
 from neuralterm.components.tables import numbered
 from neuralterm.domain.money import dollars
 from neuralterm.domain.text import one_line
+
+if TYPE_CHECKING:
+    from neuralterm.application.recovery import Recovered
 
 
 class Notices(EventObserver):
@@ -70,7 +73,25 @@ def _retried(payload: dict[str, Any]) -> str:
 
 
 def _storage(payload: dict[str, Any]) -> str:
-    return f"warning: the local history could not be written: {one_line(payload['error'].message)}"
+    if payload["lost"] is not None:
+        return f"warning: the answer could not be kept in the local history: {one_line(payload['lost'].message)}"
+    return (
+        f"warning: the local history could not be written: {one_line(payload['error'].message)};"
+        " the answer is kept beside the database and will be merged at the next start"
+    )
+
+
+def recovered_line(recovered: Recovered) -> str | None:
+    """Say what earlier processes had left behind; None when that is nothing."""
+    parts = []
+    if recovered.abandoned:
+        parts.append(
+            f"{numbered(recovered.abandoned, 'answer')} broke off when the process ended"
+            " (`neuralterm history --partial` shows what came)"
+        )
+    if recovered.merged:
+        parts.append(f"{numbered(recovered.merged, 'answer')} kept beside the database now in the history")
+    return f"note: {'; '.join(parts)}" if parts else None
 
 
 _LINES: dict[str, Callable[[dict[str, Any]], str | None]] = {

@@ -5,6 +5,7 @@
     │   └── NotFoundError                what was named does not exist, or is not unique
     ├── ConfigurationError               a setting, the key or a file of ours can't be used
     ├── StorageError                     the local database refused
+    │   └── MissingRecordError           ... because it does not hold what is to be changed
     ├── BudgetExceededError              a budget refused the call, or stopped its answer
     ├── CircuitOpenError                 not tried: the service failed too often just now
     ├── StreamInterruptedError           the answer began and did not end
@@ -65,6 +66,10 @@ class StorageError(NeuralTermError):
     """The local database can't be read or written."""
 
     default_code = "STORAGE"
+
+
+class MissingRecordError(StorageError):
+    """What is to be changed is not in the database: it was deleted, or the database is another one."""
 
 
 class BudgetExceededError(NeuralTermError):

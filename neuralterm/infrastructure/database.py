@@ -1,29 +1,36 @@
-"""The database file: one connection, its transactions, and SQLite's errors as `StorageError`."""
+"""The database: one connection, its transactions, and SQLite's errors as `StorageError`."""
 
 from __future__ import annotations
 
-import os
-import random
 import sqlite3
-import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from threading import RLock
+from threading import Lock, RLock
 from typing import Any
 
 from neuralterm.config import DATABASE_NAME, data_directory
 from neuralterm.domain.text import join_surrogates
-from neuralterm.infrastructure.migrations import SCHEMA_VERSION, migrate, schema_version
-from neuralterm.infrastructure.storage_errors import directory_error, file_error, newer_schema_error, sqlite_error
+from neuralterm.infrastructure.lock_waiting import LockWaiting, Wait
+from neuralterm.infrastructure.opening import Opened, open_to_read, open_to_write
+from neuralterm.infrastructure.storage_errors import (
+    changing_error,
+    is_unwritable,
+    passes_by_itself,
+    sqlite_error,
+)
 
 BUSY_TIMEOUT = 30.0
-# What the data directory is called where the platform says where it is.
-OWN_DIRECTORY = "neuralterm"
+# Some milliseconds of copying.
+_PAGES_A_STEP = 500
 
 Row = tuple[Any, ...]
 Parameters = Sequence[Any] | Mapping[str, Any]
+
+# The databases that this process has open, so that none is looked into beside SQLite while another holds its locks.
+_in_use: weakref.WeakSet[Database] = weakref.WeakSet()
+_in_use_lock = Lock()
 
 
 def default_database_path() -> Path:
@@ -32,35 +39,54 @@ def default_database_path() -> Path:
 
 
 class Database:
-    """A SQLite database in WAL mode, opened, and created or migrated, on first use.
+    """A SQLite database in WAL mode, opened, and created or migrated, on first use; reading does not create it.
 
     One connection, which several threads may use: a statement or a transaction of one waits for that of another.
-    `":memory:"` is a database that lives until `close`. `busy_timeout`: seconds to wait for other processes.
+    `":memory:"` is a database that lives until `close`. `busy_timeout`: seconds to wait for other processes. Where the file
+    can't be written it is read as it lies there. One that was deleted or replaced is opened anew between transactions.
     """
 
     def __init__(self, path: Path | str, *, busy_timeout: float = BUSY_TIMEOUT) -> None:
         self.path = Path(path)
-        self._busy_timeout = busy_timeout
+        self._waiting = LockWaiting(busy_timeout)
         self._lock = RLock()
-        self._connection: sqlite3.Connection | None = None
+        self._opened: Opened | None = None
+        self._closer: weakref.finalize[..., Database] | None = None
         self._functions: dict[str, Callable[[str, str], bool]] = {}
         self._depth = 0
 
+    def watch_waiting(self, *, interrupted: Callable[[], bool], on_wait: Callable[[], None]) -> None:
+        """Set who is asked, between slices of 50 ms, whether to stop waiting for a lock, and who is told of a long wait.
+
+        A wait that is stopped ends in `StorageError` as one that took too long. What `interrupted` raises goes through.
+        """
+        self._waiting.interrupted, self._waiting.on_wait = interrupted, on_wait
+
+    def patience(self, seconds: float) -> AbstractContextManager[None]:
+        """Wait for locks at most so long (and a slice) in the block, for whatever thread, whether interrupted or not."""
+        return self._waiting.limited_to(seconds)
+
+    @property
+    def is_read_only(self) -> bool:
+        """True where there is a file that can be read and not written. Raises `StorageError` where it can't be read."""
+        with self._lock:
+            return self._ready(writes=False).is_read_only
+
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Run a statement and return its rows. Raises `StorageError`."""
-        return self._run(sql, parameters)[0]
+        return self._run(sql, parameters, writes=False)[0]
 
     def change(self, sql: str, parameters: Parameters = ()) -> int:
         """Run a statement and return how many rows it inserted, updated or deleted. Raises `StorageError`."""
-        return self._run(sql, parameters)[1]
+        return self._run(sql, parameters, writes=True)[1]
 
     def define(self, name: str, function: Callable[[str, str], bool]) -> None:
         """Let statements call a pure function of two texts by this name. It must not raise."""
         with self._lock:
             if name not in self._functions:
                 self._functions[name] = function
-                if self._connection is not None:
-                    self._connection.create_function(name, 2, function, deterministic=True)
+                if self._opened is not None:
+                    self._opened.connection.create_function(name, 2, function, deterministic=True)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -82,106 +108,90 @@ class Database:
             finally:
                 self._depth -= 1
 
+    def copy_to(self, target: sqlite3.Connection, on_progress: Callable[[int, int], None]) -> None:
+        """Copy the file as it is now, whatever others write meanwhile.
+
+        `on_progress` is told of pages copied and pages in all, and may raise. Raises `StorageError`, and `sqlite3.Error` for
+        the target.
+        """
+        with self._lock:
+            self.query("BEGIN")
+            try:
+                self.query("SELECT count(*) FROM sqlite_master")  # the moment that is copied
+                connection = self._ready(writes=False).connection
+                connection.backup(
+                    target,
+                    pages=_PAGES_A_STEP,
+                    progress=lambda status, left, total: on_progress(total - left, total),
+                )
+            finally:
+                self._undo(("ROLLBACK",))
+
     def close(self) -> None:
         """Close the file; the next use opens it again."""
         with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+            if self._closer is not None:
+                self._closer()
+                self._closer = self._opened = None
 
-    def _run(self, sql: str, parameters: Parameters) -> tuple[list[Row], int]:
+    def _run(self, sql: str, parameters: Parameters, *, writes: bool) -> tuple[list[Row], int]:
+        wait: Wait | None = None
         with self._lock:
-            connection = self._connection or self._open()
-            try:
-                cursor = connection.execute(sql, parameters)
-                return cursor.fetchall(), cursor.rowcount
-            except UnicodeEncodeError:
-                return self._run(sql, _encodable(parameters))
-            except (sqlite3.Error, OverflowError) as exc:
-                raise sqlite_error(self.path, exc) from exc
+            while True:
+                opened = self._ready(writes=writes)
+                inside = opened.connection.in_transaction
+                try:
+                    cursor = opened.connection.execute(sql, parameters)
+                    found = cursor.fetchall(), cursor.rowcount
+                    if not opened.is_frozen or opened.is_current():
+                        return found
+                    refusal, passes = changing_error(self.path), True
+                except UnicodeEncodeError:
+                    parameters = _encodable(parameters)
+                    continue
+                except (sqlite3.Error, OverflowError) as exc:
+                    if opened.reads_leniently_after(exc):
+                        continue
+                    if not (writes or opened.can_write) and is_unwritable(exc):
+                        writes = True
+                        continue
+                    # After some errors SQLite has rolled back by itself: what was done before must not be left out.
+                    passes = passes_by_itself(exc) and opened.connection.in_transaction == inside
+                    refusal = sqlite_error(self.path, exc)
+                    refusal.__cause__ = exc
+                wait = wait or self._waiting.begin()
+                if not (passes and wait.again()):
+                    raise refusal
+
+    def _ready(self, *, writes: bool) -> Opened:
+        """Return what is open if it serves, or open it (anew)."""
+        opened = self._opened
+        if opened is not None:
+            if opened.connection.in_transaction or ((opened.can_write or not writes) and opened.is_current()):
+                return opened
+            self.close()
+        self._opened = opened = self._open(writes=writes)
+        # For whoever forgets `close`; closing twice does no harm.
+        self._closer = weakref.finalize(self, opened.connection.close)
+        for name, function in self._functions.items():
+            opened.connection.create_function(name, 2, function, deterministic=True)
+        return opened
+
+    def _open(self, *, writes: bool) -> Opened:
+        with _in_use_lock:
+            is_shared = any(each is not self and each.path == self.path and each._opened for each in _in_use)
+            _in_use.add(self)
+        return (open_to_write if writes else open_to_read)(self.path, self._waiting, is_shared=is_shared)
 
     def _undo(self, statements: tuple[str, ...]) -> None:
         # After some errors (a full disk, say) SQLite has rolled back by itself.
-        connection = self._connection
-        if connection is None or not connection.in_transaction:
+        if self._opened is None or not self._opened.connection.in_transaction:
             return
         try:
             for statement in statements:
-                connection.execute(statement)
+                self._opened.connection.execute(statement)
         except sqlite3.Error:
             self.close()  # which rolls back whatever is open
-
-    def _open(self) -> sqlite3.Connection:
-        if str(self.path) != ":memory:":
-            _make_private_file(self.path)
-        try:
-            connection = sqlite3.connect(
-                self.path, timeout=self._busy_timeout, isolation_level=None, check_same_thread=False
-            )
-        except sqlite3.Error as exc:
-            raise sqlite_error(self.path, exc) from exc
-        try:
-            self._prepare(connection)
-        except BaseException:
-            connection.close()
-            raise
-        for name, function in self._functions.items():
-            connection.create_function(name, 2, function, deterministic=True)
-        self._connection = connection
-        # For whoever forgets `close`; closing twice does no harm.
-        weakref.finalize(self, connection.close)
-        return connection
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        # SQLite does not wait for the lock that the switch to WAL needs, so the waiting is done here.
-        deadline = time.monotonic() + self._busy_timeout
-        while True:
-            try:
-                version = _configure(connection)
-                break
-            except sqlite3.Error as exc:
-                if getattr(exc, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
-                    raise sqlite_error(self.path, exc) from exc
-                time.sleep(random.uniform(0.002, 0.02))
-        if version > SCHEMA_VERSION:
-            raise newer_schema_error(self.path)
-
-
-def _configure(connection: sqlite3.Connection) -> int:
-    """Set up the connection, bring the schema up to date, and return the schema version that the file had."""
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    version = schema_version(connection)
-    if version < SCHEMA_VERSION:
-        connection.execute("PRAGMA journal_mode = WAL")
-        migrate(connection)
-    return version
-
-
-def _make_private_file(path: Path) -> None:
-    """Create the file (0600) and the directories above it (0700) where they are missing, whatever the umask."""
-    try:
-        for directory in reversed([each for each in path.parents if not each.exists()]):
-            directory.mkdir(mode=0o700, exist_ok=True)
-    except OSError as exc:
-        raise directory_error(path.parent, exc) from exc
-    for directory in (path.parent, path.parent.parent):
-        if directory.name == OWN_DIRECTORY:  # any other may be shared with what is not ours
-            _close_to_others(directory)
-    try:
-        # Never open a file that exists: closing it would drop the locks of other connections of this process.
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except FileExistsError:
-        _close_to_others(path)
-    except OSError as exc:
-        raise file_error(path, exc) from exc
-
-
-def _close_to_others(path: Path) -> None:
-    with suppress(OSError):  # someone else's file: opening it tells what may be done with it
-        mode = path.stat().st_mode
-        if mode & 0o077:
-            path.chmod(mode & 0o700)
 
 
 def _encodable(parameters: Parameters) -> Parameters:

@@ -25,10 +25,13 @@ _USE = """
     WHERE id = :id
 """
 _ADD_TO_TOTALS = "UPDATE conversations SET total_cost = total_cost + ?, total_tokens = total_tokens + ? WHERE id = ?"
+# Earlier versions kept the journal in a table.
 _ABANDON = """
     UPDATE messages SET
         content = content || coalesce(
-            (SELECT group_concat(text, '') FROM (SELECT text FROM journal WHERE message_id = :id ORDER BY sequence)), ''),
+            (SELECT group_concat(text, '') FROM (SELECT text FROM journal WHERE message_id = :id ORDER BY sequence)), '')
+            || :text,
+        reasoning = coalesce(reasoning, :reasoning),
         status = 'interrupted',
         cost_source = CASE WHEN cost IS NULL THEN 'unsettled' ELSE cost_source END
     WHERE id = :id AND status = 'pending'
@@ -52,11 +55,11 @@ def price_message(database: Database, message_id: UUID, cost: Cost, usage: Token
     return True
 
 
-def abandon_message(database: Database, message_id: UUID) -> bool:
-    """Give a pending answer the text of its journal and the status `interrupted`. False if it is not pending."""
+def abandon_message(database: Database, message_id: UUID, text: str, reasoning: str | None) -> bool:
+    """Give a pending answer what came of it and the status `interrupted`. False if it is not pending."""
     identity = str(message_id)
     with database.transaction():
-        if not database.change(_ABANDON, {"id": identity}):
+        if not database.change(_ABANDON, {"id": identity, "text": text, "reasoning": reasoning}):
             return False
         database.change("DELETE FROM journal WHERE message_id = ?", (identity,))
     return True

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from neuralterm.application.records import Call, CallFilter, CallTotals, Committed, ServiceCharges
-from neuralterm.domain.exceptions import StorageError
+from neuralterm.domain.exceptions import MissingRecordError
 from neuralterm.infrastructure import call_sums, service_sums
 from neuralterm.infrastructure.database import Database
 from neuralterm.infrastructure.rows import CALL_COLUMNS, call_from, call_parameters
@@ -64,18 +64,18 @@ class SQLiteLedger:
             for tag in dict.fromkeys(map(self._clean, call.tags)):
                 self.database.change("INSERT INTO call_tags VALUES (?, ?)", (str(call.id), tag))
 
-    def note_generation(self, call_id: UUID, generation_id: str) -> None:
-        """Remember the service's id of a running call. Raises `StorageError` for an unknown call."""
-        parameters = (self._clean(generation_id), str(call_id))
-        changed = self.database.change("UPDATE calls SET generation_id = ? WHERE id = ?", parameters)
-        self._require(changed, call_id)
-
     def settle_call(self, call: Call) -> None:
         """Replace an opened call by its final state, without an owner; its tags stay, service and generation id if known.
 
-        Raises `StorageError` for an unknown call.
+        Raises `MissingRecordError` for an unknown call.
         """
-        self._require(self.database.change(_SETTLE, self._parameters(call)), call.id)
+        if not self.database.change(_SETTLE, self._parameters(call)):
+            raise MissingRecordError(f"there is no call {call.id} in the database {self.database.path}")
+
+    def find(self, call_id: UUID) -> Call | None:
+        """Return a call, or None."""
+        rows = self.database.query(f"{_CALLS} WHERE id = ?", (str(call_id),))
+        return call_from(rows[0]) if rows else None
 
     def committed(self, filter: CallFilter) -> Committed:
         """Return what calls use of a budget, to the pico-dollar."""
@@ -119,7 +119,3 @@ class SQLiteLedger:
         return {
             name: self._clean(value) if name in _FREE_TEXTS and value else value for name, value in parameters.items()
         }
-
-    def _require(self, changed: int, call_id: UUID) -> None:
-        if not changed:
-            raise StorageError(f"there is no call {call_id} in the database {self.database.path}")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from functools import cached_property
 from pathlib import Path
 from uuid import UUID
 
 from neuralterm.application.context import has_attachments
-from neuralterm.application.ports import ConversationRepository
+from neuralterm.application.journal import MemoryJournal
+from neuralterm.application.ports import ConversationRepository, Journal
 from neuralterm.application.records import ConversationSummary, HistoryFilter, SearchHit
-from neuralterm.domain.exceptions import StorageError
+from neuralterm.domain.exceptions import MissingRecordError, StorageError
 from neuralterm.domain.models import Conversation, Cost, Message, MessageStatus, TokenUsage
 from neuralterm.domain.text import one_line
 from neuralterm.infrastructure.columns import SMALLEST_INTEGER, to_ms
@@ -96,11 +98,6 @@ _FINISH_MESSAGE = """
         cost = :cost, cost_source = :cost_source, latency_ms = :latency_ms, metadata = :metadata
     WHERE id = :id
 """
-_APPEND_TEXT = """
-    INSERT INTO journal (message_id, sequence, text)
-    SELECT id, (SELECT coalesce(max(sequence), 0) + 1 FROM journal WHERE message_id = :id), :text
-    FROM messages WHERE id = :id AND status = 'pending'
-"""
 _TOUCH = "UPDATE conversations SET updated_at = max(updated_at, ?) WHERE id = ?"
 _ADD_TO_TOTALS = """
     UPDATE conversations SET
@@ -116,6 +113,19 @@ class SQLiteConversationRepository:
         if not isinstance(database, Database):
             database = Database(default_database_path() if database is None else database)
         self.database = database
+
+    @cached_property
+    def journal(self) -> Journal:
+        """The journal of the answers that are under way: files beside the database."""
+        if str(self.database.path) == ":memory:":
+            return MemoryJournal()
+        from neuralterm.infrastructure.spool import Spool
+
+        return Spool(self.database.path.with_name(f"{self.database.path.name}-spool"))
+
+    def patience(self, seconds: float) -> AbstractContextManager[None]:
+        """Wait for other processes at most so long in the block."""
+        return self.database.patience(seconds)
 
     def transaction(self) -> AbstractContextManager[None]:
         """Make all writes inside one atomic step, those of other adapters on the same `Database` included."""
@@ -136,8 +146,14 @@ class SQLiteConversationRepository:
         return conversation_from(rows[0]) if rows else None
 
     def get_messages(self, conversation_id: UUID) -> list[Message]:
-        """Return its messages, oldest first; a pending answer with the text journalled so far."""
-        return [message_from(row) for row in self.database.query(_MESSAGES, (str(conversation_id),))]
+        """Return its messages, oldest first; a pending answer with what the journal has of it."""
+        messages = [message_from(row) for row in self.database.query(_MESSAGES, (str(conversation_id),))]
+        for message in messages:
+            entry = self.journal.read(message.id) if message.status is MessageStatus.PENDING else None
+            if entry is not None:
+                message.content += entry.text
+                message.reasoning = entry.reasoning
+        return messages
 
     def add_message(self, message: Message) -> None:
         """Append a message to its conversation, which must exist; its cost is not added to the total.
@@ -155,15 +171,10 @@ class SQLiteConversationRepository:
                 link_attachments(self.database, message)
             self.database.change(_TOUCH, (parameters["created_at"], parameters["conversation_id"]))
 
-    def append_text(self, message_id: UUID, text: str) -> None:
-        """Journal text of a pending answer. Raises `StorageError` when no such answer is pending."""
-        if not self.database.change(_APPEND_TEXT, {"id": str(message_id), "text": text}):
-            raise StorageError(f"no answer {message_id} is pending in the database {self.database.path}")
-
     def finish_message(self, message: Message) -> None:
-        """Replace a pending answer by its final state and forget its journal; adds cost and tokens to the conversation.
+        """Replace a pending answer by its final state; adds cost and tokens to the conversation.
 
-        Finishing again (a cost that is known later) adds only the difference. Raises `StorageError` for an unknown
+        Finishing again (a cost that is known later) adds only the difference. Raises `MissingRecordError` for an unknown
         message.
         """
         parameters = message_parameters(message)
@@ -175,7 +186,7 @@ class SQLiteConversationRepository:
                 (identity,),
             )
             if not before:
-                raise StorageError(f"there is no message {identity} in the database {self.database.path}")
+                raise MissingRecordError(f"there is no message {identity} in the database {self.database.path}")
             conversation_id, cost, tokens = before[0]
             self.database.change(_FINISH_MESSAGE, parameters)
             self.database.change("DELETE FROM journal WHERE message_id = ?", (identity,))
@@ -188,11 +199,11 @@ class SQLiteConversationRepository:
 
         return price_message(self.database, message_id, cost, usage)
 
-    def abandon_message(self, message_id: UUID) -> bool:
-        """Give a pending answer the text of its journal and the status `interrupted`. False if it is not pending."""
+    def abandon_message(self, message_id: UUID, text: str = "", reasoning: str | None = None) -> bool:
+        """Give a pending answer what came of it and the status `interrupted`. False if it is not pending."""
         from neuralterm.infrastructure.late_news import abandon_message
 
-        return abandon_message(self.database, message_id)
+        return abandon_message(self.database, message_id, text, reasoning)
 
     def delete(self, conversation_id: UUID) -> bool:
         """Delete a conversation with its messages; its calls stay in the ledger. False if it did not exist."""

@@ -29,6 +29,17 @@ from neuralterm.infrastructure.columns import (
     to_ms,
 )
 
+CONVERSATION_COLUMNS = ("id", "title", "model_id", "created_at", "updated_at", "total_cost", "total_tokens", "tags")
+_USAGE_COLUMNS = (
+    *("prompt_tokens", "completion_tokens", "total_tokens", "reasoning_tokens", "cached_tokens", "cache_write_tokens"),
+    *("charged", "upstream", "is_byok"),
+)
+MESSAGE_COLUMNS = (
+    *("id", "conversation_id", "role", "content", "status", "model_id", "created_at", "finish_reason", "reasoning"),
+    *("cost", "cost_source", "latency_ms", "metadata"),
+    *_USAGE_COLUMNS,
+)
+
 
 def conversation_parameters(conversation: Conversation) -> dict[str, Any]:
     """Return the columns of a conversation by name, its tags apart."""
@@ -44,7 +55,7 @@ def conversation_parameters(conversation: Conversation) -> dict[str, Any]:
 
 
 def conversation_from(row: tuple[Any, ...]) -> Conversation:
-    """Return a conversation from the columns id, title, model_id, created_at, updated_at, total_cost, total_tokens, tags."""
+    """Return a conversation from `CONVERSATION_COLUMNS`."""
     identity, title, model_id, created_at, updated_at, total_cost, total_tokens, tags = row
     return Conversation(
         id=UUID(identity),
@@ -78,7 +89,7 @@ def message_parameters(message: Message) -> dict[str, Any]:
 
 
 def message_from(row: tuple[Any, ...]) -> Message:
-    """Return a message from the columns id ... metadata of `message_parameters`, the nine of its usage last."""
+    """Return a message from `MESSAGE_COLUMNS`."""
     identity, conversation_id, role, content, status, model_id, created_at, finish_reason, reasoning = row[:9]
     cost, cost_source, latency_ms, metadata = row[9:13]
     return Message(

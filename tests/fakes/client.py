@@ -1,7 +1,8 @@
 """Chat clients that follow a script.
 
 A script is a list of what happens in one stream: a text is a delta, a dictionary is yielded as it is, an exception is
-raised, a function is called, and `FOREVER` waits until cancelled. `known` and `final` make the common dictionaries.
+raised, a function is called, and `FOREVER` waits until cancelled. `known` and `final` make the common dictionaries. The
+streams of a `FullChatClient` tell of a wait at each `WAIT`.
 """
 
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ import anyio
 from neuralterm.domain.models import TokenUsage
 
 FOREVER = object()
+WAIT = object()
 USAGE = TokenUsage(prompt_tokens=10, completion_tokens=20, total_tokens=30)
 
 
@@ -62,8 +64,9 @@ class FullChatClient(FakeChatClient):
 class FakeStream:
     def __init__(self, client, script):
         self._client = client
+        self.on_wait = None
         self._facts = {}
-        self._items = play(script, self._facts)
+        self._items = play(script, self._facts, lambda: self.on_wait())
 
     def __aiter__(self):
         return self
@@ -79,7 +82,7 @@ class FakeStream:
         await self._items.aclose()
 
 
-async def play(script, facts) -> AsyncIterator[dict]:
+async def play(script, facts, tell_wait=None) -> AsyncIterator[dict]:
     for item in script:
         await anyio.lowlevel.checkpoint()
         if isinstance(item, str):
@@ -92,6 +95,8 @@ async def play(script, facts) -> AsyncIterator[dict]:
             yield item
         elif isinstance(item, BaseException):
             raise item
+        elif item is WAIT:
+            tell_wait()
         elif item is FOREVER:
             await anyio.sleep_forever()
         else:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from uuid import UUID
 
+from neuralterm.application.journal import MemoryJournal
 from neuralterm.application.records import (
     Call,
     CallFilter,
@@ -24,7 +25,7 @@ from neuralterm.application.records import (
 )
 from neuralterm.domain.budget import matches
 from neuralterm.domain.catalogue import OpenRouterModel
-from neuralterm.domain.exceptions import StorageError, ValidationError
+from neuralterm.domain.exceptions import MissingRecordError, StorageError, ValidationError
 from neuralterm.domain.models import (
     CERTAIN_SOURCES,
     Conversation,
@@ -50,7 +51,6 @@ _UNFINISHED = {
 class Tables:
     conversations: dict[UUID, Conversation] = field(default_factory=dict)
     messages: dict[UUID, Message] = field(default_factory=dict)
-    journal: dict[UUID, str] = field(default_factory=dict)
     calls: dict[UUID, Call] = field(default_factory=dict)
     models: list[OpenRouterModel] | None = None
     fetched_at: datetime | None = None
@@ -75,6 +75,12 @@ class MemoryStore:
 class InMemoryConversationRepository:
     def __init__(self, store: MemoryStore | None = None) -> None:
         self.store = store or MemoryStore()
+        self.journal = MemoryJournal()
+        self.patiences: list[float] = []
+
+    def patience(self, seconds: float):
+        self.patiences.append(seconds)
+        return nullcontext()
 
     def transaction(self):
         return self.store.transaction()
@@ -100,7 +106,9 @@ class InMemoryConversationRepository:
     def get_messages(self, conversation_id: UUID) -> list[Message]:
         found = copy.deepcopy(self._messages_of(conversation_id))
         for message in found:
-            message.content += self.store.tables.journal.get(message.id, "")
+            entry = self.journal.read(message.id) if message.status is MessageStatus.PENDING else None
+            if entry is not None:
+                message.content, message.reasoning = entry.text, entry.reasoning
         return found
 
     def add_message(self, message: Message) -> None:
@@ -114,21 +122,13 @@ class InMemoryConversationRepository:
         tables.messages[message.id] = kept
         self._touch(kept.conversation_id, kept.created_at)
 
-    def append_text(self, message_id: UUID, text: str) -> None:
-        message = self.store.tables.messages.get(message_id)
-        if message is None or message.status is not MessageStatus.PENDING:
-            raise StorageError("no such answer is pending")
-        journal = self.store.tables.journal
-        journal[message_id] = journal.get(message_id, "") + text
-
     def finish_message(self, message: Message) -> None:
         tables = self.store.tables
         before = tables.messages.get(message.id)
         if before is None:
-            raise StorageError("the message does not exist")
+            raise MissingRecordError("the message does not exist")
         kept = replace(copy.deepcopy(message), created_at=before.created_at, conversation_id=before.conversation_id)
         tables.messages[message.id] = kept
-        tables.journal.pop(message.id, None)
         conversation = tables.conversations[kept.conversation_id]
         conversation.total_cost += (message.cost or Decimal(0)) - (before.cost or Decimal(0))
         conversation.total_tokens += _tokens(message) - _tokens(before)
@@ -147,12 +147,13 @@ class InMemoryConversationRepository:
         conversation.total_tokens += _tokens(priced) - _tokens(message)
         return True
 
-    def abandon_message(self, message_id: UUID) -> bool:
+    def abandon_message(self, message_id: UUID, text: str = "", reasoning: str | None = None) -> bool:
         tables = self.store.tables
         message = tables.messages.get(message_id)
         if message is None or message.status is not MessageStatus.PENDING:
             return False
-        message.content += tables.journal.pop(message_id, "")
+        message.content += text
+        message.reasoning = reasoning
         message.status = MessageStatus.INTERRUPTED
         if message.cost is None:
             message.cost_source = CostSource.UNSETTLED
@@ -162,7 +163,6 @@ class InMemoryConversationRepository:
         tables = self.store.tables
         for message in self._messages_of(conversation_id):
             del tables.messages[message.id]
-            tables.journal.pop(message.id, None)
         return tables.conversations.pop(conversation_id, None) is not None
 
     def latest(self) -> Conversation | None:
@@ -241,9 +241,6 @@ class InMemoryLedger:
             raise StorageError("the call is there already")
         self.store.tables.calls[call.id] = copy.deepcopy(call)
 
-    def note_generation(self, call_id: UUID, generation_id: str) -> None:
-        self._opened(call_id).generation_id = generation_id
-
     def settle_call(self, call: Call) -> None:
         before = self._opened(call.id)
         self.store.tables.calls[call.id] = replace(
@@ -253,6 +250,10 @@ class InMemoryLedger:
             service=before.service or call.service,
             owner=None,
         )
+
+    def find(self, call_id: UUID) -> Call | None:
+        call = self.store.tables.calls.get(call_id)
+        return None if call is None else _as_read(call)
 
     def committed(self, filter: CallFilter) -> Committed:
         counted = [call for call in self.calls if _counts(call, filter)]
@@ -299,7 +300,7 @@ class InMemoryLedger:
     def _opened(self, call_id: UUID) -> Call:
         call = self.store.tables.calls.get(call_id)
         if call is None:
-            raise StorageError("the call does not exist")
+            raise MissingRecordError("the call does not exist")
         return call
 
 

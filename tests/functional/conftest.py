@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -97,3 +98,13 @@ def stored(data_dir):
             connection.close()
 
     return stored
+
+
+@pytest.fixture
+def journals(data_dir):
+    """Return what the journal files of answers that run, or were not stored, have in them."""
+
+    def journals():
+        return [path.read_text().rstrip("\0") for path in Path(data_dir).glob("neuralterm.db-spool/*.jsonl")]
+
+    return journals

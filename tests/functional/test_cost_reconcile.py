@@ -194,9 +194,10 @@ def test_a_killed_process_leaves_nothing_that_is_not_found(sandbox, start, run, 
     process.kill()
     process.wait()
 
-    found = document("reconcile", "--wait", "10")
+    result = run("cost", "reconcile", "--json", "--wait", "10")
 
-    assert (found["found"]["calls"], found["complete"]) == (1, True)
+    found = json.loads(result.out)
+    assert (result.code, found["found"]["calls"], found["complete"]) == (0, 1, True)
     assert Decimal(found["found"]["usd"]) == sum(sandbox.bill.values()) > 0
     assert stored("SELECT status, source, owner FROM calls") == [("interrupted", "reconciled", None)]
     assert stored("SELECT status, cost_source FROM messages WHERE role = 'assistant'") == [

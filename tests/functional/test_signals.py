@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import pytest
 
-from .stand_in import endless, held
+from .stand_in import endless, held, text
 
 PIPE = subprocess.PIPE
 ENDINGS = pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -119,14 +119,26 @@ def test_a_signal_in_an_answer_of_a_piped_chat(service, start, stored, hung_up, 
     assert len(service.chats) == 1
 
 
-def test_after_kill_the_history_has_what_came_and_the_call_stays_unsettled(service, start, stored, hung_up):
+@pytest.mark.parametrize("command", [["history"], ["history", "--partial"], ["cost"], ["send", "-c", "next"]])
+def test_after_kill_the_next_command_finds_what_came_and_the_call_stays_unsettled(
+    service, start, run, stored, journals, hung_up, command
+):
     process = start("send", "hi")
     assert process.stdout.read(13) == b"The answer is"
+    while '"text":"is"' not in "".join(journals()):
+        pass
     process.kill()
     process.wait()
     assert hung_up.wait(5)
-    assert stored("SELECT text FROM journal ORDER BY sequence")[0] == ("The answer ",)
-    assert stored("SELECT status, cost, source FROM calls") == [("pending", None, "unsettled")]
+    service.scripts = [text("Hello")]
+    result = run(*command)
+    assert result.code == 0
+    assert result.err.startswith("note: 1 answer broke off when the process ended (`neuralterm history --partial`")
+    assert stored("SELECT content, status, cost_source FROM messages WHERE role = 'assistant'")[0] == (
+        *("The answer is", "interrupted", "unsettled"),
+    )
+    assert stored("SELECT status, cost, source, owner FROM calls")[0] == ("interrupted", None, "unsettled", None)
+    assert run("history").err == ""
 
 
 def test_sigterm_while_modules_are_loaded_ends_with_its_own_code(tmp_path, monkeypatch):

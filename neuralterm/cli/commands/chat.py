@@ -29,6 +29,7 @@ def command(container: Container, /, **given: Any) -> int:
     from neuralterm.components.chat import Chat
 
     apply_to_container(container, given)
+    container.recover()
     chat = Chat(container.chat_parts, build_request(container, given, prompt=""), _confirm(container))
     turns = _input(container, chat)
     with reconciling_beside(container, afterwards=True):

@@ -28,8 +28,10 @@ def _groupings(ctx: click.Context, param: click.Parameter, values: tuple[str, ..
 
 
 @click.group(cls=DefaultGroup, default="report")
-def command() -> None:
+@pass_container
+def command(container: Container, /) -> None:
     """Show where the money went."""
+    container.recover()
 
 
 command.add_command(check)

@@ -21,8 +21,11 @@ FORMATS = ("md", "json", "jsonl")
 
 
 @click.group(cls=DefaultGroup, default="list")
-def command() -> None:
-    """Read, search, export and delete what was said."""
+@click.pass_context
+def command(context: click.Context) -> None:
+    """Read, search, export, back up and delete what was said."""
+    if context.invoked_subcommand != path.name:
+        context.obj.recover()
 
 
 @command.command("list")
@@ -126,6 +129,29 @@ def delete(container: Container, /, ids: tuple[str, ...], yes: bool) -> None:
         return
     count = delete_conversations(container.repository, [conversation.id for conversation in found])
     container.console.note(f"{numbered(count, 'conversation')} deleted")
+
+
+@command.command("backup")
+@click.argument("target", metavar="PATH", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Overwrite PATH if it is there.")
+@pass_container
+def backup(container: Container, /, target: Path, force: bool) -> None:
+    """Copy the database to the file PATH as it is now, while others may go on using it.
+
+    To restore a backup, end every neuralterm and put it in the place that `neuralterm history path` names, without the files
+    that end in -wal and -shm beside it.
+    """
+    from neuralterm.components.progress import Progress
+    from neuralterm.components.tables import grouped, numbered
+    from neuralterm.domain.exceptions import ValidationError
+
+    if str(target) == "-":
+        raise ValidationError("a backup can't be written to stdout", hint="name a file")
+    console = container.console
+    progress = Progress("copied", console.note, container.clock.monotonic)
+    report = container.back_up(target, overwrite=force, on_progress=progress)
+    counts = f"{numbered(report.conversations, 'conversation')}, {numbered(report.calls, 'call')}"
+    console.note(f"written to {target}: {grouped(report.size)} bytes, {counts}")
 
 
 @command.command("path")

@@ -13,6 +13,7 @@ from neuralterm.cli.options import json_option, pass_container, request_options
 if TYPE_CHECKING:
     from neuralterm.application.attachments import AttachmentFile
     from neuralterm.application.records import Answer
+    from neuralterm.application.sending import SendRequest
     from neuralterm.components.answer_view import AnswerView
     from neuralterm.container import Container
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 @json_option
 @click.option("--ndjson", is_flag=True, help="Print one JSON object per event.")
 @click.option("--no-stream", is_flag=True, help="Ask for the answer in one piece and print it at the end.")
+@click.option("--resume", metavar="ID", help="Ask for the rest of this conversation's last answer, which broke off.")
 @click.option("--dry-run", is_flag=True, help="Show what it would cost; send nothing.")
 @click.option("--allow-truncated", is_flag=True, help="Exit 0 for an answer that ended at its length limit.")
 @pass_container
@@ -46,14 +48,16 @@ def command(container: Container, /, **given: Any) -> int:
     """
     from neuralterm.application.sending import send
     from neuralterm.cli.exit_codes import exit_code_of_answer
-    from neuralterm.cli.request_options import apply_to_container, build_request
+    from neuralterm.cli.request_options import apply_to_container
 
     if given["as_json"] and given["ndjson"]:
         raise click.UsageError("--json and --ndjson exclude each other.")
+    if given["resume"] is not None and (given["continue_last"] or given["cid"]):
+        raise click.UsageError("--resume names a conversation itself: leave out -c and --cid.")
     apply_to_container(container, given)
     attachments = _attachments(container, given)
     prompt, given = _prompt(container, given)
-    request = build_request(container, given, prompt, attachments)
+    request = _request(container, given, prompt, attachments)
     if given["dry_run"]:
         from neuralterm.cli.before_sending import show_price
 
@@ -74,6 +78,20 @@ def command(container: Container, /, **given: Any) -> int:
     return exit_code_of_answer(answer.status, allow_truncated=given["allow_truncated"])
 
 
+def _request(
+    container: Container, given: dict[str, Any], prompt: str, attachments: tuple[AttachmentFile, ...]
+) -> SendRequest:
+    from neuralterm.cli.request_options import build_request
+
+    request = build_request(container, given, prompt, attachments)
+    container.recover()
+    if given["resume"] is None:
+        return request
+    from neuralterm.application.resuming import resumed
+
+    return resumed(request, given["resume"], container.repository)
+
+
 def _attachments(container: Container, given: dict[str, Any]) -> tuple[AttachmentFile, ...]:
     if not given["attachments"]:
         return ()
@@ -89,6 +107,8 @@ def _prompt(container: Container, given: dict[str, Any]) -> tuple[str, dict[str,
         return apply_template(container, given)
     if given["params"]:
         raise click.UsageError("-p gives a value to a template: name one with -t.", click.get_current_context())
+    if given["resume"] is not None and not (given["words"] or given["files"]):
+        return "", given
     from neuralterm.cli.stdin import compose_prompt
 
     attached = bool(given["attachments"])

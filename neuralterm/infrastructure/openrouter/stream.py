@@ -26,8 +26,9 @@ class CompletionStream:
     `snapshot` may be called at any time, also after an error or `aclose`. An answer that did not come to its end raises
     StreamInterruptedError; an answer that did not begin raises OpenRouterAPIError or one of its subclasses.
 
-    `on_generation` may be set before the first item is asked for. It is called once with the service's id of the
-    generation, before any delta: when the head of the reply has it, else at the first chunk that does.
+    `on_generation` and `on_wait` may be set before the first item is asked for. The first is called once with the
+    service's id of the generation, before any delta: when the head of the reply has it, else at the first chunk that does.
+    The second is called before every wait for the service once the reply has begun.
     `clean` takes the key out of what the service says beside the answer.
     """
 
@@ -39,6 +40,7 @@ class CompletionStream:
         self._model = model
         self._streamed = streamed
         self.on_generation: Callable[[str], None] | None = None
+        self.on_wait: Callable[[], None] | None = None
         self._completion = Completion(model, clock, self._tell_generation, clean)
         self._items = self._run()
 
@@ -64,6 +66,8 @@ class CompletionStream:
                 completion.note_generation(reply.headers.get("x-generation-id"))
                 reader = self._reader(reply)
                 while not reader.finished:
+                    if self.on_wait is not None:
+                        self.on_wait()
                     block, failure = await _read(reply)
                     for delta in reader.feed(block) if block else reader.close(failure):
                         yield delta

@@ -60,3 +60,12 @@ def call(usd=None, source=CostSource.BILLED, at_most=None, upstream=None, **fiel
     )
     status = MessageStatus.PENDING if usd is None else MessageStatus.COMPLETE
     return Call(cost=cost, **({"requested_model": "openai/gpt-4o-mini", "status": status, "started_at": NOON} | fields))
+
+
+def write_journal(repository, answer, *texts, reasoning=""):
+    """Journal what came of a pending answer."""
+    thread = repository.get_by_id(answer.conversation_id)
+    repository.journal.open(answer.id, call(conversation_id=thread.id, message_id=answer.id), thread)
+    for text in texts:
+        repository.journal.append(answer.id, text)
+    repository.journal.append(answer.id, reasoning=reasoning)

@@ -112,9 +112,9 @@ def test_history_without_attachments_asks_nothing_more(repository, store, databa
     repository.save(thread)
     repository.add_message(question(thread))
     statements = []
-    database._connection.set_trace_callback(statements.append)
+    database._opened.connection.set_trace_callback(statements.append)
     repository.get_messages(thread.id)
-    database._connection.set_trace_callback(None)
+    database._opened.connection.set_trace_callback(None)
     assert len(statements) == 1
 
 

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from neuralterm.application.records import HistoryFilter
-from neuralterm.domain.exceptions import StorageError
+from neuralterm.domain.exceptions import MissingRecordError, StorageError
 from neuralterm.domain.models import Cost, CostSource, Message, MessageRole, MessageStatus, TokenUsage
 from tests.integration.sqlite.samples import (
     NOON,
@@ -16,6 +16,7 @@ from tests.integration.sqlite.samples import (
     minutes_after_noon,
     pending,
     question,
+    write_journal,
 )
 
 
@@ -128,19 +129,19 @@ def test_a_pending_answer_is_read_from_its_journal(repository, thread):
     repository.add_message(answer)
     repository.add_message(other)
 
-    for text in ("Pa", "", "ris", " 🙂\n"):
-        repository.append_text(answer.id, text)
-    repository.append_text(other.id, "Rome")
+    write_journal(repository, answer, "Pa", "", "ris", " 🙂\n")
+    write_journal(repository, other, "Rome", reasoning="hm")
 
     read = repository.get_messages(thread.id)
     assert [message.content for message in read] == ["Paris 🙂\n", "Rome"]
+    assert [message.reasoning for message in read] == [None, "hm"]
     assert {message.status for message in read} == {MessageStatus.PENDING}
 
 
-def test_finishing_replaces_the_journal_and_adds_to_the_conversation(repository, thread):
+def test_finishing_replaces_what_was_journalled_and_adds_to_the_conversation(repository, thread):
     answer = pending(thread)
     repository.add_message(answer)
-    repository.append_text(answer.id, "Par")
+    write_journal(repository, answer, "Par")
 
     finished(
         answer, "Paris.", cost=Decimal("0.5"), token_usage=USAGE, cost_source=CostSource.COMPUTED, latency_ms=60_000
@@ -172,19 +173,9 @@ def test_finishing_again_counts_the_cost_once(repository, thread):
     assert (kept.total_cost, kept.total_tokens) == (Decimal("0.3"), 154)
 
 
-def test_only_what_is_pending_can_be_written_to(repository, thread):
-    answer = pending(thread)
-    with pytest.raises(StorageError):
-        repository.append_text(answer.id, "x")
-    with pytest.raises(StorageError):
-        repository.finish_message(answer)
-
-    repository.add_message(answer)
-    repository.finish_message(finished(answer))
-
-    with pytest.raises(StorageError):
-        repository.append_text(answer.id, "x")
-    assert repository.get_messages(thread.id)[0].content == "Paris."
+def test_a_message_that_is_gone_is_not_finished(repository, thread):
+    with pytest.raises(MissingRecordError):
+        repository.finish_message(pending(thread))
 
 
 def test_deleting_takes_the_messages_along_and_nothing_else(repository, thread):
@@ -193,7 +184,6 @@ def test_deleting_takes_the_messages_along_and_nothing_else(repository, thread):
     answer = pending(thread)
     for message in (question(thread), answer, question(kept)):
         repository.add_message(message)
-    repository.append_text(answer.id, "Par")
 
     assert repository.delete(thread.id) is True
     assert repository.delete(thread.id) is False
@@ -336,22 +326,18 @@ def test_only_finished_answers_have_a_price(repository, thread):
     assert repository.get_by_id(thread.id).total_cost == 0
 
 
-def test_an_abandoned_answer_keeps_what_was_journalled(repository, thread):
+def test_an_abandoned_answer_keeps_what_came_of_it(repository, thread):
     answer = pending(thread)
     repository.add_message(question(thread))
     repository.add_message(answer)
-    repository.append_text(answer.id, "Par")
-    repository.append_text(answer.id, "is")
 
-    assert repository.abandon_message(answer.id)
+    assert repository.abandon_message(answer.id, "Paris", "hm")
 
     _, kept = repository.get_messages(thread.id)
-    assert (kept.content, kept.status, kept.cost) == ("Paris", MessageStatus.INTERRUPTED, None)
+    assert (kept.content, kept.reasoning, kept.status, kept.cost) == ("Paris", "hm", MessageStatus.INTERRUPTED, None)
     assert kept.cost_source is CostSource.UNSETTLED
     assert [hit.message_id for hit in repository.search("Paris", 5)] == [answer.id]
-    with pytest.raises(StorageError):
-        repository.append_text(answer.id, "!")
-    assert not repository.abandon_message(answer.id)
+    assert not repository.abandon_message(answer.id, "Rome")
     assert repository.get_messages(thread.id)[1].content == "Paris"
 
 

@@ -19,7 +19,7 @@ from neuralterm.infrastructure.database import Database, default_database_path
 from neuralterm.infrastructure.migrations import MIGRATIONS, SCHEMA_VERSION, migrate
 from neuralterm.infrastructure.repositories import SQLiteConversationRepository
 from neuralterm.infrastructure.storage_errors import sqlite_error
-from tests.integration.sqlite.samples import NOON, conversation, finished, pending, question
+from tests.integration.sqlite.samples import NOON, conversation, question
 
 NOBODY = 65534
 
@@ -108,6 +108,7 @@ def test_a_file_that_others_can_read_is_closed_to_them(tmp_path):
 
 
 def test_the_pragmas_are_set(database):
+    fill(database)
     pragmas = ("journal_mode", "foreign_keys", "synchronous", "user_version")
 
     values = [database.query(f"PRAGMA {name}")[0][0] for name in pragmas]
@@ -324,19 +325,6 @@ def test_a_full_disk_loses_only_what_was_being_written(database):
     assert len(repository.get_messages(thread.id)) == 1
     repository.add_message(question(thread, "small"))
     assert len(repository.get_messages(thread.id)) == 2
-
-
-def test_a_finished_answer_leaves_no_journal(database):
-    repository = SQLiteConversationRepository(database)
-    thread = fill(database)
-    answers = [pending(thread), pending(thread)]
-    for answer in answers:
-        repository.add_message(answer)
-        repository.append_text(answer.id, "Par")
-
-    repository.finish_message(finished(answers[0]))
-
-    assert database.query("SELECT message_id FROM journal") == [(str(answers[1].id),)]
 
 
 @pytest.mark.parametrize(

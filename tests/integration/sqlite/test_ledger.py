@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuralterm.application.records import CallFilter, CallTotals, Committed
-from neuralterm.domain.exceptions import StorageError, ValidationError
+from neuralterm.domain.exceptions import MissingRecordError, StorageError, ValidationError
 from neuralterm.domain.models import Cost, CostSource, MessageStatus
 from neuralterm.infrastructure.database import Database
 from neuralterm.infrastructure.ledger import SQLiteLedger
@@ -340,9 +340,9 @@ def test_an_unknown_grouping_is_refused(ledger):
 
 def test_a_call_is_opened_once_and_before_all_else(ledger):
     opened = call()
-    for write in (lambda: ledger.note_generation(opened.id, "gen-1"), lambda: ledger.settle_call(opened)):
-        with pytest.raises(StorageError):
-            write()
+    with pytest.raises(MissingRecordError):
+        ledger.settle_call(opened)
+    assert ledger.find(opened.id) is None
 
     ledger.open_call(opened)
     with pytest.raises(StorageError):
@@ -374,14 +374,13 @@ def test_every_field_of_a_call_reaches_its_row(database):
     assert rows() == [(*settled, None, tags)]
 
 
-def test_a_noted_generation_survives_settling_and_may_repeat(database):
-    ledger = SQLiteLedger(database)
-    for opened in (call(), call()):
-        ledger.open_call(opened)
-        ledger.note_generation(opened.id, "gen-1")
-        ledger.settle_call(opened)
+def test_a_call_is_found_by_its_id(ledger):
+    first, second = call("1", generation_id="gen-1"), call("2", generation_id="gen-1")
+    for each in (first, second):
+        ledger.open_call(each)
 
-    assert database.query("SELECT generation_id FROM calls") == [("gen-1",), ("gen-1",)]
+    assert ledger.find(second.id).cost.at_most_usd == second.cost.at_most_usd
+    assert [each.id for each in ledger.calls_of("gen-1")] == [first.id, second.id]
 
 
 def test_the_ledger_outlives_its_conversations(database):

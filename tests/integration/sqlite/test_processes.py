@@ -6,9 +6,9 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
-from neuralterm.application.abandoned import abandon_dead_calls
 from neuralterm.application.clock import SystemClock
 from neuralterm.application.records import CallFilter, Committed, HistoryFilter
+from neuralterm.application.recovery import recover
 from neuralterm.domain.models import MessageStatus
 from neuralterm.infrastructure.ledger import SQLiteLedger
 from neuralterm.infrastructure.processes import ProcessTable
@@ -58,7 +58,7 @@ def test_the_call_of_a_killed_process_is_abandoned_and_that_of_a_living_one_is_n
     process.stdout.readline()
 
     def abandon():
-        return abandon_dead_calls(ledger, repository, ProcessTable(), SystemClock())
+        return recover(ledger, repository, ProcessTable(), SystemClock()).abandoned
 
     assert abandon() == 0
     process.kill()

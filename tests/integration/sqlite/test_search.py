@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from neuralterm.domain.models import MessageRole, MessageStatus
 from neuralterm.infrastructure.database import Database
 from neuralterm.infrastructure.repositories import SQLiteConversationRepository
-from tests.integration.sqlite.samples import NOON, conversation, finished, pending, question
+from tests.integration.sqlite.samples import NOON, conversation, finished, pending, question, write_journal
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_a_hit_tells_where_it_is(repository, thread):
 def test_a_pending_answer_is_found_when_it_is_finished(repository, thread):
     answer = pending(thread)
     repository.add_message(answer)
-    repository.append_text(answer.id, "red apples")
+    write_journal(repository, answer, "red apples")
     assert found(repository, "apples") == []
 
     repository.finish_message(finished(answer, "green apples", status=MessageStatus.CUT))

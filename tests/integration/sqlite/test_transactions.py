@@ -29,7 +29,6 @@ def test_a_failure_undoes_what_repository_and_ledger_did(storage, failure):
         with storage.repository.transaction(), storage.ledger.transaction():
             storage.repository.add_message(question(thread))
             storage.repository.add_message(answer)
-            storage.repository.append_text(answer.id, "Par")
             storage.repository.finish_message(finished(answer, cost=Decimal(1)))
             storage.ledger.open_call(opened)
             raise failure

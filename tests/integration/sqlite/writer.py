@@ -28,8 +28,9 @@ with repository.transaction():
     repository.add_message(Message(conversation_id=thread.id, content="question"))
     repository.add_message(answer)
     ledger.open_call(call)
+    repository.journal.open(answer.id, call, thread)
 for text in ("a", "b", "c"):
-    repository.append_text(answer.id, text)
+    repository.journal.append(answer.id, text)
 if sys.argv[2:] == ["crash"]:
     os._exit(9)
 if sys.argv[2:] == ["hang"]:
@@ -40,4 +41,5 @@ call.cost, call.status = Cost(Decimal("0.001"), CostSource.BILLED), MessageStatu
 with repository.transaction():
     repository.finish_message(answer)
     ledger.settle_call(call)
+repository.journal.close(answer.id)
 database.close()

@@ -10,13 +10,14 @@ from neuralterm.application.answering import Answering
 from neuralterm.application.context import prompt_messages
 from neuralterm.application.cost_tracker import CostTracker
 from neuralterm.application.events import Events
+from neuralterm.application.journal import MemoryJournal
 from neuralterm.application.records import Call, KeyReport, SendOptions
 from neuralterm.domain import exceptions as exc
 from neuralterm.domain.budget import Budget, Window
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.models import Cost, CostSource, MessageStatus, TokenUsage
 from neuralterm.infrastructure.circuit_breaker import CircuitBreaker
-from tests.fakes.client import FOREVER, USAGE, FakeChatClient, FullChatClient, final, known, reasoning
+from tests.fakes.client import FOREVER, USAGE, WAIT, FakeChatClient, FullChatClient, final, known, reasoning
 from tests.fakes.processes import FakeProcesses
 from tests.fakes.storage import InMemoryConversationRepository, InMemoryLedger
 from tests.fakes.world import MODEL, Breaker, Lookup, collect, make_world
@@ -131,11 +132,16 @@ class TestRetries:
         assert world.clock.slept == []
 
 
+def journalled(world):
+    """What the journal has of the answer that runs."""
+    return world.repository.journal.read(world.answer().id)
+
+
 class TestGenerations:
     async def test_the_id_is_noted_at_the_first_delta(self):
         world, seen = make_world(), []
         world.client.scripts.append(
-            [known(generation_id="gen-1"), "a", lambda: seen.append(world.ledger.calls[0].generation_id), "b", final()]
+            [known(generation_id="gen-1"), "a", lambda: seen.append(journalled(world).generation_id), "b", final()]
         )
         _, metadata = await world.ask()
         assert seen == ["gen-1"]
@@ -156,7 +162,7 @@ class TestGenerations:
 
     async def test_the_id_in_the_head_is_noted_before_anything_is_said(self):
         world, seen = make_world(client=HeadClient("gen-3")), []
-        world.client.scripts.append([lambda: seen.append(world.ledger.calls[0].generation_id), "a", final()])
+        world.client.scripts.append([lambda: seen.append(journalled(world).generation_id), "a", final()])
         await world.ask()
         assert seen == ["gen-3"]
 
@@ -472,20 +478,41 @@ class TestBudgets:
 
 
 class TestJournal:
-    async def test_text_is_written_down_at_once_and_then_five_times_a_second(self):
-        writes = []
-
-        class Noting(InMemoryConversationRepository):
-            def append_text(self, message_id, text):
-                writes.append(text)
-                super().append_text(message_id, text)
-
-        world = make_world(repository=Noting())
-        wait = lambda: world.clock.advance(0.09)  # noqa: E731 - an entry of a script
-        world.client.scripts.append(["a", wait, "b", wait, "c", wait, "d", wait, "e", final()])
+    async def test_what_came_is_written_down_before_anything_is_waited_for(self):
+        world, seen = make_world(), []
+        look = lambda: seen.append(journalled(world).text)  # noqa: E731 - an entry of a script
+        soon = lambda: world.clock.advance(0.005)  # noqa: E731
+        later = lambda: world.clock.advance(0.02)  # noqa: E731
+        world.client.scripts.append(
+            [WAIT, "a", look, soon, "b", look, "c", WAIT, look, soon, "d", later, "e", look, "f", WAIT, final()]
+        )
         await world.ask()
-        assert writes == ["a", "bcd"]
-        assert world.answer().content == "abcde"
+        assert seen == ["a", "a", "abc", "abcde"]
+        assert world.answer().content == "abcdef"
+
+    async def test_where_waits_are_not_told_each_piece_is_written_down_at_once(self):
+        world, seen = make_world(client=FakeChatClient()), []
+        world.client.scripts.append(["a", "b", lambda: seen.append(journalled(world).text), final()])
+        await world.ask()
+        assert seen == ["ab"]
+
+    async def test_reasoning_is_written_down_too(self):
+        world, seen = make_world(), []
+        world.client.scripts.append([reasoning("hm"), WAIT, lambda: seen.append(journalled(world)), "ok", final()])
+        await world.ask()
+        assert [(entry.text, entry.reasoning) for entry in seen] == [("", "hm")]
+
+    async def test_nothing_is_left_when_the_database_has_it(self):
+        world = make_world(OK)
+        await world.ask()
+        assert world.repository.journal.left() == []
+
+    async def test_it_holds_the_request_that_was_made_last(self):
+        world = make_world([exc.RateLimitError()])
+        world.client.scripts.append(["a", lambda: seen.append(journalled(world).call.id), final()])
+        seen = []
+        await world.ask(options=PATIENT)
+        assert seen == [world.ledger.calls[1].id]
 
     async def test_reasoning_alone_is_no_text(self):
         world = make_world([reasoning("hm"), "ok", final()])
@@ -503,23 +530,38 @@ class TestJournal:
 
 
 class BreakingRepository(InMemoryConversationRepository):
-    """Fails in the methods of `broken`."""
+    """Fails in the methods of `broken`, which may be those of its journal."""
 
     def __init__(self, *broken):
         super().__init__()
         self.broken = set(broken)
-
-    def append_text(self, message_id, text):
-        self._perhaps_fail("append_text")
-        super().append_text(message_id, text)
+        self.journal = BreakingJournal(self)
 
     def finish_message(self, message):
-        self._perhaps_fail("finish_message")
+        self.perhaps_fail("finish_message")
         super().finish_message(message)
 
-    def _perhaps_fail(self, name):
+    def perhaps_fail(self, name):
         if name in self.broken:
             raise exc.StorageError("the disk is full")
+
+
+class BreakingJournal(MemoryJournal):
+    def __init__(self, repository):
+        super().__init__()
+        self._repository = repository
+
+    def open(self, message_id, call, conversation):
+        self._repository.perhaps_fail("open")
+        super().open(message_id, call, conversation)
+
+    def append(self, message_id, text="", reasoning=""):
+        self._repository.perhaps_fail("append")
+        super().append(message_id, text, reasoning)
+
+    def keep(self, message_id, unsaved):
+        self._repository.perhaps_fail("keep")
+        super().keep(message_id, unsaved)
 
 
 class BreakingLedger(InMemoryLedger):
@@ -528,44 +570,67 @@ class BreakingLedger(InMemoryLedger):
 
 
 class TestStorageFailures:
-    async def test_after_delivery_nothing_is_raised(self):
-        world = make_world(["Hel", "lo", final()], repository=BreakingRepository("append_text", "finish_message"))
+    async def test_what_the_database_does_not_take_is_kept_beside_it(self):
+        world = make_world(["Hel", reasoning("hm"), "lo", final()], repository=BreakingRepository("finish_message"))
         deltas, metadata = await world.ask()
         assert "".join(deltas) == metadata["answer"].content == "Hello"
         (failed,) = world.events.of(Events.STORAGE_FAILED)
-        assert "disk is full" in failed["error"].message
+        assert ("disk is full" in failed["error"].message, failed["lost"]) == (True, None)
         assert world.events.types[-1] == Events.MESSAGE_COMPLETED
+        entry = journalled(world)
+        assert (entry.text, entry.reasoning) == ("Hello", "hm")
+        assert (entry.unsaved.call.status, entry.unsaved.call.cost.usd) == (MessageStatus.COMPLETE, Decimal("0.00005"))
+        assert [message.content for message in entry.unsaved.messages] == ["hello there", "Hello"]
 
-    async def test_what_it_cost_is_kept_all_the_same(self):
-        """The conversation may have been deleted while its answer came in."""
-        world = make_world(OK, repository=BreakingRepository("finish_message"), budgets=[ceiling("1")])
-        await world.ask()
-        (call,) = world.ledger.calls
-        assert (call.status, call.cost.usd) == (MessageStatus.COMPLETE, Decimal("0.00005"))
-        assert world.committed() == Decimal("0.00005")
-
-    async def test_a_ledger_that_fails_raises_nothing_either(self):
+    async def test_a_ledger_that_fails_is_no_other_case(self):
         repository = InMemoryConversationRepository()
         world = make_world(OK, repository=repository, ledger=BreakingLedger(repository.store), budgets=[ceiling("1")])
         _, metadata = await world.ask()
         assert metadata["cost"] == Decimal("0.00005")
         assert world.events.types.count(Events.STORAGE_FAILED) == 1
         assert world.committed() == Decimal("0.00005")
+        assert journalled(world).unsaved is not None
+
+    @pytest.mark.parametrize("broken", ["append", "keep"])
+    async def test_where_nothing_can_be_written_the_answer_is_delivered_all_the_same(self, broken):
+        world = make_world(["Hel", "lo", final()], repository=BreakingRepository(broken, "finish_message"))
+        deltas, metadata = await world.ask()
+        assert "".join(deltas) == metadata["answer"].content == "Hello"
+        (failed,) = world.events.of(Events.STORAGE_FAILED)
+        assert "disk is full" in failed["lost"].message
+
+    async def test_a_journal_that_fails_is_not_worth_a_word_when_the_database_has_the_answer(self):
+        world = make_world(["Hel", "lo", final()], repository=BreakingRepository("append"))
+        await world.ask()
+        assert world.answer().content == "Hello"
+        assert Events.STORAGE_FAILED not in world.events.types
 
     async def test_text_that_could_not_be_written_is_written_later(self):
-        repository = BreakingRepository("append_text")
+        repository = BreakingRepository("append")
         world = make_world(repository=repository)
-        conversation, seen = await world.converse(), []
-
-        def repair():
-            repository.broken.clear()
-            world.clock.advance(1.0)
-
+        seen = []
         world.client.scripts.append(
-            ["a", "b", repair, "c", lambda: seen.append(repository.get_messages(conversation.id)[-1].content), final()]
+            ["a", "b", WAIT, repository.broken.clear, "c", WAIT, lambda: seen.append(journalled(world).text), final()]
         )
-        await world.ask("hi", conversation)
+        await world.ask()
         assert seen == ["abc"]
+
+    async def test_of_a_conversation_that_was_deleted_meanwhile_the_cost_is_kept(self):
+        world = make_world(budgets=[ceiling("1")])
+        conversation = await world.converse()
+        world.client.scripts.append(["a", lambda: world.repository.delete(conversation.id), final()])
+        await world.ask("hi", conversation)
+        (call,) = world.ledger.calls
+        assert (call.status, call.cost.usd) == (MessageStatus.COMPLETE, Decimal("0.00005"))
+        assert world.repository.journal.left() == []
+        assert Events.STORAGE_FAILED not in world.events.types
+
+    async def test_without_a_journal_nothing_is_sent(self):
+        world = make_world(OK, repository=BreakingRepository("open"))
+        with pytest.raises(exc.StorageError):
+            await world.ask()
+        assert world.client.requests == []
+        assert world.ledger.calls == []
 
     async def test_before_the_request_it_is_raised_and_nothing_is_sent(self):
         class Full(InMemoryConversationRepository):

@@ -291,8 +291,6 @@ class TestCounting:
         with spending.transaction():
             spend(spending, "0.25")
         assert [spending.status(each).committed_usd for each in spending.budgets] == [Decimal("0.25"), 0]
-        spending.note_generation(call := Call(MODEL.id, Cost.unsettled()), "gen-1")
-        assert call.generation_id == "gen-1"
 
 
 class TestStatuses:

@@ -3,7 +3,8 @@ from uuid import uuid4
 
 import pytest
 
-from neuralterm.application.records import HistoryFilter
+from neuralterm.application.journal import Unsaved
+from neuralterm.application.records import Call, HistoryFilter
 from neuralterm.application.unlogged import UnloggedAttachments, UnloggedConversations
 from neuralterm.domain.exceptions import StorageError
 from neuralterm.domain.models import (
@@ -50,12 +51,17 @@ def test_what_is_said_is_read_back_and_nothing_of_it_is_kept(unlogged, kept):
     question, answer = said(thread), pending(thread)
     for message in (question, answer):
         unlogged.add_message(message)
-    unlogged.append_text(answer.id, "so ")
-    unlogged.append_text(answer.id, "far")
+    unlogged.journal.open(answer.id, Call("m", Cost.unsettled()), thread)
+    unlogged.journal.append(answer.id, "so far", "thoughts")
+    unlogged.journal.note_generation(answer.id, "gen-1")
+    unlogged.journal.keep(answer.id, Unsaved(Call("m", Cost.unsettled()), (question, answer)))
+    entry = unlogged.journal.read(answer.id)
 
+    assert (entry.text, entry.reasoning, entry.generation_id) == ("", None, "gen-1")
+    assert (entry.conversation.id, entry.conversation.title, entry.unsaved.messages) == (thread.id, None, ())
     assert unlogged.get_by_id(thread.id).title == "secret title"
-    assert [message.content for message in unlogged.get_messages(thread.id)] == ["secret", "so far"]
-    assert kept.store.tables.conversations == kept.store.tables.messages == kept.store.tables.journal == {}
+    assert [message.content for message in unlogged.get_messages(thread.id)] == ["secret", ""]
+    assert kept.store.tables.conversations == kept.store.tables.messages == {}
     assert unlogged.latest() is None
     assert unlogged.summaries(HistoryFilter()) == unlogged.search("secret", 9) == unlogged.find_by_prefix("0") == []
 
@@ -132,7 +138,6 @@ def test_a_step_that_fails_leaves_no_trace_in_memory(unlogged):
     "write",
     [
         lambda repository, message: repository.add_message(message),
-        lambda repository, message: repository.append_text(message.id, "text"),
         lambda repository, message: repository.finish_message(message),
     ],
 )
