@@ -32,6 +32,8 @@ def command(container: Container, /, **given: Any) -> int:
     container.recover()
     chat = Chat(container.chat_parts, build_request(container, given, prompt=""), _confirm(container))
     turns = _input(container, chat)
+    if turns.interactive and container.settings.no_log:
+        container.console.note("what is said here is not kept, only what it costs", dim=True)
     with reconciling_beside(container, afterwards=True):
         statuses = run(container, chat.run, turns)
     if turns.interactive:
