@@ -146,7 +146,7 @@ class Container:
             from neuralterm.application.unlogged import UnloggedConversations
 
             return UnloggedConversations(self.repository)
-        from neuralterm.application.redaction import RedactingConversations
+        from neuralterm.application.redacting import RedactingConversations
 
         return RedactingConversations(self.repository, self.redaction)
 

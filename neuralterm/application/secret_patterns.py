@@ -66,9 +66,22 @@ class SecretPatterns:
         """Return the text with every secret replaced by a mark that names its kind."""
         if self._own is not None:
             text = self._own.redact(text)
-        for kind, pattern in self._patterns:
-            text = pattern.sub(lambda match, kind=kind: _marked(match, kind), text)  # type: ignore[misc]  # mypy infers no lambda with a default
-        return text
+        out: list[str] = []
+        done = 0
+        for start, end, kind in self._found(text):
+            if start < done:  # within another, or glued to its end
+                done = max(done, end)
+                continue
+            out += (text[done:start], f"[redacted: {kind}]")
+            done = end
+        return "".join((*out, text[done:]))
+
+    def _found(self, text: str) -> list[tuple[int, int, str]]:
+        """Return where the secrets are, and their kinds; of those that begin at one place the longest first."""
+        found = [
+            (*match.span(match.re.groups), kind) for kind, pattern in self._patterns for match in pattern.finditer(text)
+        ]
+        return sorted(found, key=lambda each: (each[0], -each[1]))
 
     def held_from(self, text: str) -> int:
         """Return where the end of the text begins that may become a secret when more comes.
@@ -116,11 +129,3 @@ def _start_of_block(text: str) -> int:
     end = text.find(_PEM_END, begin)
     is_open = end < 0 or text.find("-----", end + len(_PEM_END)) < 0
     return begin if is_open else len(text)
-
-
-def _marked(match: re.Match[str], kind: str) -> str:
-    mark = f"[redacted: {kind}]"
-    if not match.re.groups:
-        return mark
-    start, end = (position - match.start() for position in match.span(1))
-    return match[0][:start] + mark + match[0][end:]

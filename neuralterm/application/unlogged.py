@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -43,7 +44,11 @@ class UnloggedConversations:
     def __init__(self, kept: ConversationRepository) -> None:
         self._kept = kept
         self._memory = _Memory()
-        self.journal: Journal = UnloggedJournal(kept.journal)
+
+    @cached_property
+    def journal(self) -> Journal:
+        """The journal of the other, which keeps the calls and no text."""
+        return UnloggedJournal(self._kept.journal)
 
     def patience(self, seconds: float) -> AbstractContextManager[None]:
         """Wait for other processes at most so long in the block."""
@@ -100,8 +105,7 @@ class UnloggedConversations:
 
     def abandon_message(self, message_id: UUID, text: str = "", reasoning: str | None = None) -> bool:
         """Call a stored answer interrupted; those in memory end with their process."""
-        here = message_id in self._memory.messages
-        return not here and self._kept.abandon_message(message_id, text, reasoning)
+        return message_id not in self._memory.messages and self._kept.abandon_message(message_id, text, reasoning)
 
     def delete(self, conversation_id: UUID) -> bool:
         """Forget a conversation, and delete what is stored of it."""
@@ -143,28 +147,28 @@ def _tokens(message: Message) -> int:
 
 
 class UnloggedJournal:
-    """A `Journal` that keeps the call through another, and nothing of what is said."""
+    """A `Journal` that writes down calls through another, without what is said in them."""
 
     def __init__(self, kept: Journal) -> None:
         self._kept = kept
 
     def open(self, message_id: UUID, call: Call, conversation: Conversation) -> None:
-        """Begin the entry of an answer."""
+        """Begin the entry of an answer, or note the next request for it."""
         self._kept.open(message_id, call, replace(conversation, title=None))
 
     def append(self, message_id: UUID, text: str = "", reasoning: str = "") -> None:
-        """Let what has come be forgotten."""
+        """Write nothing down."""
 
     def note_generation(self, message_id: UUID, generation_id: str) -> None:
         """Remember the service's id of the answer."""
         self._kept.note_generation(message_id, generation_id)
 
     def keep(self, message_id: UUID, unsaved: Unsaved) -> None:
-        """Keep the end of the call."""
+        """Keep what the answer cost, if the database did not take it."""
         self._kept.keep(message_id, replace(unsaved, messages=()))
 
     def close(self, message_id: UUID) -> None:
-        """Forget the entry."""
+        """Forget the entry: the database has all of it."""
         self._kept.close(message_id)
 
     def left(self) -> list[UUID]:

@@ -15,6 +15,9 @@ from neuralterm.infrastructure.storage_errors import (
     not_a_file_error,
 )
 
+# What the data directory is called where the platform says where it is.
+OWN_DIRECTORY = "neuralterm"
+
 Identity = tuple[int, ...]
 
 # Where the file's first page says that its changes go through a log.
@@ -41,10 +44,6 @@ def make_private_file(path: Path) -> None:
             directory.mkdir(mode=0o700, exist_ok=True)
     except OSError as exc:
         raise directory_error(path.parent, exc) from exc
-    for directory in (path.parent, path.parent.parent):
-        if directory.name == OWN_DIRECTORY:  # any other may be shared with what is not ours
-            with suppress(OSError):
-                _close_to_others(directory, directory.stat().st_mode)
     try:
         # Never open a file that exists: closing it would drop the locks of other connections of this process.
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -65,13 +64,16 @@ def require_file(path: Path) -> None:
     for is_kind, kind in _KINDS:
         if is_kind(mode):
             raise not_a_file_error(path, kind)
-    _close_to_others(path, mode)
+    with suppress(OSError):  # someone else's file: opening it tells what may be done with it
+        _close_to_others(path, mode)
+        for directory in (path.parent, path.parent.parent):
+            if directory.name == OWN_DIRECTORY:  # any other may be shared with what is not ours
+                _close_to_others(directory, directory.stat().st_mode)
 
 
 def _close_to_others(path: Path, mode: int) -> None:
     if mode & 0o077:
-        with suppress(OSError):  # someone else's: opening it tells what may be done with it
-            path.chmod(mode & 0o700)
+        path.chmod(mode & 0o700)
 
 
 def is_missing(path: Path) -> bool:

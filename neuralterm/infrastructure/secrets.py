@@ -34,8 +34,8 @@ def key_from_command(command: str, *, timeout: float = _TIMEOUT_S) -> str:
         raise ConfigurationError(f"key_command did not end within {timeout:g} seconds", hint=_HINT) from None
     except OSError as error:
         raise ConfigurationError(f"key_command can't be run: {error.strerror}", hint=_HINT) from error
-    except ValueError as error:
-        raise ConfigurationError(f"key_command can't be run: {error}", hint=_HINT) from error
+    except (ValueError, IndexError) as error:
+        raise ConfigurationError("key_command can't be run: it is no command line", hint=_HINT) from error
     if done.returncode:
         raise ConfigurationError(f"key_command failed with exit code {done.returncode}", hint=_HINT)
     first = done.stdout.decode("utf-8", "replace").partition("\n")[0].strip()

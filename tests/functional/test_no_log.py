@@ -94,6 +94,7 @@ def test_a_chat_goes_on_in_memory(service, run, data_dir, stored):
 def test_what_is_typed_at_a_terminal_is_not_kept_either(service, data_dir):
     terminal = Terminal("chat", "--no-log")
     try:
+        terminal.expect("what is said here is not kept")
         terminal.expect("in this chat")
         terminal.type(f"{WORD}\r")
         terminal.expect("Hello there.")
@@ -104,3 +105,20 @@ def test_what_is_typed_at_a_terminal_is_not_kept_either(service, data_dir):
         terminal.close()
     assert holders(data_dir) == []
     assert not (Path(data_dir) / "chat_history").exists()
+
+
+def test_of_a_killed_answer_the_call_is_found_and_no_text(service, start, run, stored, data_dir):
+    gate, seen = threading.Event(), threading.Event()
+    service.scripts = [held([f"{WORD} ", "and more"], gate, [], seen)]
+    process = start("send", "--no-log", "--title", WORD, f"what is a {WORD}?")
+    assert process.stdout.read(len(WORD)) == WORD.encode()
+    process.kill()
+    process.wait()
+    gate.set()
+    assert holders(data_dir) == []
+    assert run("history", "--json").code == 0
+    assert stored("SELECT status, source, owner, generation_id FROM calls") == [
+        ("interrupted", "unsettled", None, "gen-1")
+    ]
+    assert stored("SELECT * FROM conversations") == []
+    assert [path.name for path in Path(data_dir).rglob("*spool*")] == []

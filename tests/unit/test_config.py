@@ -259,6 +259,8 @@ class TestBaseUrl:
             "http://127.0.0.1:1234",
             "http://127.9.9.9/v1",
             "http://[::1]:8080/v1",
+            "http://[::ffff:127.0.0.1]/v1",
+            "http://LOCALHOST/v1",
         ],
     )
     def test_allowed(self, load, url):
@@ -281,6 +283,25 @@ class TestBaseUrl:
             "http://localhost@example.com/v1",
             "http://0.0.0.0/v1",
             "http://10.0.0.1/v1",
+            "http://127.0.0.1@example.com/v1",
+            "http://127.0.0.1:80@example.com/v1",
+            "HTTP://EXAMPLE.COM/v1",
+            "http://xn--lcalhost-54g.com/v1",
+            "http://l\u043ecalhost/v1",
+            "http://\uff4cocalhost/v1",
+            "http://localhost./v1",
+            "http://127.0.0.1./v1",
+            "http://[::ffff:10.0.0.1]/v1",
+            "http://[::]/v1",
+            "http://2130706433/v1",
+            "http://0177.0.0.1/v1",
+            "http://0x7f.0.0.1/v1",
+            "http://127.1/v1",
+            "http://127.0.0.1\\@example.com/v1",
+            "http://example.com\\@127.0.0.1.example.com/v1",
+            "http://example.com#@127.0.0.1/v1",
+            "http://example.com?@127.0.0.1/v1",
+            "http://example.com/@127.0.0.1/v1",
         ],
     )
     def test_plain_http_only_to_this_machine(self, load, url):
@@ -288,6 +309,10 @@ class TestBaseUrl:
         assert "plain http" in error.message
         assert "allow_insecure_http" in error.hint
         assert load("allow_insecure_http = true", OPENROUTER_BASE_URL=url).base_url == url
+
+    def test_a_password_in_a_refused_address_is_not_repeated(self, load):
+        for url in ("http://bob:hunter2@example.com/v1", "ftp://bob:hunter2@example.com"):
+            assert "hunter2" not in refused(load, OPENROUTER_BASE_URL=url).message
 
     @pytest.mark.parametrize(
         "url",

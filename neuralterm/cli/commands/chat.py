@@ -35,6 +35,8 @@ def command(container: Container, /, **given: Any) -> int:
     chat = Chat(container.chat_parts, build_request(container, given, prompt=""), _confirm(container))
     turns = _input(container, chat)
     watch_reader(container)
+    if turns.interactive and container.settings.no_log:
+        container.console.note("what is said here is not kept, only what it costs", dim=True)
     with reconciling_beside(container, afterwards=True):
         statuses = run(container, chat.run, turns)
     if turns.interactive:

@@ -61,6 +61,11 @@ class Transport:
         self._client: AsyncClient | None = None
         self._loop: object = None
 
+    @property
+    def host(self) -> str:
+        """The host that requests go to, as they name it."""
+        return self._base_url.host
+
     async def send(
         self,
         method: str,

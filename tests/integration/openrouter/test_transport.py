@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import anyio
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from neuralterm.domain.exceptions import (
     ConfigurationError,
@@ -17,9 +19,11 @@ from neuralterm.domain.exceptions import (
     StreamInterruptedError,
     StreamStalledError,
 )
+from neuralterm.domain.loopback import is_loopback
 from neuralterm.infrastructure.openrouter import OpenRouterClient
 from neuralterm.infrastructure.openrouter.tls import tls_context
 from neuralterm.infrastructure.openrouter.transport import Timeouts, Transport
+from neuralterm.setting_values import checked_base_url
 
 from .wire_doubles import HEAD, HELLO, chunk, collect, failure_of, raw_server, sse
 
@@ -310,3 +314,56 @@ def test_importing_the_client_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+async def test_through_a_proxy_the_key_goes_in_a_tunnel_only(monkeypatch):
+    async with raw_server(b"HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n") as proxy:
+        for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url.removesuffix("/api/v1"))
+        async with OpenRouterClient("sk-a-key-of-ours", "https://openrouter.invalid/api/v1") as client:
+            await failure_of(ask(client), ServiceUnreachableError)
+        (request,) = proxy.requests
+    assert request.startswith(b"CONNECT openrouter.invalid:443 ")
+    assert b"sk-a-key-of-ours" not in request
+
+
+async def test_plain_http_goes_past_the_proxy_which_would_see_the_key(monkeypatch):
+    async with raw_server() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url.removesuffix("/api/v1"))
+        async with OpenRouterClient("sk-a-key-of-ours", "http://openrouter.invalid/v1", connect_timeout=0.5) as client:
+            await failure_of(ask(client), ServiceUnreachableError)
+    assert proxy.requests == []
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                *(
+                    "127.0.0.1",
+                    "localhost",
+                    "evil.example",
+                    "[::1]",
+                    "::1",
+                    "[",
+                    "]",
+                    "80",
+                    ".",
+                    "\u3002",
+                    "\uff4c",
+                    " ",
+                    "\t",
+                ),
+                *("@", ":", "/", "\\", "#", "?", "%2f", "%40"),
+            ]
+        ),
+        max_size=6,
+    )
+)
+def test_what_passes_for_this_machine_is_this_machine_to_the_transport(parts):
+    try:
+        url = checked_base_url("http://" + "".join(parts), allow_insecure_http=False)
+        transport = Transport(url, {}, Timeouts(1, 1, 1))
+    except ConfigurationError:
+        return
+    assert is_loopback(transport.host)

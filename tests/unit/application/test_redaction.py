@@ -1,5 +1,4 @@
 import base64
-from dataclasses import replace
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -10,9 +9,10 @@ from hypothesis import strategies as st
 from neuralterm.application.journal import MemoryJournal, Unsaved
 from neuralterm.application.own_patterns import LATE_MARK, OWN_MARK, OwnPatterns, checked_pattern
 from neuralterm.application.records import Call
-from neuralterm.application.redaction import KEY_MARK, RedactingConversations, RedactingJournal, Redaction
+from neuralterm.application.redacting import RedactingConversations, RedactingJournal
+from neuralterm.application.redaction import CONTEXT, KEY_MARK, Redaction
 from neuralterm.application.secret_patterns import SecretPatterns
-from neuralterm.domain.exceptions import ValidationError
+from neuralterm.domain.exceptions import StorageError, ValidationError
 from neuralterm.domain.models import Conversation, Cost, Message, MessageRole, MessageStatus
 from tests.fakes.storage import InMemoryConversationRepository
 
@@ -79,13 +79,26 @@ class TestKey:
         parts = st.sampled_from([KEY, KEY[:9], KEY[5:], "s", "sk", " ", "text ", quote(KEY, safe="")])
         text = "".join(data.draw(st.lists(parts, max_size=8)))
         stored, held = in_pieces(data, redaction(), text)
-        assert stored + redaction().redact(held) == redaction().redact(text)
+        assert unmarked(stored + held) == unmarked(redaction().redact(text))
         assert len(held) < 100
 
     def test_text_that_can_begin_no_key_does_not_wait(self):
         assert redaction().split("some text, ") == ("some text, ", "")
-        assert redaction().split("some s") == ("some ", "s")
+        assert redaction().split("this is") == ("this is", "")
+        assert redaction().split(f"some {KEY[:8]}") == ("some ", KEY[:8])
         assert redaction().split(f"{KEY} s!") == (f"{KEY_MARK} s!", "")
+
+    def test_a_key_whose_beginning_did_not_wait_is_blotted_out_from_there_on(self):
+        assert redaction().split(f"{KEY[4:]} and", KEY[:4]) == (f"{KEY_MARK} and", "")
+        assert redaction().split(KEY[4:12], KEY[:4]) == ("", KEY[4:12])
+
+
+def unmarked(text):
+    """The text without the harmless beginnings of a key that stand before a mark."""
+    for form in (KEY, quote(KEY, safe="")):
+        for length in range(CONTEXT, 0, -1):
+            text = text.replace(form[:length] + KEY_MARK, KEY_MARK)
+    return text
 
 
 class TestWellKnownSecrets:
@@ -123,7 +136,7 @@ class TestWellKnownSecrets:
         text = "".join(data.draw(st.lists(parts, max_size=8)))
         both = redaction(known)
         stored, held = in_pieces(data, both, text)
-        assert stored + both.redact(held) == both.redact(text)
+        assert stored + held == both.redact(text)
 
     def test_scripts_without_spaces_do_not_wait(self, known):
         assert known.held_from("日本語の文章") == 6
@@ -190,12 +203,15 @@ class TestOwnPatterns:
 
 def in_pieces(data, redaction, text):
     """What is stored, and what still waits, when the text comes in pieces."""
-    stored, held = "", ""
+    journal, message_id = RedactingJournal(MemoryJournal(), redaction), uuid4()
+    journal.open(message_id, Call("m", Cost.unsettled()), Conversation())
     while text:
         size = data.draw(st.integers(1, len(text)))
-        safe, held = redaction.split(held + text[:size])
-        stored, text = stored + safe, text[size:]
-    return stored, held
+        journal.append(message_id, text[:size])
+        text = text[size:]
+    stored = journal.read(message_id).text
+    journal.keep(message_id, Unsaved(Call("m", Cost.unsettled()), ()))
+    return stored, journal.read(message_id).text[len(stored) :]
 
 
 class TestRepository:
@@ -237,17 +253,59 @@ class TestRepository:
         repository.save(thread)
         assert KEY[:9] not in kept.get_by_id(thread.id).title
 
-    def test_an_answer_is_journalled_without_what_may_become_a_secret(self, repository, kept):
+    def test_the_end_of_an_answer_is_stored_whole(self, repository, kept):
         thread = Conversation()
         repository.save(thread)
         answer = Message(conversation_id=thread.id, role=MessageRole.ASSISTANT, status=MessageStatus.PENDING)
         repository.add_message(answer)
-        journal, journalled = repository.journal, []
-        journal.open(answer.id, Call(f"model/{KEY}", Cost.unsettled()), replace(thread, title=f"about {KEY}"))
+        answer.content, answer.status = f"the {KEY} end", MessageStatus.COMPLETE
+        repository.finish_message(answer)
+        assert kept.get_messages(thread.id)[0].content == f"the {KEY_MARK} end"
+
+
+class Failing(MemoryJournal):
+    fails = False
+
+    def append(self, message_id, text="", reasoning=""):
+        if self.fails:
+            raise StorageError("full")
+        super().append(message_id, text, reasoning)
+
+
+class TestJournal:
+    @pytest.fixture
+    def kept(self):
+        return Failing()
+
+    @pytest.fixture
+    def journal(self, kept, known):
+        return RedactingJournal(kept, redaction(known))
+
+    @pytest.fixture
+    def answer(self, journal):
+        thread = Conversation(title=f"about {KEY}", tags=(KEY,))
+        answer = Message(conversation_id=thread.id, role=MessageRole.ASSISTANT, status=MessageStatus.PENDING)
+        call = Call(KEY, Cost.unsettled(), run_id=KEY, tags=("ci", KEY))
+        journal.open(answer.id, call, thread)
+        return answer
+
+    def test_the_opening_holds_no_key(self, journal, answer):
+        entry = journal.read(answer.id)
+        assert (entry.call.requested_model, entry.call.run_id, entry.call.tags) == (
+            KEY_MARK,
+            KEY_MARK,
+            ("ci", KEY_MARK),
+        )
+        assert (entry.conversation.title, entry.conversation.tags) == (f"about {KEY_MARK}", (KEY_MARK,))
+        journal.note_generation(answer.id, f"gen-{KEY}")
+        assert journal.read(answer.id).generation_id == f"gen-{KEY_MARK}"
+
+    def test_what_may_become_a_secret_waits(self, journal, answer):
+        written = []
         for piece in ("the ", KEY[:12], KEY[12:], " and gh", "p_" + "aB3x" * 9, " end"):
-            journal.append(answer.id, piece)
-            journalled.append(kept.get_messages(thread.id)[0].content)
-        assert journalled == [
+            journal.append(answer.id, piece, piece)
+            written.append(journal.read(answer.id).text)
+        assert written == [
             "the ",
             "the ",
             "the ",
@@ -255,30 +313,27 @@ class TestRepository:
             f"the {KEY_MARK} and ",
             f"the {KEY_MARK} and [redacted: github token] ",
         ]
-        entry = kept.journal.read(answer.id)
-        assert (entry.call.requested_model, entry.conversation.title) == (f"model/{KEY_MARK}", f"about {KEY_MARK}")
-        answer.content, answer.status = f"the {KEY} end", MessageStatus.COMPLETE
-        journal.keep(answer.id, Unsaved(Call(f"model/{KEY}", Cost.unsettled()), [answer]))
-        entry = kept.journal.read(answer.id)
-        assert entry.text == f"the {KEY_MARK} and [redacted: github token] end"
-        assert KEY not in repr(entry)
-        repository.finish_message(answer)
-        assert kept.get_messages(thread.id)[0].content == f"the {KEY_MARK} end"
+        assert journal.read(answer.id).reasoning == written[-1]
 
-    def test_text_that_could_not_be_journalled_comes_once_when_it_is_given_again(self, known):
-        class Failing(MemoryJournal):
-            fails = True
+    def test_at_an_end_that_the_database_does_not_take_it_comes_too(self, journal, answer):
+        journal.append(answer.id, f"the {KEY[:9]}", "so ")
+        question = Message(content=f"my key is {KEY}")
+        answer.content = f"the {KEY[:9]}"
+        unsaved = Unsaved(Call("m", Cost.unsettled(), provider=KEY), [question, answer])
+        journal.keep(answer.id, unsaved)
+        entry = journal.read(answer.id)
+        assert (entry.text, entry.reasoning) == (f"the {KEY[:9]}", "so ")
+        assert [message.content for message in entry.unsaved.messages] == [f"my key is {KEY_MARK}", f"the {KEY[:9]}"]
+        assert entry.unsaved.call.provider == KEY_MARK
+        journal.keep(answer.id, unsaved)
+        assert journal.read(answer.id).text == f"the {KEY[:9]}"
+        journal.close(answer.id)
+        assert journal.left() == []
 
-            def append(self, *text):
-                if self.fails:
-                    raise OSError("full")
-                super().append(*text)
-
-        kept, answer_id = Failing(), uuid4()
-        journal = RedactingJournal(kept, redaction(known))
-        journal.open(answer_id, Call("m", Cost.unsettled()), Conversation())
-        with pytest.raises(OSError, match="full"):
-            journal.append(answer_id, "one two", "why")
+    def test_text_that_could_not_be_written_comes_once_when_it_is_given_again(self, journal, kept, answer):
+        kept.fails = True
+        with pytest.raises(StorageError):
+            journal.append(answer.id, "one two")
         kept.fails = False
-        journal.append(answer_id, "one two three ", "why not ")
-        assert (kept.read(answer_id).text, kept.read(answer_id).reasoning) == ("one two three ", "why not ")
+        journal.append(answer.id, "one two three ")
+        assert journal.read(answer.id).text == "one two three "

@@ -51,16 +51,17 @@ def test_what_is_said_is_read_back_and_nothing_of_it_is_kept(unlogged, kept):
     question, answer = said(thread), pending(thread)
     for message in (question, answer):
         unlogged.add_message(message)
-    call = Call("m", Cost.unsettled(), message_id=answer.id)
-    unlogged.journal.open(answer.id, call, thread)
-    unlogged.journal.append(answer.id, "so far", "because")
-    unlogged.journal.keep(answer.id, Unsaved(call, [question, answer]))
+    unlogged.journal.open(answer.id, Call("m", Cost.unsettled()), thread)
+    unlogged.journal.append(answer.id, "so far", "thoughts")
+    unlogged.journal.note_generation(answer.id, "gen-1")
+    unlogged.journal.keep(answer.id, Unsaved(Call("m", Cost.unsettled()), (question, answer)))
+    entry = unlogged.journal.read(answer.id)
 
+    assert (entry.text, entry.reasoning, entry.generation_id) == ("", None, "gen-1")
+    assert (entry.conversation.id, entry.conversation.title, entry.unsaved.messages) == (thread.id, None, ())
     assert unlogged.get_by_id(thread.id).title == "secret title"
     assert [message.content for message in unlogged.get_messages(thread.id)] == ["secret", ""]
     assert kept.store.tables.conversations == kept.store.tables.messages == {}
-    entry = kept.journal.read(answer.id)
-    assert (entry.text, entry.reasoning, entry.conversation.title, entry.unsaved) == ("", None, None, Unsaved(call, ()))
     assert unlogged.latest() is None
     assert unlogged.summaries(HistoryFilter()) == unlogged.search("secret", 9) == unlogged.find_by_prefix("0") == []
 
