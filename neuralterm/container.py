@@ -122,7 +122,7 @@ class Container:
         from neuralterm.infrastructure.database import Database
 
         database = Database(self.settings.database)
-        waiting = f"waiting for the database {self.settings.database}: another process holds it"
+        waiting = f"note: waiting for the database {self.settings.database}: another process holds it"
         database.watch_waiting(interrupted=self._stop_waiting, on_wait=lambda: self.console.note(waiting))
         self._closing.callback(database.close)
         return database

@@ -70,7 +70,7 @@ def _retried(payload: dict[str, Any]) -> str:
     if lowered is not None:
         return f"credit: asking again for at most {lowered:,} tokens, which is what the account pays for"
     delay, message = payload["delay"], one_line(payload["error"].message)
-    return f"retry {payload['attempt']}: {message}; trying again in {delay:.{0 if delay >= 10 else 1}f} s"
+    return f"retry: {message} (try {payload['attempt']}); trying again in {delay:.{0 if delay >= 10 else 1}f} s"
 
 
 def _storage(payload: dict[str, Any]) -> str:

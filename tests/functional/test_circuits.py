@@ -145,7 +145,7 @@ def test_it_is_waited_for_where_there_is_time(service, run, pass_by, stored):
     result = run("send", "hi")
     assert (result.code, result.out) == (0, "at last\n")
     assert re.fullmatch(
-        rf"retry 1: the service asked to be left alone with {MODEL} for 1 s more; trying again in [01]\.\d s\n",
+        rf"retry: the service asked to be left alone with {MODEL} for 1 s more \(try 1\); trying again in [01]\.\d s\n",
         result.err,
     )
     assert stored("SELECT status FROM calls ORDER BY number") == [("failed",), ("failed",), ("complete",)]
@@ -156,7 +156,7 @@ def test_it_is_waited_for_where_there_is_time(service, run, pass_by, stored):
 def test_a_wait_can_be_left_at_once(service, start, stored, signum, code):
     service.scripts = [error(429, "slow down", headers=[("Retry-After", "9")])]
     process = start("send", "hi")
-    assert process.stderr.readline() == b"retry 1: slow down; trying again in 9.0 s\n"
+    assert process.stderr.readline() == b"retry: slow down (try 1); trying again in 9.0 s\n"
     began = time.monotonic()
     process.send_signal(signum)
     assert (process.wait(20), process.stderr.read()) == (code, b"")

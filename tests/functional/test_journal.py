@@ -80,7 +80,7 @@ class TestLockedDatabase:
             assert process.stdout.read() == b" is 42\n"
             assert process.wait() == 0
         waiting, warning = process.stderr.read().decode().splitlines()
-        assert waiting == f"waiting for the database {database}: another process holds it"
+        assert waiting == f"note: waiting for the database {database}: another process holds it"
         assert warning.startswith("warning: the local history could not be written")
         assert warning.endswith("the answer is kept beside the database and will be merged at the next start")
 

@@ -522,7 +522,7 @@ class TestFailures:
         service.scripts = [error(503, "overloaded", headers=[("Retry-After", "0")]), text("at last")]
         result = run("send", "hi")
         assert (result.code, result.out, len(service.chats)) == (0, "at last\n", 2)
-        assert re.fullmatch(r"retry 1: overloaded; trying again in 0\.\d s\n", result.err)
+        assert re.fullmatch(r"retry: overloaded \(try 1\); trying again in 0\.\d s\n", result.err)
         assert stored("SELECT status FROM calls ORDER BY number") == [("failed",), ("complete",)]
 
     def test_an_error_in_mid_stream_keeps_what_came(self, service, run, stored):

@@ -229,7 +229,7 @@ def test_a_wait_for_the_database_is_announced_and_ends_with_ctrl_c(start, kept, 
         began = time.monotonic()
         process.communicate(timeout=20)
 
-    assert announced == f"waiting for the database {kept}: another process holds it\n".encode()
+    assert announced == f"note: waiting for the database {kept}: another process holds it\n".encode()
     assert process.returncode == 130
     assert time.monotonic() - began < 5
 

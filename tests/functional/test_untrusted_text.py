@@ -220,9 +220,13 @@ def test_what_is_asked_for(service, on_terminal, words):
 def test_a_project_file(service, on_terminal, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     escaped = "".join(f"\\u{ord(character):04x}" for character in HOSTILE if character != "\0")
-    (tmp_path / ".neuralterm.toml").write_text(f'"{escaped}" = 1\nmodel = "{escaped}"\n')
+    (tmp_path / ".neuralterm.toml").write_text(f'"{escaped}" = 1\n')
     screen = on_terminal("send", "x")
     assert "warning: " in screen
+    assert_harmless(screen)
+    (tmp_path / ".neuralterm.toml").write_text(f'model = "{escaped}"\n')
+    screen = on_terminal("send", "x")
+    assert "error: " in screen
     assert_harmless(screen)
     assert_harmless(on_terminal("send", "--dry-run", "x"))
 

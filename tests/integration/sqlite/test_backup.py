@@ -35,7 +35,6 @@ def converse(database):
         repository.add_message(question(thread))
         repository.add_message(answer)
         ledger.open_call(opened)
-    repository.append_text(answer.id, "Par")
     paid = call("0.001", id=opened.id, conversation_id=thread.id, message_id=answer.id)
     with database.transaction():
         repository.finish_message(finished(answer, cost=paid.cost.usd))

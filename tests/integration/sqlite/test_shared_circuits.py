@@ -49,9 +49,9 @@ class Statements(Database):
         super().__init__(path)
         self.asked = []
 
-    def _run(self, sql, parameters):
+    def _run(self, sql, parameters, **how):
         self.asked.append(sql)
-        return super()._run(sql, parameters)
+        return super()._run(sql, parameters, **how)
 
 
 class Overtaken(Database):
