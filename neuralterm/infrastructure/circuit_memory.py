@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from neuralterm.infrastructure.shared_circuits import SharedCircuits
 
 ASKED_TO_WAIT = "ASKED_TO_WAIT"
+# What is to be remembered is not worth a longer wait for the database (seconds).
+_PATIENCE_S = 0.25
 # The scope of a service as a whole.
 SERVICE = ""
 MODEL_RULES = CircuitRules()
@@ -46,7 +49,7 @@ class CircuitMemory:
         """
         if not self._open_scopes(may_wait):
             return {}
-        with self.circuits.database.transaction():
+        with self._writing():
             # Another process may have been quicker.
             scopes, now = self._open_scopes(may_wait), self._now()
             for scope, circuit in scopes:
@@ -62,12 +65,18 @@ class CircuitMemory:
         is_news = verdict in (Verdict.FAILS, Verdict.UNREACHABLE) or (troubled and was_reached(error))
         if not (is_news or probes or seconds):
             return 0.0
-        with self.circuits.database.transaction():
+        with self._writing():
             now = self._now()
             verdicts = {self.model: verdict, SERVICE: _on_service(error, verdict)}
             changed = [self._change(scope, verdicts[scope], probes.get(scope), now) for scope in verdicts]
             self._note_limit(RateLimit(now, min(seconds, LONGEST_WAIT)), now, answered=verdict is Verdict.ANSWERS)
         return max(self._wait(scope, circuit, now) for scope, circuit in zip(verdicts, changed, strict=True))
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        database = self.circuits.database
+        with database.patience(_PATIENCE_S), database.transaction():
+            yield
 
     def _open_scopes(self, may_wait: bool) -> list[tuple[str, Circuit]]:
         """Return the circuits that only a probe may pass, and raise while not even that may."""

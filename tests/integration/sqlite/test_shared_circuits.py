@@ -1,10 +1,12 @@
 """Circuits on a real file: what one process learns, all know."""
 
 import math
+import sqlite3
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, nullcontext, suppress
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -74,6 +76,9 @@ class Broken:
         raise exc.StorageError("the disk is full")
 
     transaction = change = query
+
+    def patience(self, _):
+        return nullcontext()
 
 
 class Office:
@@ -296,6 +301,14 @@ class TestWaiting:
         circuits.database = Broken()
         for error in (None, OVERLOADED, exc.RateLimitError(retry_after=5.0), KeyboardInterrupt()):
             assert call(circuits, error).wait == 0
+
+    def test_a_database_that_others_hold_is_not_waited_for_long(self, office, me):
+        call(me, OVERLOADED)
+        with closing(sqlite3.connect(office.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            began = time.monotonic()
+            assert call(me, OVERLOADED).wait == 0
+            assert time.monotonic() - began < 5
 
 
 class TestRateLimits:
