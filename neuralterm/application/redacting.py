@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from neuralterm.application.passing_on import PassingConversations, PassingJournal
 from neuralterm.application.redaction import CONTEXT, Redaction, redacted_call, redacted_conversation, redacted_message
 
 if TYPE_CHECKING:
-    from neuralterm.application.journal import JournalEntry, Unsaved
+    from neuralterm.application.journal import Unsaved
     from neuralterm.application.ports import ConversationRepository, Journal
-    from neuralterm.application.records import Call, ConversationSummary, HistoryFilter, SearchHit
-    from neuralterm.domain.models import Conversation, Cost, Message, TokenUsage
+    from neuralterm.application.records import Call
+    from neuralterm.domain.models import Conversation, Message
 
 
-class RedactingConversations:
+class RedactingConversations(PassingConversations):
     """A `ConversationRepository` that stores redacted copies through another; what it is given stays as it is."""
 
     def __init__(self, kept: ConversationRepository, redaction: Redaction) -> None:
-        self._kept = kept
+        super().__init__(kept)
         self._redaction = redaction
 
     @cached_property
@@ -29,25 +29,9 @@ class RedactingConversations:
         """The journal of the other, for redacted text."""
         return RedactingJournal(self._kept.journal, self._redaction)
 
-    def patience(self, seconds: float) -> AbstractContextManager[None]:
-        """Wait for other processes at most so long in the block."""
-        return self._kept.patience(seconds)
-
-    def transaction(self) -> AbstractContextManager[None]:
-        """Make all writes inside one atomic step. May be nested."""
-        return self._kept.transaction()
-
     def save(self, conversation: Conversation) -> None:
         """Insert or update a conversation, redacted."""
         self._kept.save(redacted_conversation(conversation, self._redaction))
-
-    def get_by_id(self, conversation_id: UUID) -> Conversation | None:
-        """Return the conversation, or None."""
-        return self._kept.get_by_id(conversation_id)
-
-    def get_messages(self, conversation_id: UUID) -> list[Message]:
-        """Return its messages as they are stored, oldest first."""
-        return self._kept.get_messages(conversation_id)
 
     def add_message(self, message: Message) -> None:
         """Append a message, redacted."""
@@ -57,34 +41,10 @@ class RedactingConversations:
         """Replace a pending answer by its final state, redacted."""
         self._kept.finish_message(redacted_message(message, self._redaction))
 
-    def price_message(self, message_id: UUID, cost: Cost, usage: TokenUsage | None) -> bool:
-        """Replace the cost of a finished answer. False if gone."""
-        return self._kept.price_message(message_id, cost, usage)
-
     def abandon_message(self, message_id: UUID, text: str = "", reasoning: str | None = None) -> bool:
         """Give a pending answer what came of it, redacted. False if it is not pending."""
         redact = self._redaction.redact
         return self._kept.abandon_message(message_id, redact(text), reasoning and redact(reasoning))
-
-    def delete(self, conversation_id: UUID) -> bool:
-        """Delete a conversation. False if it did not exist."""
-        return self._kept.delete(conversation_id)
-
-    def latest(self) -> Conversation | None:
-        """Return the conversation that was changed last."""
-        return self._kept.latest()
-
-    def find_by_prefix(self, prefix: str) -> list[Conversation]:
-        """Return at most three conversations whose id begins so."""
-        return self._kept.find_by_prefix(prefix)
-
-    def summaries(self, filter: HistoryFilter) -> list[ConversationSummary]:
-        """Return conversations, last changed first."""
-        return self._kept.summaries(filter)
-
-    def search(self, query: str, limit: int) -> list[SearchHit]:
-        """Return messages that hold all words of the query."""
-        return self._kept.search(query, limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +69,11 @@ class _Passage:
 _NOTHING = (_Passage(), _Passage())
 
 
-class RedactingJournal:
+class RedactingJournal(PassingJournal):
     """A `Journal` that writes redacted text through another. What may be the beginning of a secret waits here."""
 
     def __init__(self, kept: Journal, redaction: Redaction) -> None:
-        self._kept = kept
+        super().__init__(kept)
         self._redaction = redaction
         self._under_way: dict[UUID, tuple[_Passage, _Passage]] = {}
 
@@ -151,11 +111,3 @@ class RedactingJournal:
         """Forget the entry: the database has all of it."""
         self._under_way.pop(message_id, None)
         self._kept.close(message_id)
-
-    def left(self) -> list[UUID]:
-        """Return the answers that have an entry."""
-        return self._kept.left()
-
-    def read(self, message_id: UUID) -> JournalEntry | None:
-        """Return the entry of an answer as it was written."""
-        return self._kept.read(message_id)

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from neuralterm.application.passing_on import PassingConversations, PassingJournal
 from neuralterm.domain.exceptions import MissingRecordError, StorageError
 from neuralterm.domain.models import Conversation, Cost, Message, MessageStatus, TokenUsage
 from neuralterm.domain.money import EXACT
 
 if TYPE_CHECKING:
     from neuralterm.application.attachments import AttachmentStore
-    from neuralterm.application.journal import JournalEntry, Unsaved
+    from neuralterm.application.journal import Unsaved
     from neuralterm.application.ports import ConversationRepository, Journal
-    from neuralterm.application.records import Call, ConversationSummary, HistoryFilter, SearchHit
+    from neuralterm.application.records import Call
 
 _NOTHING = Decimal(0)
 
@@ -33,7 +34,7 @@ class _Memory:
         return _Memory(dict(self.conversations), dict(self.messages))
 
 
-class UnloggedConversations:
+class UnloggedConversations(PassingConversations):
     """A `ConversationRepository` that keeps what is written in memory and reads the rest from another.
 
     A conversation of the other may go on here, unchanged there. Transactions are those of the other, so that the ledger
@@ -42,17 +43,13 @@ class UnloggedConversations:
     """
 
     def __init__(self, kept: ConversationRepository) -> None:
-        self._kept = kept
+        super().__init__(kept)
         self._memory = _Memory()
 
     @cached_property
     def journal(self) -> Journal:
         """The journal of the other, which keeps the calls and no text."""
         return UnloggedJournal(self._kept.journal)
-
-    def patience(self, seconds: float) -> AbstractContextManager[None]:
-        """Wait for other processes at most so long in the block."""
-        return self._kept.patience(seconds)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -114,22 +111,6 @@ class UnloggedConversations:
             del self._memory.messages[message.id]
         return self._kept.delete(conversation_id) or was_here
 
-    def latest(self) -> Conversation | None:
-        """Return the stored conversation that was changed last."""
-        return self._kept.latest()
-
-    def find_by_prefix(self, prefix: str) -> list[Conversation]:
-        """Return stored conversations whose id begins so."""
-        return self._kept.find_by_prefix(prefix)
-
-    def summaries(self, filter: HistoryFilter) -> list[ConversationSummary]:
-        """Return stored conversations."""
-        return self._kept.summaries(filter)
-
-    def search(self, query: str, limit: int) -> list[SearchHit]:
-        """Return stored messages."""
-        return self._kept.search(query, limit)
-
     def _replace(self, before: Message, message: Message) -> None:
         self._memory.messages[message.id] = message
         assert before.conversation_id is not None
@@ -146,11 +127,8 @@ def _tokens(message: Message) -> int:
     return 0 if message.token_usage is None else message.token_usage.total_tokens
 
 
-class UnloggedJournal:
+class UnloggedJournal(PassingJournal):
     """A `Journal` that writes down calls through another, without what is said in them."""
-
-    def __init__(self, kept: Journal) -> None:
-        self._kept = kept
 
     def open(self, message_id: UUID, call: Call, conversation: Conversation) -> None:
         """Begin the entry of an answer, or note the next request for it."""
@@ -159,25 +137,9 @@ class UnloggedJournal:
     def append(self, message_id: UUID, text: str = "", reasoning: str = "") -> None:
         """Write nothing down."""
 
-    def note_generation(self, message_id: UUID, generation_id: str) -> None:
-        """Remember the service's id of the answer."""
-        self._kept.note_generation(message_id, generation_id)
-
     def keep(self, message_id: UUID, unsaved: Unsaved) -> None:
         """Keep what the answer cost, if the database did not take it."""
         self._kept.keep(message_id, replace(unsaved, messages=()))
-
-    def close(self, message_id: UUID) -> None:
-        """Forget the entry: the database has all of it."""
-        self._kept.close(message_id)
-
-    def left(self) -> list[UUID]:
-        """Return the answers that have an entry."""
-        return self._kept.left()
-
-    def read(self, message_id: UUID) -> JournalEntry | None:
-        """Return the entry of an answer."""
-        return self._kept.read(message_id)
 
 
 class UnloggedAttachments:
