@@ -95,9 +95,12 @@ class TestKey:
 
 def unmarked(text):
     """The text without the harmless beginnings of a key that stand before a mark."""
-    for form in (KEY, quote(KEY, safe="")):
-        for length in range(CONTEXT, 0, -1):
-            text = text.replace(form[:length] + KEY_MARK, KEY_MARK)
+    beginnings = [form[:length] for form in (KEY, quote(KEY, safe="")) for length in range(1, CONTEXT + 1)]
+    before = None
+    while text != before:
+        before = text
+        for beginning in beginnings:
+            text = text.replace(beginning + KEY_MARK, KEY_MARK)
     return text
 
 
