@@ -19,8 +19,16 @@ def pytest_configure():
             signal.signal(signum, usual)
 
 
+@pytest.fixture(scope="session")
+def bytecode(tmp_path_factory):
+    """Where the processes that tests start find compiled modules: compiling them each time takes longer than the tests."""
+    return str(tmp_path_factory.mktemp("bytecode"))
+
+
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch, tmp_path):
+def clean_environment(monkeypatch, tmp_path, bytecode):
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", bytecode)
     for name in list(os.environ):
         if name.startswith(("NEURALTERM_", "OPENROUTER_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
