@@ -135,6 +135,14 @@ class Cell:
         return 0 if self.point == "connecting" else self.requests
 
     @property
+    def leaves_journal(self) -> bool:
+        """True where the next command has something to take in."""
+        if self.kept == "nothing" or (self.kept == "whole" and self.advice not in ("next start", "move away")):
+            return False
+        died = self.code == -9 or self.fault == "sigint twice" or (self.fault == "bug" and self.point == "storing")
+        return died or self.kept == "whole"
+
+    @property
     def text(self) -> str:
         """The answer in the history."""
         if self.kept in ("nothing", "question"):

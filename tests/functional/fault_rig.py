@@ -44,6 +44,7 @@ class Seen:
     questions: list
     answers: list
     calls: list
+    journals: list
     next_code: int
     next_err: str
     told_again: str
@@ -264,6 +265,7 @@ class Rig:
 
     def _look(self, code, out, err):
         posts = len(self.service.chats) - self._posts
+        journals = [path.name for path in self.data.glob("neuralterm.db-spool/*")]
         following = self.run("history")
         again = self.run("history")
         files = sorted(str(path.relative_to(self.data)) for path in self.data.rglob("*"))
@@ -279,6 +281,7 @@ class Rig:
             calls=self._stored(
                 "SELECT status, source, cost, at_most, generation_id, owner FROM calls ORDER BY started_at"
             ),
+            journals=journals,
             next_code=following.code,
             next_err=following.err,
             told_again=again.err,

@@ -31,6 +31,12 @@ STATUSES = {
     **{code: {None} for code in (-1, -2, -15)},
 }
 
+_WRONG_TOTALS = """
+    SELECT c.id, c.total_cost, c.total_tokens, total(m.cost), total(m.total_tokens)
+    FROM conversations AS c LEFT JOIN messages AS m ON m.conversation_id = c.id
+    GROUP BY c.id HAVING c.total_cost <> total(m.cost) OR c.total_tokens <> total(m.total_tokens)
+"""
+
 
 @dataclass
 class Row:
@@ -172,6 +178,7 @@ class SoakBooks:
         with closing(sqlite3.connect(self._data_dir / "neuralterm.db")) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             assert connection.execute("SELECT count(*) FROM messages WHERE status = 'pending'").fetchone() == (0,)
+            assert connection.execute(_WRONG_TOTALS).fetchall() == []
         spooled = list(self._data_dir.glob("neuralterm.db-spool/*"))
         assert spooled == []
         names = {path.name for path in self._data_dir.iterdir()}

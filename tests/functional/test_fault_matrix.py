@@ -73,6 +73,7 @@ def check(cell, seen):
     assert not any("Traceback" in line for line in seen.err), seen.err
     assert len(seen.err) == cell.lines, seen.err
     assert seen.posts == cell.posts
+    assert bool(seen.journals) == cell.leaves_journal, seen.journals
     check_history(cell, seen)
     check_ledger(cell, seen)
     assert seen.next_code == 0, seen.next_err

@@ -20,7 +20,7 @@ from neuralterm.domain.models import Cost, CostSource, MessageStatus, TokenUsage
 from neuralterm.infrastructure.circuit_breaker import CircuitBreaker
 from tests.fakes.client import FOREVER, USAGE, WAIT, FakeChatClient, FullChatClient, final, known, reasoning
 from tests.fakes.processes import FakeProcesses
-from tests.fakes.storage import InMemoryConversationRepository, InMemoryLedger
+from tests.fakes.storage import InMemoryConversationRepository, InMemoryLedger, MemoryStore
 from tests.fakes.world import MODEL, Breaker, Lookup, collect, make_world
 
 pytestmark = pytest.mark.anyio
@@ -112,6 +112,23 @@ class TestRetries:
         assert call.cost == Cost.unsettled(call.cost.at_most_usd)
         assert world.committed() == call.cost.at_most_usd > Decimal("0.001")
         assert (world.answer().status, world.answer().cost) == (MessageStatus.FAILED, None)
+
+    async def test_one_that_can_not_be_stored_was_never_made(self):
+        class FullLedger(InMemoryLedger):
+            def open_call(self, call):
+                if self.calls:
+                    raise exc.StorageError("the disk is full")
+                super().open_call(call)
+
+        store = MemoryStore()
+        repository, ledger = InMemoryConversationRepository(store), FullLedger(store)
+        world = make_world([exc.ModelUnavailableError()], OK, repository=repository, ledger=ledger)
+        with pytest.raises(exc.StorageError):
+            await world.ask(options=PATIENT)
+        assert len(world.client.requests) == 1
+        (call,) = world.ledger.calls
+        assert (call.status, call.cost.usd) == (MessageStatus.FAILED, 0)
+        assert (world.answer().status, world.answer().cost) == (MessageStatus.FAILED, 0)
 
     @pytest.mark.parametrize(
         "usage", [{"cost": Decimal("0.01")}, {"cost": Decimal(0), "upstream_cost": Decimal("0.01")}]
