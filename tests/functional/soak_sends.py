@@ -79,10 +79,10 @@ def _random_send(rng, name):
         send.moment = rng.choice(("start", "request", "text", "text"))
         send.delay = rng.choice((0.0, rng.uniform(0.0, 0.1)))
         if send.moment == "text" or rng.random() < 0.5:
-            slow = Behaviour(
-                tokens=60, pause=0.01, in_one=rng.choice((1, 4)), in_full=rng.random() < 0.5, names_job=True
-            )
-            send.behaviours = [slow]
+            thoughts, in_one, in_full = rng.choice((0, 3)), rng.choice((1, 4)), rng.random() < 0.5
+            send.behaviours = [
+                Behaviour(tokens=60, thoughts=thoughts, pause=0.01, in_one=in_one, in_full=in_full, names_job=True)
+            ]
     elif rng.random() < 0.03:
         send.stdout = "full"
     elif rng.random() < 0.04:
