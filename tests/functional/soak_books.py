@@ -23,7 +23,7 @@ STATUSES = {
     6: {"failed"},
     7: {"failed"},
     8: {"failed", None},
-    9: {"cut", "failed", "interrupted", "complete", "truncated"},
+    9: {"cut", "failed"},
     10: {"truncated"},
     11: {None},
     **dict.fromkeys((129, 130, 141, 143, -9), _BY_SIGNAL),
@@ -91,7 +91,8 @@ class SoakBooks:
     def _check_code(self, send, rows):
         status = rows[-1].call["status"] if rows else None
         assert send.code in STATUSES, send.code
-        assert status in STATUSES[send.code], (send.code, status)
+        undelivered = send.stdout == "full" and send.code == 9
+        assert undelivered or status in STATUSES[send.code], (send.code, status)
         if send.code > 128 or send.code < 0:
             assert send.struck_at is not None, send.code
         kept = rows[-1].message_status if rows else None
