@@ -1,6 +1,7 @@
 """Every cell of the fault matrix, as real processes."""
 
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from .conftest import KEY
 from .fault_matrix import ADVICE, CELLS, COSTS, FAULTS, KEPT, POINTS
 from .fault_rig import Rig
 from .stand_in import StandIn
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="faults are made by means of Linux")
 
 QUICK = [cell for cell in CELLS if cell.quick]
 SLOW = [cell for cell in CELLS if not cell.quick]

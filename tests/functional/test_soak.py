@@ -17,7 +17,11 @@ from .money_storm import zone_of_noon
 from .soak_books import SoakBooks
 from .soak_sends import Soak, random_sends
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1800),
+    pytest.mark.skipif(sys.platform != "linux", reason="faults are made by means of Linux"),
+]
 
 SENDS = int(os.environ.get("SOAK_SENDS", "5000"))
 SEED = int(os.environ.get("SOAK_SEED", "4"))
