@@ -39,11 +39,13 @@ types: $(VENV)/.dev ## check the types
 imports: $(VENV)/.dev ## check who imports whom
 	$(BIN)/lint-imports --config setup.cfg
 
-docs: $(VENV)/.dev ## write the command reference from the help texts
+docs: $(VENV)/.dev ## write the command reference, and the page about faults
 	$(BIN)/python scripts/write_reference
+	$(BIN)/python scripts/write_faults
 
 docs-check: $(VENV)/.dev
 	$(BIN)/python scripts/write_reference --check
+	$(BIN)/python scripts/write_faults --check
 
 bench: $(VENV)/.dev ## measure start-up, and reports over few and many calls
 	$(BIN)/python scripts/bench

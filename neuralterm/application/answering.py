@@ -103,7 +103,11 @@ class Answering:
                 payload = {"attempt": len(failures), "delay": delay, "error": error, "lowered_to": lowered}
                 self._emit(Events.REQUEST_RETRIED, turn, payload)
             await self.clock.sleep(delay)
-            self.opening.reopen(turn)
+            try:
+                self.opening.reopen(turn)
+            except BudgetExceededError:
+                # What it is refused for is that the last try may have been charged: no refusal before any request.
+                raise failures[-1] from None
 
     def keep(self, turn: Turn, error: BaseException | None) -> Answer:
         """Store how the answer ended. May be called again when more is known of its cost."""

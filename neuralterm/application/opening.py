@@ -15,7 +15,7 @@ from neuralterm.application.ports import Clock, ConversationRepository
 from neuralterm.application.records import Call, SendOptions
 from neuralterm.application.spending import SpendingGate
 from neuralterm.application.turn import Prompt, Turn
-from neuralterm.domain.exceptions import BudgetExceededError, NeuralTermError
+from neuralterm.domain.exceptions import BudgetExceededError, NeuralTermError, NotFoundError
 from neuralterm.domain.models import Conversation, Cost, Message
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class Opening:
 
         Raises:
             BudgetExceededError: it does not fit, or can't be bounded; nothing is stored.
+            NotFoundError: its conversation has been deleted meanwhile.
         """
         deadline = self.clock.monotonic() + options.budget_wait
         pause, said, asked = _FIRST_PAUSE, False, False
@@ -84,12 +85,13 @@ class Opening:
     def reopen(self, turn: Turn) -> None:
         """Admit the next try of a turn whose last one failed, and store its call. Raises as `open`."""
         with self.transaction():
-            turn.permit = admit(turn.prompt, turn.options, self.estimates, self.spending)
-            turn.call = self._open_call(turn.prompt, turn.message, turn.permit, turn.options)
+            permit = admit(turn.prompt, turn.options, self.estimates, self.spending)
+            call = self._open_call(turn.prompt, turn.message, permit, turn.options)
             conversation = self.repository.get_by_id(turn.prompt.conversation_id)
             if conversation is not None:
-                self.repository.journal.open(turn.message.id, turn.call, conversation)
-        turn.call_open = True
+                self.repository.journal.open(turn.message.id, call, conversation)
+        # Not before it is stored: a call that is not was never made.
+        turn.permit, turn.call, turn.call_open = permit, call, True
         turn.final = {}
 
     async def _have_settled(self) -> bool:
@@ -108,7 +110,10 @@ class Opening:
 
     def _store_question(self, prompt: Prompt, pending: Message, options: SendOptions) -> Conversation:
         conversation = self.repository.get_by_id(prompt.conversation_id)
-        assert conversation is not None
+        if conversation is None:
+            raise NotFoundError(
+                f"conversation {prompt.conversation_id} was deleted just now", hint="nothing was sent; send it again"
+            )
         conversation.model_id = prompt.model_id
         conversation.tags = tuple(dict.fromkeys((*conversation.tags, *options.tags)))
         conversation.updated_at = self.clock.now()

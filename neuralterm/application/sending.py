@@ -65,8 +65,9 @@ async def send(
 
 
 def _delete_if_empty(repository: ConversationRepository, conversation: Conversation) -> None:
-    # Whatever is in the way of this is no reason to hide what went wrong before.
-    with contextlib.suppress(StorageError):
+    # Whatever is in the way of this is no reason to hide what went wrong before. In one step: another process may be about
+    # to go on with the conversation, as the last one there is.
+    with contextlib.suppress(StorageError), repository.transaction():
         if not repository.get_messages(conversation.id):
             repository.delete(conversation.id)
 

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 def watch_reader(container: Container) -> None:
     """End the invocation, as SIGPIPE would, when the reader of stdout's pipe goes while an answer is under way.
 
-    Where a pipe can't be watched, the next write notices.
+    Where a pipe can't be watched, the next write notices. Raises BrokenPipeError when there is no reader now.
     """
     descriptor = descriptor_of(sys.stdout)
     if descriptor is not None and is_pipe(descriptor) and _can_only_be_written(descriptor):
+        if _has_no_reader(descriptor):
+            raise BrokenPipeError
         watch = _Watch(descriptor, container.interruption)
         container.bus.subscribe(Events.MESSAGE_STARTED, watch)
         container.bus.subscribe(Events.MESSAGE_COMPLETED, watch)

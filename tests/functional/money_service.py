@@ -10,6 +10,7 @@ import math
 import re
 import select
 import socket
+import struct
 import threading
 import time
 from dataclasses import dataclass, field
@@ -31,9 +32,11 @@ _NO_PRICES = (*_CONDITIONS, "overrides")
 _TEXT = ("This", "answer", "goes", "on", "for", "as", "long", "as", "nobody", "stops", "it", "and")
 _REFUSALS = {
     400: "the request is not valid",
+    401: "User not found.",
     402: "Insufficient credits",
     404: "No endpoints found that match the request",
     429: "too many requests",
+    500: "Internal Server Error",
     503: "no provider is free",
 }
 
@@ -122,12 +125,17 @@ class Behaviour:
 
     `status` other than 200 refuses, for nothing. `tokens` is the length that the model would choose (None: as long as it
     may). `pause` is in seconds between deltas, `in_one` the tokens of a delta. After `ends_after` tokens the answer ends by
-    `ending`: `stop`, `error` (an error in the stream), `cut` (the connection), `silence` (until the client leaves).
+    `ending`: `stop`, `error` (an error in the stream), `cut` (the connection), `reset`, `ended` (in good order, without the
+    end mark), `garbage`, `silence` (until the client leaves).
     `gate` holds the answer back, after its head. Whoever leaves is charged for what was made until then, or `in_full`. Where
-    the request names other models too, the last of them answers.
+    the request names other models too, the last of them answers. `retry_after` goes with a refusal. `thoughts` are the deltas
+    of reasoning before the answer; with `names_job` the first word of the answer is that of the question.
     """
 
     status: int = 200
+    retry_after: int | None = None
+    thoughts: int = 0
+    names_job: bool = False
     tokens: int | None = None
     pause: float = 0.0
     in_one: int = 20
@@ -153,6 +161,8 @@ class Work:
     wished: int
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
     made: int = 0
+    sent: str = ""
+    thought: str = ""
     finish_reason: str | None = None
 
     @property
@@ -262,6 +272,7 @@ class MoneyService:
         self.asked = threading.Event()
         self.posts = []
         self.heads = []
+        self.works = []
         self.failures = []
         self._changed = threading.Condition()
         self._running = 0
@@ -399,22 +410,24 @@ class _Handler(BaseHTTPRequestHandler):
             return self._refuse(404, objection)
         behaviour = service.behave(body["messages"][-1]["content"].split()[0])
         if behaviour.status != 200:
-            return self._refuse(behaviour.status, _REFUSALS[behaviour.status])
+            headers = [] if behaviour.retry_after is None else [("Retry-After", str(behaviour.retry_after))]
+            return self._refuse(behaviour.status, _REFUSALS[behaviour.status], headers)
         limit = _limit(model, body, prompt_tokens, behaviour)
         wished = limit if behaviour.tokens is None else min(limit, behaviour.tokens)
         service.note(service.begin)
         work = Work(f"gen-{time.time_ns()}-{len(service.heads)}", model, body, behaviour, prompt_tokens, limit, wished)
+        service.works.append(work)
         try:
             return _Answer(self, work).give()
         finally:
             service.note(service.end)
 
-    def _refuse(self, status, message):
-        self._reply(status, {"error": {"code": status, "message": message}})
+    def _refuse(self, status, message, headers=()):
+        self._reply(status, {"error": {"code": status, "message": message}}, headers)
 
-    def _reply(self, status, document):
+    def _reply(self, status, document, headers=()):
         content = to_json(document)
-        self.begin_reply(status, "application/json", [("Content-Length", str(len(content)))])
+        self.begin_reply(status, "application/json", [("Content-Length", str(len(content))), *headers])
         self.wfile.write(content)
 
     def begin_reply(self, status, content_type, headers=()):
@@ -495,17 +508,36 @@ class _Answer:
         work, behaviour = self._work, self._work.behaviour
         self._head("text/event-stream", [("Transfer-Encoding", "chunked")])
         end = work.wished if behaviour.ending == "stop" else min(behaviour.ends_after, work.wished)
+        for _ in range(behaviour.thoughts):
+            self._handler.wait(behaviour.pause)
+            work.thought += "well now "
+            self._event(self._chunk({"content": "", "reasoning": "well now "}))
         while work.made < end:
             self._handler.wait(behaviour.pause)
             count = min(behaviour.in_one, end - work.made)
-            words = [_TEXT[(work.made + number) % len(_TEXT)] for number in range(count)]
+            text = " ".join(self._words(work.made, count)) + " "
             work.made += count
-            self._event(self._chunk({"content": " ".join(words) + " "}))
+            work.sent += text
+            self._event(self._chunk({"content": text}))
         self._end()
+
+    def _words(self, start, count):
+        words = [_TEXT[number % len(_TEXT)] for number in range(start, start + count)]
+        if start == 0 and words and self._work.behaviour.names_job:
+            words[0] = self._work.job
+        return words
 
     def _end(self):
         work, ending = self._work, self._work.behaviour.ending
         if ending == "cut":
+            return
+        if ending == "reset":
+            self._handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._handler.connection.close()
+            return
+        if ending in ("ended", "garbage"):
+            self._block(b"data: {no JSON at all\n\n" if ending == "garbage" else b": no more of it\n\n")
+            self._handler.wfile.write(b"0\r\n\r\n")
             return
         if ending == "silence":
             deadline = time.monotonic() + PATIENCE_S
@@ -532,7 +564,7 @@ class _Answer:
         work.made = work.wished
         self._head("application/json", [("Transfer-Encoding", "chunked")])
         self._handler.wait(behaviour.pause)
-        text = " ".join(_TEXT[number % len(_TEXT)] for number in range(work.made))
+        text = work.sent = " ".join(self._words(0, work.made))
         if behaviour.ending == "cut":
             return self._block(b'{"id": "')
         self._finish()

@@ -20,7 +20,7 @@ from neuralterm.domain.models import Cost, CostSource, MessageStatus, TokenUsage
 from neuralterm.infrastructure.circuit_breaker import CircuitBreaker
 from tests.fakes.client import FOREVER, USAGE, WAIT, FakeChatClient, FullChatClient, final, known, reasoning
 from tests.fakes.processes import FakeProcesses
-from tests.fakes.storage import InMemoryConversationRepository, InMemoryLedger
+from tests.fakes.storage import InMemoryConversationRepository, InMemoryLedger, MemoryStore
 from tests.fakes.world import MODEL, Breaker, Lookup, collect, make_world
 
 pytestmark = pytest.mark.anyio
@@ -100,19 +100,35 @@ class TestRetries:
         assert world.client.requests == []
         assert world.ledger.calls[0].cost.usd == 0
 
-    async def test_one_that_no_longer_fits_the_budget_is_refused(self):
-        """What the first try did cost is not known, so it counts as much as it may have."""
+    async def test_none_that_no_longer_fits_the_budget(self):
+        """What the first try did cost is not known, so it counts as much as it may have: a refusal would deny that."""
         world = make_world([known(generation_id="gen-1"), exc.RateLimitError(retry_after=1.0)], OK, budgets=[DAY])
         conversation = await world.converse()
-        with pytest.raises(exc.BudgetExceededError) as caught:
+        with pytest.raises(exc.RateLimitError):
             await world.ask("hello", conversation, options=PATIENT)
-        assert not caught.value.mid_answer
         assert len(world.client.requests) == 1
         (call,) = world.ledger.calls
         assert (call.status, call.error_code) == (MessageStatus.FAILED, "RATE_LIMITED")
         assert call.cost == Cost.unsettled(call.cost.at_most_usd)
         assert world.committed() == call.cost.at_most_usd > Decimal("0.001")
         assert (world.answer().status, world.answer().cost) == (MessageStatus.FAILED, None)
+
+    async def test_one_that_can_not_be_stored_was_never_made(self):
+        class FullLedger(InMemoryLedger):
+            def open_call(self, call):
+                if self.calls:
+                    raise exc.StorageError("the disk is full")
+                super().open_call(call)
+
+        store = MemoryStore()
+        repository, ledger = InMemoryConversationRepository(store), FullLedger(store)
+        world = make_world([exc.ModelUnavailableError()], OK, repository=repository, ledger=ledger)
+        with pytest.raises(exc.StorageError):
+            await world.ask(options=PATIENT)
+        assert len(world.client.requests) == 1
+        (call,) = world.ledger.calls
+        assert (call.status, call.cost.usd) == (MessageStatus.FAILED, 0)
+        assert (world.answer().status, world.answer().cost) == (MessageStatus.FAILED, 0)
 
     @pytest.mark.parametrize(
         "usage", [{"cost": Decimal("0.01")}, {"cost": Decimal(0), "upstream_cost": Decimal("0.01")}]

@@ -87,6 +87,22 @@ async def test_send_message_validates_conversation_exists():
     assert world.client.requests == []
 
 
+async def test_a_conversation_that_is_deleted_meanwhile_is_not_found():
+    """Another process may delete it after it was found, and before anything is stored in it."""
+
+    class Deleting(Lookup):
+        def cached(self, model_id):
+            world.repository.delete(conversation.id)
+            return super().cached(model_id)
+
+    world = make_world(lookup=Deleting(MODEL))
+    conversation = await world.converse()
+    with pytest.raises(NotFoundError):
+        await world.ask("hello", conversation)
+    assert world.client.requests == []
+    assert world.ledger.calls == []
+
+
 async def test_send_message_truncates_context():
     small = OpenRouterModel(id=MODEL.id, pricing=MODEL.pricing, context_length=60)
     world = make_world(["ok", final()], lookup=Lookup(small))
