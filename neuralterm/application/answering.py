@@ -74,6 +74,7 @@ class Answering:
             "max_tokens": permit.output_cap,
             "shortened_to": turn.shortened_to,
             "unbounded": permit.unbounded,
+            "streamed": options.stream,
         }
         self._emit(Events.MESSAGE_STARTED, turn, payload)
         return turn

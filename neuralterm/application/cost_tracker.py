@@ -66,6 +66,7 @@ class CostTracker(EventObserver):
         self._model: OpenRouterModel | None = None
         self._per_thousand: tuple[Decimal, Decimal] | None = None
         self._tokens_of_uncounted: int | None = None
+        self._comes_in_pieces = True
         self._own = None if budget_limit is None else _Watched(name, budget_limit, warning_level, already_spent)
         self._watched: dict[str, _Watched] = {}
         self.reset()
@@ -156,8 +157,11 @@ class CostTracker(EventObserver):
     def _follow(self, event_type: str, payload: dict[str, Any]) -> None:
         if event_type == Events.MESSAGE_STARTED:
             self._begin(prompt_tokens=payload.get("prompt_tokens") or 0, running=True)
+            # An answer in one piece comes with its price: an estimate would be no sooner there, and less true.
+            self._comes_in_pieces = payload.get("streamed", True)
         elif event_type in (Events.TOKEN_GENERATED, Events.REASONING_GENERATED):
-            self._read(payload.get("delta") or "")
+            if self._comes_in_pieces:
+                self._read(payload.get("delta") or "")
         elif event_type == Events.MESSAGE_COMPLETED:
             self._settle(payload)
 

@@ -31,8 +31,8 @@ class Scene:
         self.bus.subscribe_all(self.events)
         self.conversation_id = uuid4()
 
-    def start(self, prompt_tokens=None):
-        self._emit(Events.MESSAGE_STARTED, {"prompt_tokens": prompt_tokens})
+    def start(self, prompt_tokens=None, **more):
+        self._emit(Events.MESSAGE_STARTED, {"prompt_tokens": prompt_tokens, **more})
 
     def token(self, text):
         self._emit(Events.TOKEN_GENERATED, {"delta": text})
@@ -77,6 +77,18 @@ def test_token_generated_estimates_cost():
     scene.token("one two ")
     scene.token("three")
     assert scene.tracker.accumulated_cost == Decimal("0.005")
+
+
+def test_an_answer_in_one_piece_is_not_estimated_before_its_price_comes():
+    scene = Scene("0.004")
+    scene.start(streamed=False)
+    scene.token("one two three four five six")
+    assert (scene.tracker.accumulated_cost, scene.warnings()) == (0, [])
+    scene.complete(cost=Decimal("0.0035"))
+    assert scene.warnings() == [Events.BUDGET_THRESHOLD]
+    scene.start()
+    scene.token("one two")
+    assert scene.warnings() == [Events.BUDGET_THRESHOLD, Events.BUDGET_EXCEEDED]
 
 
 def test_without_a_counter_a_token_is_four_bytes():

@@ -50,6 +50,14 @@ async def test_the_last_conversation_goes_on():
     assert world.repository.get_by_id(first.conversation_id).title == "Renamed"
 
 
+async def test_a_conversation_that_another_process_is_just_beginning_is_not_the_last_one():
+    world = make_world(OK, OK)
+    first = await run(world, prompt="one")
+    world.clock.advance(1)
+    await world.orchestrator.create_conversation("about to ask", system_prompt="be brief")
+    assert (await run(world, prompt="two", continue_last=True)).conversation_id == first.conversation_id
+
+
 async def test_a_conversation_is_found_by_the_beginning_of_its_id():
     world = make_world(OK)
     conversation = await world.converse("before")
