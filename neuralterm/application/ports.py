@@ -246,7 +246,8 @@ class ChatClient(Protocol):
 
         Adapters may take more keyword arguments (`extra`: body fields, `stream`); they are passed only when they are set.
         The iterator may have `snapshot()`, which tells at any time what is known so far under the keys of the final
-        dictionary (`generation_id`, `model`, `usage`, ...), and `aclose()`, which is called when it is left early.
+        dictionary (`generation_id`, `model`, `usage`, ...) and under `request_sent`, and `aclose()`, which is called when it
+        is left early.
         """
 
 

@@ -29,7 +29,8 @@ class Ending:
     `error` is None when the stream came to its proper end. `has_text` counts reasoning too. `at_most_usd` is the bound the
     call was admitted with, or that of the model where the cap did not hold. `output_cap` is in tokens. `has_attachments`:
     the prompt had parts whose tokens and fees only the service can tell.
-    `generation_id` is None where the service began none: then there is nothing that it could charge for an error.
+    `generation_id` is None where the service began none: then there is nothing that it could charge for an error. Without
+    `was_sent` not a byte of the request went out.
     """
 
     error: BaseException | None
@@ -43,6 +44,7 @@ class Ending:
     output_cap: int | None = None
     has_attachments: bool = False
     generation_id: str | None = None
+    was_sent: bool = True
 
 
 def status_of(ending: Ending) -> MessageStatus:
@@ -75,7 +77,8 @@ def cost_of(ending: Ending, estimate: Callable[[], TokenUsage]) -> Cost:
     usage = ending.usage
     if usage is not None and usage.cost is not None:
         return Cost(usage.cost, CostSource.BILLED, usage.cost, usage.upstream_cost)
-    if not ending.has_text and ending.generation_id is None and is_free_failure(ending.error):
+    is_free = not ending.was_sent or is_free_failure(ending.error)
+    if is_free and not ending.has_text and ending.generation_id is None:
         return Cost(Decimal(0), CostSource.COMPUTED, Decimal(0))
     prices = ending.model.prices if ending.model is not None else None
     if prices is not None and usage is not None:

@@ -177,6 +177,7 @@ class Turn:
             output_cap=self.permit.output_cap,
             has_attachments=self.prompt.has_attachments,
             generation_id=self.final.get("generation_id"),
+            was_sent=self.final.get("request_sent", True),
         )
 
     def _at_most(self, error: BaseException | None) -> Decimal | None:

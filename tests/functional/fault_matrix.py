@@ -176,11 +176,11 @@ _ROWS: dict[str, list[tuple[str, int, str, str | None, str | None, str, int]]] =
     ],
     "connecting": [
         ("kill", -9, "question", "interrupted", "unsettled for good", "ask again", 0),
-        ("sigint", 130, "question", "interrupted", "unsettled for good", "ask again", 1),
-        ("sigterm", 143, "question", "interrupted", "unsettled for good", "ask again", 1),
-        ("sighup", 129, "question", "interrupted", "unsettled for good", "ask again", 1),
+        ("sigint", 130, "question", "interrupted", "free", "ask again", 0),
+        ("sigterm", 143, "question", "interrupted", "free", "ask again", 0),
+        ("sighup", 129, "question", "interrupted", "free", "ask again", 0),
         ("refused", 8, "question", "failed", "free", "later", 2),
-        ("silence", 8, "question", "failed", "unsettled for good", "later", 1),
+        ("silence", 8, "question", "failed", "free", "later", 1),
         ("bug", 1, "question", "failed", "unsettled for good", "report", 2),
     ],
     "waiting": [

@@ -155,7 +155,9 @@ class OpenRouterClient:
             "Accept-Encoding": "identity",
         }
         return CompletionStream(
-            lambda: self._exchange("POST", "/chat/completions", model, body=content, headers=headers),
+            lambda on_sending: self._exchange(
+                "POST", "/chat/completions", model, body=content, headers=headers, on_sending=on_sending
+            ),
             model,
             streamed=stream,
             clock=self._clock,
@@ -187,10 +189,12 @@ class OpenRouterClient:
         headers: Mapping[str, str],
         body: bytes | None = None,
         timeout: float | None = None,
+        on_sending: Callable[[], None] = lambda: None,
     ) -> AsyncIterator[Reply]:
         # Not a standing header: the key may become known after the first request.
         own = {**headers, "Authorization": f"Bearer {self._key}"} if self._key else headers
-        reply = await self._connected().send(method, path, body=body, headers=own, timeout=timeout)
+        transport = self._connected()
+        reply = await transport.send(method, path, body=body, headers=own, timeout=timeout, on_sending=on_sending)
         try:
             if reply.status != 200:
                 raise await self._refusal(reply, model)

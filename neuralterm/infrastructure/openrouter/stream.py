@@ -23,8 +23,9 @@ from neuralterm.infrastructure.openrouter.readers import (
 if TYPE_CHECKING:
     from neuralterm.infrastructure.openrouter.transport import Reply
 
-# Sends the request and returns the reply to a 200; leaving the context closes it. Any other status raises.
-Ask = Callable[[], AbstractAsyncContextManager["Reply"]]
+# Sends the request, telling when it begins to, and returns the reply to a 200; leaving the context closes it. Any other
+# status raises.
+Ask = Callable[[Callable[[], None]], AbstractAsyncContextManager["Reply"]]
 
 
 class CompletionStream:
@@ -57,6 +58,7 @@ class CompletionStream:
         self.on_generation: Callable[[str], None] | None = None
         self.on_wait: Callable[[], None] | None = None
         self._completion = Completion(model, clock, self._tell_generation, clean)
+        self._is_sent = False
         self._items = self._run()
 
     def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
@@ -70,14 +72,14 @@ class CompletionStream:
         await self._items.aclose()
 
     def snapshot(self) -> dict[str, Any]:
-        """Return what is known so far, under the keys of the final dictionary."""
-        return self._completion.as_dict()
+        """Return what is known so far, under the keys of the final dictionary, and `request_sent`."""
+        return {**self._completion.as_dict(), "request_sent": self._is_sent}
 
     async def _run(self) -> AsyncGenerator[dict[str, Any], None]:
         completion = self._completion
         completion.start()
         try:
-            async with self._ask() as reply:
+            async with self._ask(self._note_sending) as reply:
                 completion.note_generation(reply.headers.get("x-generation-id"))
                 reader = self._reader(reply)
                 while not reader.finished:
@@ -92,6 +94,9 @@ class CompletionStream:
         finally:
             completion.end()
         yield completion.as_dict()
+
+    def _note_sending(self) -> None:
+        self._is_sent = True
 
     def _tell_generation(self, generation_id: str) -> None:
         if self.on_generation is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -74,19 +74,25 @@ class Transport:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
+        on_sending: Callable[[], None] = lambda: None,
     ) -> Reply:
         """Send a request; return when the head of the reply is there.
 
-        `timeout` limits the whole call in seconds, in the place of the standing limit. Raises ServiceUnreachableError
-        when the head did not come.
+        `timeout` limits the whole call in seconds, in the place of the standing limit. `on_sending` is called when there is
+        a connection and the first byte is about to go out. Raises ServiceUnreachableError when the head did not come.
         """
         timeouts = self._timeouts if timeout is None else replace(self._timeouts, total=timeout)
         now = anyio.current_time()
         deadline = math.inf if timeouts.total is None else now + timeouts.total
         client = self._connected_client()
-        request = client.build_request(method, f"{self._base_url}{path}", content=body, headers=headers)
-        with self._before_reply(timeouts), _until(min(deadline, now + timeouts.patience)):
+        sending = _Sending(on_sending)
+        request = client.build_request(
+            method, f"{self._base_url}{path}", content=body, headers=headers, extensions={"trace": sending.trace}
+        )
+        with self._before_reply(timeouts, sending), _until(min(deadline, now + timeouts.patience)):
             response = await client.send(request, stream=True)
+        # Nothing more of it matters, and every block of the reply would be told of.
+        request.extensions.pop("trace", None)
         return Reply(response, deadline, timeouts)
 
     async def close(self) -> None:
@@ -128,14 +134,14 @@ class Transport:
             ) from exc
 
     @contextmanager
-    def _before_reply(self, timeouts: Timeouts) -> Iterator[None]:
+    def _before_reply(self, timeouts: Timeouts, sending: _Sending) -> Iterator[None]:
         host = self._base_url.netloc.decode("ascii").rpartition("@")[2]
         try:
             yield
         except _DeadlineError as exc:
             seconds = min(timeouts.patience, timeouts.total or math.inf)
             raise ServiceUnreachableError(
-                f"{host} did not answer within {seconds:g} seconds", request_sent=True
+                f"{host} did not answer within {seconds:g} seconds", request_sent=sending.has_begun
             ) from exc
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as exc:
             reason = str(exc) or "no connection in time"
@@ -149,6 +155,20 @@ class Transport:
             raise ServiceUnreachableError(
                 f"the connection to {host} broke before an answer came{_because(exc)}", request_sent=True
             ) from exc
+
+
+class _Sending:
+    """Whether anything of a request has gone out."""
+
+    def __init__(self, on_begin: Callable[[], None]) -> None:
+        self.has_begun = False
+        self._on_begin = on_begin
+
+    async def trace(self, event: str, info: Mapping[str, object]) -> None:
+        """Take what httpcore tells of its steps."""
+        if not self.has_begun and event.endswith(".send_request_headers.started"):
+            self.has_begun = True
+            self._on_begin()
 
 
 class Reply:

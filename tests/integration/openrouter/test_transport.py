@@ -5,6 +5,7 @@ import ssl
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import anyio
@@ -129,6 +130,41 @@ async def test_no_reply_in_time(limit):
     assert error.request_sent
     assert not error.retryable
     assert "within 0.1 seconds" in error.message
+
+
+@contextmanager
+def nobody_picks_up():
+    """The address of a server that is there and takes no connection: its queue is full, and no more are answered."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, ExitStack() as waiting:
+        for _ in range(64):
+            caller = waiting.enter_context(socket.socket())
+            caller.settimeout(0.05)
+            if caller.connect_ex(server.getsockname()):
+                break
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/api/v1"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse connections when the queue is full")
+async def test_before_there_is_a_connection_nothing_is_sent():
+    with nobody_picks_up() as url:
+        async with OpenRouterClient(None, url, timeout=0.1) as client:
+            stream = ask(client)
+            _, error = await failure_of(stream, ServiceUnreachableError)
+        assert (error.request_sent, stream.snapshot()["request_sent"]) == (False, False)
+        assert await is_sent_when_given_up(url) is False
+
+
+async def test_what_goes_out_and_is_not_answered_was_sent():
+    async with raw_server(then="hold") as server:
+        assert await is_sent_when_given_up(server.url) is True
+
+
+async def is_sent_when_given_up(url):
+    async with OpenRouterClient(None, url) as client:
+        stream = ask(client)
+        with anyio.move_on_after(0.2):
+            await anext(aiter(stream))
+        return stream.snapshot()["request_sent"]
 
 
 @pytest.mark.parametrize("then", ["close", "reset"])

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -127,6 +128,13 @@ def test_refusals_cost_nothing(error):
 )
 def test_what_may_have_been_charged_is_unsettled(error):
     assert cost_of(ending(error, text=False), no_estimate) == Cost.unsettled(BOUND)
+
+
+@pytest.mark.parametrize("error", [GeneratorExit(), KeyboardInterrupt(), exc.StreamStalledError("x")])
+def test_what_was_never_sent_cost_nothing(error):
+    unsent = replace(ending(error, text=False), was_sent=False)
+    assert cost_of(unsent, no_estimate) == Cost(Decimal(0), CostSource.COMPUTED, Decimal(0))
+    assert cost_of(replace(unsent, generation_id="gen-1"), no_estimate) == Cost.unsettled(BOUND)
 
 
 def test_an_error_in_the_place_of_an_answer_that_had_begun_may_have_been_charged():
