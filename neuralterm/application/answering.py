@@ -31,7 +31,7 @@ from neuralterm.domain.models import Cost, MessageStatus
 from neuralterm.domain.money import dollars
 
 # How long the database may be waited for when the answer is there: what it does not take is kept beside it (seconds).
-_PATIENCE_S, _LAST_PATIENCE_S = 5.0, 0.1
+_PATIENCE_S, _LAST_PATIENCE_S = 3.0, 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

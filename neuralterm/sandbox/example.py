@@ -78,10 +78,10 @@ class ExampleWriter:
         properties = schema.get("properties")
         known: Mapping[str, Any] = properties if isinstance(properties, Mapping) else {}
         required = schema.get("required")
-        names = [*known, *(required if isinstance(required, list) else [])]
+        names = [*known, *map(str, required if isinstance(required, list) else [])]
         if depth >= _DEEPEST:
             return {}
-        return {str(name): self._value(known.get(name), depth + 1) for name in names}
+        return {name: self._value(known.get(name), depth + 1) for name in names}
 
     def _array(self, schema: Mapping[str, Any], depth: int) -> list[Any]:
         count = min(max(1, _whole(schema.get("minItems"), 1)), 20, _whole(schema.get("maxItems"), 20))

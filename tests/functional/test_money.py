@@ -72,7 +72,7 @@ def report(run):
 
 
 class TestManyProcesses:
-    """Ten at once; `test_money_long.py` has more."""
+    """Six at once; `test_money_long.py` has more."""
 
     def test_one_day_budget_holds_whatever_happens(self, money, run, start, books, config, monkeypatch):
         limit = "0.02"
@@ -81,7 +81,7 @@ class TestManyProcesses:
         money.bill.watch("day budget", limit)
         run("models", "--refresh")
 
-        outcomes = run_all(start, money, random_jobs(2026, 10))
+        outcomes = run_all(start, money, random_jobs(2026, 6))
 
         report = settle(run, books, money, outcomes)
         (budget,) = report["budgets"]

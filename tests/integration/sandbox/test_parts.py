@@ -71,6 +71,7 @@ def test_small_amounts_have_no_exponent():
         ({"anyOf": [{"type": "integer"}, {"type": "string"}]}, lambda value: isinstance(value, int)),
         ({"properties": {"a": {"type": "boolean"}}}, lambda value: isinstance(value["a"], bool)),
         ({"type": "object", "required": ["unlisted"]}, lambda value: "unlisted" in value),
+        ({"type": "object", "required": [[], 1]}, lambda value: list(value) == ["[]", "1"]),
         (
             {"allOf": [{"type": "object"}, {"properties": {"a": {"type": "null"}}}]},
             lambda value: value == {"a": None},
