@@ -28,6 +28,11 @@ def has_attachments(message: Message) -> bool:
     return ATTACHMENTS in message.metadata
 
 
+def last_answer(messages: Sequence[Message]) -> Message | None:
+    """Return the newest answer; None when there is none."""
+    return next((message for message in reversed(messages) if message.role is MessageRole.ASSISTANT), None)
+
+
 def prompt_messages(history: Iterable[Message]) -> list[Message]:
     """Return stored history as the model is to see it.
 

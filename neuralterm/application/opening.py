@@ -6,8 +6,10 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from neuralterm.application.admission import admit
+from neuralterm.application.context import last_answer
 from neuralterm.application.estimates import TokenEstimates
 from neuralterm.application.events import DomainEvent, EventBus, Events
 from neuralterm.application.permit import MoneyHeldError, Permit
@@ -15,7 +17,7 @@ from neuralterm.application.ports import Clock, ConversationRepository
 from neuralterm.application.records import Call, SendOptions
 from neuralterm.application.spending import SpendingGate
 from neuralterm.application.turn import Prompt, Turn
-from neuralterm.domain.exceptions import BudgetExceededError, NeuralTermError, NotFoundError
+from neuralterm.domain.exceptions import BudgetExceededError, NeuralTermError, NotFoundError, ValidationError
 from neuralterm.domain.models import Conversation, Cost, Message
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ class Opening:
         Raises:
             BudgetExceededError: it does not fit, or can't be bounded; nothing is stored.
             NotFoundError: its conversation has been deleted meanwhile.
+            ValidationError: the answer that it resumes is no longer the last one.
         """
         deadline = self.clock.monotonic() + options.budget_wait
         pause, said, asked = _FIRST_PAUSE, False, False
@@ -114,6 +117,8 @@ class Opening:
             raise NotFoundError(
                 f"conversation {prompt.conversation_id} was deleted just now", hint="nothing was sent; send it again"
             )
+        if options.resumes is not None:
+            self._require_last(options.resumes, conversation)
         conversation.model_id = prompt.model_id
         conversation.tags = tuple(dict.fromkeys((*conversation.tags, *options.tags)))
         conversation.updated_at = self.clock.now()
@@ -123,6 +128,16 @@ class Opening:
         for message in (*prompt.new, pending):
             self.repository.add_message(message)
         return conversation
+
+    def _require_last(self, answer_id: UUID, conversation: Conversation) -> None:
+        """Refuse to buy the rest of an answer that another process has asked for since it was looked at."""
+        answer = last_answer(self.repository.get_messages(conversation.id))
+        if answer is None or answer.id != answer_id:
+            raise ValidationError(
+                f"the conversation {conversation.id} has gone on meanwhile: its last answer is another one now",
+                "STILL_RUNNING",
+                hint="`neuralterm history show` tells how it stands; --cid goes on with it",
+            )
 
     def _open_call(self, prompt: Prompt, message: Message, permit: Permit, options: SendOptions) -> Call:
         call = Call(

@@ -20,7 +20,8 @@ class SendOptions:
     `model` None is the conversation's own. `system_prompt` joins the conversation where it differs from the last one there.
     `max_tokens` is the user's own output cap; `fallbacks` are models that the service may use instead; `extra` are further
     fields of the request body. `retry_for`: seconds during which a request that failed before its first delta is tried
-    again; 0 tries once. `budget_wait`: seconds to wait for money that other running calls hold.
+    again; 0 tries once. `budget_wait`: seconds to wait for money that other running calls hold. `resumes` is the answer that
+    is asked to go on, which must still be the last one of its conversation.
     """
 
     max_tokens: int | None = None
@@ -33,6 +34,7 @@ class SendOptions:
     run_id: str | None = None
     retry_for: float = 0.0
     budget_wait: float = 0.0
+    resumes: UUID | None = None
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from neuralterm.application.context import has_attachments
+from neuralterm.application.context import has_attachments, last_answer
 from neuralterm.application.history import resolve_conversation
 from neuralterm.application.ports import ConversationRepository
 from neuralterm.application.sending import SendRequest
@@ -28,12 +28,13 @@ def resumed(request: SendRequest, id_or_prefix: str, repository: ConversationRep
     """
     conversation = resolve_conversation(repository, id_or_prefix)
     messages = repository.get_messages(conversation.id)
-    answer = next((message for message in reversed(messages) if message.role is MessageRole.ASSISTANT), None)
+    answer = last_answer(messages)
     if answer is None:
         raise NotFoundError(f"the conversation {conversation.id} has no answer to go on from")
     _require_unfinished(answer, conversation)
     prompt = request.prompt or (GO_ON if answer.content.strip() else _question(messages))
-    return replace(request, prompt=prompt, conversation=str(conversation.id))
+    options = replace(request.options, resumes=answer.id)
+    return replace(request, prompt=prompt, conversation=str(conversation.id), options=options)
 
 
 def _require_unfinished(answer: Message, conversation: Conversation) -> None:

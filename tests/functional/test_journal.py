@@ -168,6 +168,16 @@ class TestResume:
         assert (result.code, "still being written" in result.err) == (2, True)
         assert process.wait() == 0
 
+    def test_of_many_at_once_one_buys_the_rest(self, service, start, run, stored):
+        service.scripts = [cut("The answer"), text(" is 42")]
+        run("send", "why?")
+        (conversation,) = json.loads(run("history", "--json").out)["conversations"]
+        processes = [start("send", "--resume", conversation["id"]) for _ in range(4)]
+        outs = [process.communicate() for process in processes]
+        assert sorted(process.returncode for process in processes) == [0, 2, 2, 2], outs
+        assert len(service.chats) == 2
+        assert stored("SELECT count(*) FROM calls") == [(2,)]
+
     @pytest.mark.parametrize("options", [["-c"], ["--cid", "abc"]])
     def test_it_names_the_conversation_itself(self, service, run, options):
         result = run("send", "--resume", "abc", *options)
