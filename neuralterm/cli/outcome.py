@@ -92,7 +92,8 @@ class Outcome:
 
     def _report(self, error: NeuralTermError, code: ExitCode) -> int:
         console, without_key = self._console(), self._container.without_key
-        console.error(without_key(error.message), error.hint and without_key(error.hint))
+        hint = error.hint or self._way_on(code)
+        console.error(without_key(error.message), hint and without_key(hint))
         if self._container.machine_errors:
             from neuralterm.components import machine
 
@@ -105,6 +106,15 @@ class Outcome:
             )
             console.plain_error(without_key(machine.dumps(document, one_line=True)))
         return code
+
+    def _way_on(self, code: ExitCode) -> str | None:
+        """Say how to get the rest of an answer that broke off, where what came of it is kept."""
+        answer = self._container.last_answer
+        if code is not ExitCode.INCOMPLETE or answer is None or self._container.settings.no_log:
+            return None
+        if not answer.content or answer.status.value == "complete":
+            return None
+        return f"`neuralterm send --resume {answer.conversation_id}` asks for the rest"
 
     def _console(self) -> Console:
         """Return the console, also when the settings it depends on are what went wrong."""

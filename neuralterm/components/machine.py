@@ -109,6 +109,7 @@ def error_document(
     cost_usd: Decimal | None = None,
 ) -> dict[str, Any]:
     """Return the object that goes to stderr when a command that prints JSON fails."""
+    wait: float | None = getattr(error, "retry_after", None)
     return {
         "schema_version": SCHEMA_VERSION,
         "error": {
@@ -116,7 +117,7 @@ def error_document(
             "message": error.message,
             "exit_code": exit_code,
             "retryable": bool(getattr(error, "retryable", isinstance(error, CircuitOpenError))),
-            "retry_after": getattr(error, "retry_after", None),
+            "retry_after": None if wait is None else round(wait, 3),
             "cost_usd": money(cost_usd),
             "conversation_id": None if conversation_id is None else str(conversation_id),
         },

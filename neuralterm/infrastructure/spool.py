@@ -66,7 +66,10 @@ class Spool:
         """Keep the end of an answer that the database did not take; its text is here already."""
         from neuralterm.infrastructure.spool_records import ending_line
 
-        self._file(message_id).write(ending_line(unsaved))
+        file = self._file(message_id)
+        if not file.is_there():
+            file = self._made_anew(message_id, file)
+        file.write(ending_line(unsaved))
 
     def close(self, message_id: UUID) -> None:
         """Forget the file: the database has all of it."""
@@ -105,11 +108,26 @@ class Spool:
         except KeyError:
             raise StorageError(f"no answer {message_id} is running here") from None
 
+    def _made_anew(self, message_id: UUID, gone: _JournalFile) -> _JournalFile:
+        """Write a file that was deleted once more."""
+        written = gone.content()
+        file = self._create(message_id)
+        gone.close()
+        self._files[message_id] = file
+        file.write_bytes(written)
+        return file
+
     def _create(self, message_id: UUID) -> _JournalFile:
         for _ in range(_TRIES):
             _make_private(self._directory)
-            with suppress(FileNotFoundError):  # another process has just removed the empty folder
+            try:
                 return _JournalFile(self._path(message_id))
+            except FileNotFoundError:
+                continue  # another process has just removed the empty folder
+            except StorageError:
+                with suppress(OSError):
+                    os.rmdir(self._directory)
+                raise
         raise StorageError(f"the folder {self._directory} goes as soon as it is made")
 
 
@@ -121,7 +139,7 @@ class _JournalFile:
         self._end = 0
         self._reserved = 0
         try:
-            self._descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _CLOSE_ON_EXEC, 0o600)
+            self._descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | _CLOSE_ON_EXEC, 0o600)
         except FileNotFoundError:
             raise
         except OSError as exc:
@@ -135,7 +153,9 @@ class _JournalFile:
             raise spool_error(path, exc) from exc
 
     def write(self, record: dict[str, Any]) -> None:
-        data = json.dumps(record, separators=(",", ":")).encode() + b"\n"
+        self.write_bytes(json.dumps(record, separators=(",", ":")).encode() + b"\n")
+
+    def write_bytes(self, data: bytes) -> None:
         try:
             if self._end + len(data) > self._reserved - _RESERVE // 2:
                 self._reserve_more(len(data))
@@ -147,6 +167,21 @@ class _JournalFile:
                 os.lseek(self._descriptor, self._end, os.SEEK_SET)
             raise spool_error(self._path, exc) from exc
         self._end += len(data)
+
+    def content(self) -> bytes:
+        try:
+            with open(os.dup(self._descriptor), "rb") as file:
+                file.seek(0)
+                return file.read(self._end)
+        except OSError as exc:
+            raise spool_error(self._path, exc) from exc
+
+    def is_there(self) -> bool:
+        """Say whether the file of that name is still this one."""
+        try:
+            return os.path.samestat(os.stat(self._path), os.fstat(self._descriptor))
+        except OSError:
+            return False
 
     def close(self) -> None:
         with suppress(OSError):

@@ -210,7 +210,7 @@ def _hint(error: OSError) -> str:
 
 def spool_error(path: Path, error: OSError) -> StorageError:
     """Translate a failure to write a file, or to make the folder, of the journal."""
-    return StorageError(f"the journal {path} can't be written: {_reason(error)}", hint=_ELSEWHERE)
+    return StorageError(f"the journal {path} can't be written: {_reason(error)}", hint=_hint(error))
 
 
 def _reason(error: OSError) -> str:

@@ -1,6 +1,7 @@
 """Signals and standard streams that fail, in real processes: the exit code tells, what came is kept, nobody sees more."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -194,7 +195,10 @@ def test_a_full_disk_under_stdout_is_told_and_the_answer_is_kept(service, start,
         process = start("send", "hi", stdout=full)
         code, err = process.wait(), process.stderr.read()
     gate.set()
-    assert (code, err) == (9, UNKNOWN_OF_STAND_IN + b"error: stdout can't be written: no space left on device\n")
+    told, error_line, hint = err.splitlines(keepends=True)
+    assert (code, told) == (9, UNKNOWN_OF_STAND_IN)
+    assert error_line == b"error: stdout can't be written: no space left on device\n"
+    assert re.fullmatch(rb"hint: `neuralterm send --resume [0-9a-f-]{36}` asks for the rest\n", hint)
     ((content, status),) = stored("SELECT content, status FROM messages WHERE role = 'assistant'")
     assert content.startswith("some")
     assert status == "interrupted"

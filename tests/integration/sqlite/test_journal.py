@@ -81,6 +81,22 @@ def test_the_end_that_the_database_did_not_take_is_kept(journal):
     assert list(unsaved.messages) == list(ending().messages)
 
 
+@pytest.mark.parametrize("gone", ["file", "folder"])
+def test_an_end_is_kept_although_somebody_deleted_the_file(folder, gone):
+    spool = Spool(folder)
+    spool.open(ANSWER_ID, CALL, THREAD)
+    spool.append(ANSWER_ID, "Paris.", "hm")
+    (file,) = folder.iterdir()
+    file.unlink()
+    if gone == "folder":
+        folder.rmdir()
+    spool.keep(ANSWER_ID, ending())
+
+    assert list(Spool(folder).read(ANSWER_ID).unsaved.messages) == list(ending().messages)
+    spool.close(ANSWER_ID)
+    assert not folder.exists()
+
+
 def test_what_is_closed_is_gone(journal):
     journal.open(ANSWER_ID, CALL, THREAD)
     journal.close(ANSWER_ID)
@@ -207,9 +223,10 @@ def test_a_disk_without_room_refuses_before_the_request(folder, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(StorageError, match="no space"):
+    with pytest.raises(StorageError, match="no space") as caught:
         Spool(folder).open(ANSWER_ID, CALL, THREAD)
-    assert Spool(folder).left() == []
+    assert "free some space" in caught.value.hint
+    assert not folder.exists()
 
 
 def test_a_file_system_without_reservations_does(folder, monkeypatch):
