@@ -19,7 +19,7 @@ LONGEST_S = 400
 
 PICO = 10**12
 KNOWN = ("billed", "reconciled", "computed")
-FREE = "status = 'failed' AND cost = 0"
+FREE = "status = 'failed' AND cost IS 0"
 _CODES = {400: 6, 402: 7, 429: 8, 503: 8}
 _SIGNALLED = {signal.SIGINT: (130, -2), signal.SIGTERM: (143, -15), signal.SIGKILL: (-9,)}
 _MODELS = (CHEAP, CHEAP, DEAR, BY_SIZE, BY_HOUR, WITH_FEE, OTHER_CAP, THINKS)
