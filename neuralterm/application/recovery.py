@@ -68,7 +68,10 @@ class _Recovery:
             if call.id in dead:
                 self._take(call, None if call.message_id is None else rest.pop(call.message_id, None))
         for entry in rest.values():
-            if self._ledger.find((entry.unsaved or entry).call.id) is None and (entry.unsaved or entry.text):
+            known = self._ledger.find((entry.unsaved or entry).call.id)
+            if known is not None:
+                self._end_between_tries(entry, known)
+            elif entry.unsaved or entry.text:
                 self._insert(entry)
 
     def _take(self, call: Call, entry: JournalEntry | None) -> None:
@@ -82,6 +85,13 @@ class _Recovery:
             text, reasoning = ("", None) if entry is None else (entry.text, entry.reasoning)
             self._repository.abandon_message(call.message_id, text, reasoning)
         self.abandoned += 1
+
+    def _end_between_tries(self, entry: JournalEntry, call: Call) -> None:
+        """End an answer whose process died when one request had failed and the next was not made yet."""
+        if self._repository.abandon_message(entry.message_id, entry.text, entry.reasoning):
+            if call.cost.usd is not None:
+                self._repository.price_message(entry.message_id, call.cost, call.usage)
+            self.abandoned += 1
 
     def _insert(self, entry: JournalEntry) -> None:
         """Store an answer that this database never knew: it was put in the place of the one that did."""

@@ -190,6 +190,18 @@ class TestJournal:
         assert house.ledger.calls[0].cost == Cost(Decimal("0.5"), CostSource.RECONCILED)
         assert house.repository.journal.left() == []
 
+    def test_an_answer_between_two_tries_is_ended_too(self, house):
+        """Its process died when one request had failed for free and the next was not made yet."""
+        call = house.open("dead", text="")
+        house.ledger.settle_call(replace(call, status=MessageStatus.FAILED, cost=Cost(Decimal(0), CostSource.COMPUTED)))
+        house.processes.ended.add("dead")
+
+        assert house.recover() == Recovered(abandoned=1)
+        assert house.recover() == Recovered()
+        (answer,) = house.repository.get_messages(house.thread.id)
+        assert (answer.status, answer.cost) == (MessageStatus.INTERRUPTED, Decimal(0))
+        assert house.ledger.calls[0].status is MessageStatus.FAILED
+
     def test_the_generation_that_had_begun_is_known(self, house):
         call = house.open("dead")
         house.repository.journal.note_generation(call.message_id, "gen-9")
