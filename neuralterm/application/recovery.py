@@ -69,9 +69,9 @@ class _Recovery:
                 self._take(call, None if call.message_id is None else rest.pop(call.message_id, None))
         for entry in rest.values():
             known = self._ledger.find((entry.unsaved or entry).call.id)
-            if known is not None:
+            if known is not None and known.status is MessageStatus.FAILED and entry.unsaved is None:
                 self._end_between_tries(entry, known)
-            elif entry.unsaved or entry.text:
+            elif known is None and (entry.unsaved or entry.text):
                 self._insert(entry)
 
     def _take(self, call: Call, entry: JournalEntry | None) -> None:

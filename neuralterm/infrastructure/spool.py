@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +29,8 @@ _SUFFIX = ".jsonl"
 # meanwhile still holds the end of the answer.
 _RESERVE = 64 * 1024
 _TRIES = 1000
+# The first line follows at once when a file was made (seconds).
+_BEGUN_WITHIN_S = 5
 # Where the file system has no such reservations, there is none.
 _NO_RESERVATIONS = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.ENODEV)
 
@@ -93,8 +96,11 @@ class Spool:
         """Return what the file of an answer holds; None when there is none, or none that can be read."""
         from neuralterm.infrastructure.spool_records import entry_from
 
+        path = self._path(message_id)
         try:
-            data = self._path(message_id).read_bytes()
+            data = path.read_bytes()
+            if not data.strip(b"\x00") and time.time() - path.stat().st_mtime > _BEGUN_WITHIN_S:
+                path.unlink()  # its process died before it had written anything, and so before it asked anything
         except OSError:
             return None
         return entry_from(message_id, data)

@@ -248,6 +248,17 @@ def test_a_folder_that_can_t_be_made_is_explained(tmp_path):
     assert "NEURALTERM_DATA_DIR" in caught.value.hint
 
 
+def test_a_file_whose_process_died_before_it_wrote_anything_goes(folder):
+    folder.mkdir()
+    file = folder / f"{ANSWER_ID}.jsonl"
+    file.write_bytes(bytes(100))
+    assert Spool(folder).read(ANSWER_ID) is None
+    assert file.exists()
+    os.utime(file, (0, 0))
+    assert Spool(folder).read(ANSWER_ID) is None
+    assert not file.exists()
+
+
 def test_an_answer_that_does_not_run_here_is_not_written_to(folder):
     Spool(folder).open(ANSWER_ID, CALL, THREAD)
     with pytest.raises(StorageError):
