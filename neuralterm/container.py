@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from neuralterm.application.cost_tracker import CostTracker
     from neuralterm.application.declared_catalogue import DeclaredCatalogue
     from neuralterm.application.estimates import TokenEstimates
-    from neuralterm.application.events import EventBus
+    from neuralterm.application.events import DomainEvent, EventBus, EventObserver
     from neuralterm.application.orchestrator import ChatOrchestrator
     from neuralterm.application.ports import Circuit, ConversationRepository
     from neuralterm.application.preview import Previewing
@@ -438,7 +438,7 @@ class Container:
     def bus(self) -> EventBus:
         from neuralterm.application.events import EventBus
 
-        return EventBus()
+        return EventBus(_log_failure)
 
     @cached_property
     def circuits(self) -> Callable[[str], Circuit] | None:
@@ -521,3 +521,12 @@ class Container:
             )
         if "client" in self.__dict__:
             self.client.use_key(self.api_key)
+
+
+def _log_failure(observer: EventObserver, event: DomainEvent, error: Exception) -> None:
+    """Log that an observer failed, with marks on every line where nobody asked for logs."""
+    from neuralterm.application.events import log_failure
+    from neuralterm.components.log_lines import tame_last_resort
+
+    tame_last_resort()
+    log_failure(observer, event, error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,8 +18,6 @@ from neuralterm.domain.exceptions import (
     StreamInterruptedError,
 )
 from neuralterm.domain.spans import in_words
-
-_log = logging.getLogger(__name__)
 
 MAX_AGE = timedelta(hours=24)
 
@@ -122,7 +119,7 @@ class Catalogue:
         try:
             self._cache.store(models, fetched_at)
         except StorageError as error:
-            _log.warning("the model list could not be kept: %s", error)
+            self._on_stale(f"the model list could not be kept: {error}")
         return Listing(models, fetched_at, stale=False)
 
     def _was_looked_for(self) -> bool:

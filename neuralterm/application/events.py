@@ -22,15 +22,12 @@ soft budget let a call without a known bound through, else None.
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 from uuid import UUID
-
-_log = logging.getLogger(__name__)
 
 
 class Events:
@@ -70,7 +67,9 @@ ErrorHandler = Callable[[EventObserver, DomainEvent, Exception], None]
 
 def log_failure(observer: EventObserver, event: DomainEvent, error: Exception) -> None:
     """Log a failed observer, with its traceback."""
-    _log.error("%s failed on %s", type(observer).__name__, event.event_type, exc_info=error)
+    import logging
+
+    logging.getLogger(__name__).error("%s failed on %s", type(observer).__name__, event.event_type, exc_info=error)
 
 
 class EventBus:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from neuralterm.application import waiting
 from neuralterm.application.admission import admit
 from neuralterm.application.context import last_answer
 from neuralterm.application.estimates import TokenEstimates
@@ -101,9 +102,7 @@ class Opening:
         """Settle earlier calls, in a few seconds; False when nobody can."""
         if self.settle_open_calls is None:
             return False
-        import anyio
-
-        with contextlib.suppress(NeuralTermError), anyio.move_on_after(_SETTLING_S):
+        with contextlib.suppress(NeuralTermError), waiting.move_on_after(_SETTLING_S):
             await self.settle_open_calls()
         return True
 

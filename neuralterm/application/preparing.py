@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
+from neuralterm.application import waiting
 from neuralterm.application.bounds import subject_of
 from neuralterm.application.context import has_attachments
 from neuralterm.application.ports import ConversationRepository, TokenCounting
@@ -100,11 +101,9 @@ class Preparing:
         if not (needed or under_budget):
             return self.lookup.cached(model_id)
         self._looked_for.add(model_id)
-        import anyio
-
         found = None
         try:
-            with anyio.move_on_after(None if under_budget else self.patience):
+            with waiting.move_on_after(None if under_budget else self.patience):
                 found = await self.lookup.find(model_id)
         except NeuralTermError:
             if under_budget:

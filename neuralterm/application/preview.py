@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from neuralterm.application import waiting
 from neuralterm.application.admission import admit, call_plan
 from neuralterm.application.bounds import BudgetStatus, unbounded
 from neuralterm.application.estimates import Estimate, TokenEstimates
@@ -68,10 +69,8 @@ class KnownFirst:
         known = self._lookup.cached(model_id)
         if known is not None:
             return known
-        import anyio
-
         try:
-            with anyio.move_on_after(PATIENCE_S):
+            with waiting.move_on_after(PATIENCE_S):
                 return await self._lookup.find(model_id)
         except NeuralTermError:
             pass

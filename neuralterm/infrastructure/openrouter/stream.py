@@ -21,7 +21,7 @@ from neuralterm.infrastructure.openrouter.readers import (
 )
 
 if TYPE_CHECKING:
-    from neuralterm.infrastructure.openrouter.transport import Reply
+    from neuralterm.infrastructure.openrouter.exchange import Reply
 
 # Sends the request, telling when it begins to, and returns the reply to a 200; leaving the context closes it. Any other
 # status raises.
