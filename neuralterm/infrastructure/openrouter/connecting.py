@@ -26,7 +26,7 @@ async def connect(host: str, port: int, context: ssl.SSLContext | None, seconds:
     """Return a connection, encrypted where there is a `context`. Raises OSError, for one TimeoutError after `seconds`."""
     deadline = time.monotonic() + seconds
     addresses = await _addresses(host, port, deadline)
-    raw = await _first_to_answer(addresses, deadline)
+    raw = await first_to_answer(addresses, deadline)
     connection = Connection(raw)
     try:
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -90,32 +90,33 @@ async def _look_up_aside(host: str, port: int, deadline: float) -> list[Address]
     return outcome[0]
 
 
-async def _first_to_answer(addresses: list[Address], deadline: float) -> socket.socket:
-    """Begin with one address after the other, and return the socket that is connected first."""
+async def first_to_answer(addresses: list[Address], deadline: float) -> socket.socket:
+    """Begin with one address after the other, and return the socket that is connected first, past `deadline` none.
+
+    Raises OSError: the reason of the address that failed last.
+    """
     begun: list[socket.socket] = []
+    waiting_for = list(addresses)
     failure: OSError = TimeoutError("no connection in time")
     try:
-        for address in addresses:
-            try:
-                begun.append(_begin(address))
-            except OSError as error:
-                failure = error
-                continue
-            is_last = address is addresses[-1]
-            while begun and time.monotonic() < deadline:
-                for candidate in list(begun):
-                    left = deadline - time.monotonic()
-                    patience = min(left, _TURN_S if len(begun) > 1 else left if is_last else _HEAD_START_S)
-                    if not await waiting.writable(candidate.fileno(), max(0.0, patience)):
-                        continue
+        while (waiting_for or begun) and (left := deadline - time.monotonic()) > 0:
+            if waiting_for:
+                try:
+                    begun.append(_begin(waiting_for.pop(0)))
+                except OSError as error:
+                    failure = error
+            # The one that was begun last gets a moment for itself; all that is left, where it is the only one.
+            moment = _HEAD_START_S if waiting_for else _TURN_S if len(begun) > 1 else left
+            for candidate in reversed(begun):
+                if await waiting.writable(candidate.fileno(), min(left, moment)):
                     begun.remove(candidate)
                     code = candidate.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                     if not code:
                         return candidate
                     candidate.close()
                     failure = OSError(code, os.strerror(code))
-                if not is_last:
                     break
+                moment = 0.0
         raise failure
     finally:
         for candidate in begun:

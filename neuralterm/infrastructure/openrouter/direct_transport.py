@@ -118,6 +118,7 @@ class DirectTransport:
             from neuralterm.infrastructure.openrouter.tls import tls_context
 
             self._context = tls_context("https")
+            self._context.set_alpn_protocols(["http/1.1"])
         return self._context
 
 

@@ -157,7 +157,10 @@ class ChunkedBody:
         """Take bytes as they came; return those of the body."""
         parts: list[bytes] = []
         try:
-            self._take(data, parts)
+            if self._in_trailer:
+                self._skip_trailer(data)
+            else:
+                self._take(data, parts)
         except ProtocolError as error:
             self.failure = error
         return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -168,8 +171,6 @@ class ChunkedBody:
             raise ProtocolError("it was closed in the middle of the body")
 
     def _take(self, data: bytes, parts: list[bytes]) -> None:
-        if self._in_trailer:
-            return self._skip_trailer(data)
         position = 0
         if self._left:
             position = self._go_on(data, parts)
