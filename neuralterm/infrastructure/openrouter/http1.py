@@ -108,7 +108,7 @@ class Body(Protocol):
 class SizedBody:
     """A body whose length was told."""
 
-    failure = None
+    failure: ProtocolError | None = None
 
     def __init__(self, length: int) -> None:
         self._left = length
@@ -131,7 +131,7 @@ class EndlessBody:
     """A body that ends with the connection."""
 
     finished = False
-    failure = None
+    failure: ProtocolError | None = None
 
     def feed(self, data: bytes) -> bytes:
         """Return the bytes: all are of the body."""
