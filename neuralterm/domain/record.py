@@ -16,10 +16,10 @@ from typing import Any, TypeVar, dataclass_transform, overload
 
 T = TypeVar("T")
 
-_MISSING: Any = object()
+MISSING: Any = object()
 
 
-class _Field:
+class Field:
     """How a field is to be filled, compared and shown."""
 
     __slots__ = ("annotation", "compare", "default", "factory", "kw_only", "repr")
@@ -35,15 +35,15 @@ class _Field:
 
 def field(
     *,
-    default: Any = _MISSING,
+    default: Any = MISSING,
     default_factory: Callable[[], Any] | None = None,
     repr: bool = True,
     compare: bool = True,
 ) -> Any:
     """Describe a field of a record: its default or what makes one, whether it is shown, and compared (and hashed)."""
-    if default is not _MISSING and default_factory is not None:
+    if default is not MISSING and default_factory is not None:
         raise ValueError("cannot specify both default and default_factory")
-    return _Field(default, default_factory, repr, compare)
+    return Field(default, default_factory, repr, compare)
 
 
 @overload
@@ -60,20 +60,21 @@ def record(cls: type[T] | None = None, /, *, frozen: bool = True, kw_only: bool 
 
 def replace(instance: T, /, **changes: Any) -> T:
     """Return a copy of a record with some fields changed."""
-    made: T = _replace(instance, **changes)
-    return made
+    definition: Definition = instance.__record__  # type: ignore[attr-defined]
+    kept = zip(definition.setters, definition.values(instance), strict=True)
+    return instance.__class__(**{**dict(kept), **changes})
 
 
-class _Definition:
+class Definition:
     """What the methods of a record class need to know of it.
 
     `values` and `compared` take the values of all, and of the compared, fields from an instance. `setters` fill the slot of
-    a field, past the ban of a frozen class on assignments. `twin` is the dataclass with the same fields, once it is made.
+    a field, past the ban of a frozen class on assignments.
     """
 
-    __slots__ = ("cls", "compared", "fields", "frozen", "setters", "shown", "twin", "values")
+    __slots__ = ("_twin", "cls", "compared", "fields", "frozen", "setters", "shown", "values")
 
-    def __init__(self, fields: dict[str, _Field], frozen: bool) -> None:
+    def __init__(self, fields: dict[str, Field], frozen: bool) -> None:
         self.fields = fields
         self.frozen = frozen
         self.values = _getter(list(fields))
@@ -81,13 +82,29 @@ class _Definition:
         self.shown = [name for name, each in fields.items() if each.repr]
         self.setters: dict[str, Callable[[Any, Any], None]] = {}
         self.cls: Any = None
-        self.twin: Any = None
+        self._twin: Any = None
 
     def complete(self, cls: type) -> None:
         """Take what there is only once the class is there."""
         self.cls = cls
         for name in self.fields:
             self.setters[name] = getattr(cls, name).__set__
+
+    @property
+    def twin(self) -> Any:
+        """The dataclass with the same fields; made when it is asked for."""
+        if self._twin is None:
+            from neuralterm.domain.twins import twin_of
+
+            self._twin = twin_of(self)
+        return self._twin
+
+    @property
+    def __signature__(self) -> Any:
+        """What `inspect.signature`, and with it `help`, says of `__init__`, which these are the `__wrapped__` of."""
+        from inspect import signature
+
+        return signature(self.twin.__init__)
 
 
 def _getter(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
@@ -107,7 +124,7 @@ def _define(decorated: type, frozen: bool, kw_only: bool) -> type:
     for name in (*own, "__dict__", "__weakref__"):
         namespace.pop(name, None)
     taken = {slot for base in decorated.__mro__[1:] for slot in base.__dict__.get("__slots__", ())}
-    definition = _Definition(_inherited(decorated, frozen) | own, frozen)
+    definition = Definition(_inherited(decorated, frozen) | own, frozen)
     positional = [name for name, each in definition.fields.items() if not each.kw_only]
     if namespace.get("__hash__") is None:
         namespace["__hash__"] = _hash if frozen else None
@@ -125,9 +142,9 @@ def _define(decorated: type, frozen: bool, kw_only: bool) -> type:
     return cls
 
 
-def _inherited(cls: type, frozen: bool) -> dict[str, _Field]:
+def _inherited(cls: type, frozen: bool) -> dict[str, Field]:
     """Return the fields of the records among the base classes."""
-    fields: dict[str, _Field] = {}
+    fields: dict[str, Field] = {}
     for base in reversed(cls.__mro__[1:]):
         definition = base.__dict__.get("__record__")
         if definition is None:
@@ -138,15 +155,15 @@ def _inherited(cls: type, frozen: bool) -> dict[str, _Field]:
     return fields
 
 
-def _own_fields(cls: type, namespace: Mapping[str, Any], kw_only: bool) -> dict[str, _Field]:
+def _own_fields(cls: type, namespace: Mapping[str, Any], kw_only: bool) -> dict[str, Field]:
     """Return the fields that a class declares itself: all its annotations but `ClassVar`."""
-    fields: dict[str, _Field] = {}
+    fields: dict[str, Field] = {}
     for name, annotation in cls.__annotations__.items():
         text = annotation if isinstance(annotation, str) else repr(annotation)
         if text.startswith(("ClassVar", "typing.ClassVar")):
             continue
-        default = namespace.get(name, _MISSING)
-        each = default if isinstance(default, _Field) else _Field(default, None, True, True)
+        default = namespace.get(name, MISSING)
+        each = default if isinstance(default, Field) else Field(default, None, True, True)
         if each.default.__class__.__hash__ is None:
             raise ValueError(
                 f"mutable default {type(each.default)} for field {name} is not allowed: use default_factory"
@@ -157,10 +174,10 @@ def _own_fields(cls: type, namespace: Mapping[str, Any], kw_only: bool) -> dict[
     return fields
 
 
-def _initialiser(definition: _Definition, positional: list[str], prepares: bool) -> Callable[..., None]:
+def _initialiser(definition: Definition, positional: list[str], prepares: bool) -> Callable[..., None]:
     """Return the `__init__` of a record class; its setters are not there yet."""
     fields, setters = definition.fields, definition.setters
-    defaults = {name: each.default for name, each in fields.items() if each.default is not _MISSING}
+    defaults = {name: each.default for name, each in fields.items() if each.default is not MISSING}
     factories = [(name, each.factory) for name, each in fields.items() if each.factory is not None]
     count, most = len(fields), len(positional)
 
@@ -187,35 +204,17 @@ def _initialiser(definition: _Definition, positional: list[str], prepares: bool)
         if prepares:
             self.__post_init__()
 
+    __init__.__wrapped__ = definition  # type: ignore[attr-defined]
     return __init__
 
 
-def _refusal(definition: _Definition, args: tuple[Any, ...], named: dict[str, Any]) -> TypeError:
+def _refusal(definition: Definition, args: tuple[Any, ...], named: dict[str, Any]) -> TypeError:
     """Return Python's own complaint about arguments that do not fit the fields."""
     try:
-        _twin(definition)(*args, **named)
+        definition.twin(*args, **named)
     except TypeError as complaint:
         return complaint.with_traceback(None)
     raise AssertionError("these arguments fit")
-
-
-def _twin(definition: _Definition) -> Any:
-    """Return a dataclass with the same fields: what the standard library is to know of a record, by its own means."""
-    import dataclasses
-
-    def standard(each: _Field) -> Any:
-        default = dataclasses.MISSING if each.default is _MISSING else each.default
-        factory: Any = each.factory or dataclasses.MISSING
-        return dataclasses.field(
-            default=default, default_factory=factory, repr=each.repr, compare=each.compare, kw_only=each.kw_only
-        )
-
-    if definition.twin is None:
-        cls = definition.cls
-        fields = [(name, each.annotation, standard(each)) for name, each in definition.fields.items()]
-        definition.twin = dataclasses.make_dataclass(cls.__name__, fields, frozen=definition.frozen, slots=True)
-        definition.twin.__init__.__qualname__ = f"{cls.__qualname__}.__init__"
-    return definition.twin
 
 
 class _Standard:
@@ -227,27 +226,12 @@ class _Standard:
         self.name = name
 
     def __get__(self, instance: object, owner: Any) -> Any:
-        return getattr(_twin(owner.__record__), self.name)
-
-
-class _Signature:
-    """What `inspect.signature`, and with it `help`, says of a record class; made when it is asked for."""
-
-    __slots__ = ()
-
-    def __get__(self, instance: object, owner: Any) -> Any:
-        import inspect
-
-        if instance is not None:
-            raise AttributeError("__signature__")
-        return inspect.signature(_twin(owner.__record__))
+        return getattr(owner.__record__.twin, self.name)
 
 
 def _eq(self: Any, other: object) -> Any:
-    if other.__class__ is not self.__class__:
-        return NotImplemented
     values = self.__record__.compared
-    return values(self) == values(other)
+    return values(self) == values(other) if other.__class__ is self.__class__ else NotImplemented
 
 
 def _hash(self: Any) -> int:
@@ -258,12 +242,6 @@ def _hash(self: Any) -> int:
 def _repr(self: Any) -> str:
     shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__record__.shown)
     return f"{self.__class__.__qualname__}({shown})"
-
-
-def _replace(self: Any, /, **changes: Any) -> Any:
-    definition = self.__record__
-    kept = zip(definition.setters, definition.values(self), strict=True)
-    return self.__class__(**{**dict(kept), **changes})
 
 
 def _setattr(self: Any, name: str, value: object) -> None:
@@ -298,8 +276,7 @@ def _setstate(self: Any, state: list[Any]) -> None:
 _SHARED: dict[str, Any] = {
     "__eq__": _eq,
     "__repr__": _repr,
-    "__replace__": _replace,
-    "__signature__": _Signature(),
+    "__replace__": replace,
     "__dataclass_fields__": _Standard("__dataclass_fields__"),
     "__dataclass_params__": _Standard("__dataclass_params__"),
 }

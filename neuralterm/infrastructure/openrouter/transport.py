@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -18,6 +17,7 @@ from neuralterm.domain.exceptions import (
     StreamStalledError,
 )
 from neuralterm.domain.loopback import is_loopback
+from neuralterm.domain.record import record, replace
 from neuralterm.infrastructure.openrouter.httpx_import import httpx
 from neuralterm.infrastructure.openrouter.limits import LARGEST_ERROR_BODY, PATIENCE_FACTOR
 from neuralterm.infrastructure.openrouter.patience import stalled
@@ -32,7 +32,7 @@ _CHECK_CERTIFICATES = "behind a proxy that opens TLS, set SSL_CERT_FILE to the c
 _CHECK_NETWORK = "check the network connection and OPENROUTER_BASE_URL"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Timeouts:
     """Limits in seconds: for connecting, for silence, and for a whole call (None: no limit)."""
 
