@@ -65,7 +65,7 @@ class Container:
 
     def override(self, **changes: Any) -> None:
         """Let the options of a command win over the settings; None leaves a setting as it is."""
-        from dataclasses import replace
+        from neuralterm.domain.record import replace
 
         set_here = {name: value for name, value in changes.items() if value is not None}
         self.__dict__["settings"] = replace(self.settings, **set_here)

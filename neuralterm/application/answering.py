@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 from neuralterm.application.admission import call_plan
@@ -29,12 +28,13 @@ from neuralterm.domain.exceptions import (
 )
 from neuralterm.domain.models import Cost, MessageStatus
 from neuralterm.domain.money import dollars
+from neuralterm.domain.record import record, replace
 
 # How long the database may be waited for when the answer is there: what it does not take is kept beside it (seconds).
 _PATIENCE_S, _LAST_PATIENCE_S = 3.0, 0.1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Answering:
     """The life of one answer, step by step.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from neuralterm.application.model_search import by_id, named
@@ -17,6 +16,7 @@ from neuralterm.domain.exceptions import (
     StorageError,
     StreamInterruptedError,
 )
+from neuralterm.domain.record import record
 from neuralterm.domain.spans import in_words
 
 MAX_AGE = timedelta(hours=24)
@@ -27,7 +27,7 @@ _LOOK_AGAIN_AFTER = timedelta(hours=1)
 _UNAVAILABLE = (OpenRouterAPIError, CircuitOpenError, StreamInterruptedError)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Listing:
     """The model list, when it was fetched (UTC), and whether it is a copy older than it should be."""
 

@@ -24,10 +24,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 from uuid import UUID
+
+from neuralterm.domain.record import record
 
 
 class Events:
@@ -45,7 +46,7 @@ class Events:
     STORAGE_FAILED = "storage.failed"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DomainEvent:
     """Something that happened."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -25,6 +24,7 @@ from neuralterm.application.turn import Prompt, Turn
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import InsufficientCreditsError, NotFoundError
 from neuralterm.domain.models import DEFAULT_MODEL, Conversation, Message, MessageRole
+from neuralterm.domain.record import replace
 
 if TYPE_CHECKING:
     from neuralterm.application.attachments import AttachmentFile, Attachments

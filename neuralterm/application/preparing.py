@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
@@ -18,6 +17,7 @@ from neuralterm.application.turn import Prompt
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import NeuralTermError, ValidationError
 from neuralterm.domain.models import Conversation
+from neuralterm.domain.record import field, record
 
 if TYPE_CHECKING:
     from neuralterm.application.attachments import AttachmentFile, Attachments
@@ -33,7 +33,7 @@ class ModelLookup(Protocol):
         """Return the entry, asking the service when what is known here does not do."""
 
 
-@dataclass(slots=True, kw_only=True)
+@record(frozen=False, kw_only=True)
 class Preparing:
     """Makes prompts. `patience`: seconds that looking a model up may take where nothing depends on it.
 

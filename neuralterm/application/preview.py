@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from neuralterm.application.turn import Prompt
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import BudgetExceededError, NeuralTermError
 from neuralterm.domain.models import Conversation, TokenUsage
+from neuralterm.domain.record import record
 
 if TYPE_CHECKING:
     from neuralterm.application.attachments import AttachmentFile
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PATIENCE_S = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Preview:
     """What a prompt would cost. Amounts in USD; None where nothing can be said.
 

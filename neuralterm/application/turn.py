@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -16,13 +15,14 @@ from neuralterm.application.settlement import Ending
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import BudgetExceededError
 from neuralterm.domain.models import Cost, Message, MessageRole, MessageStatus
+from neuralterm.domain.record import field, record, replace
 
 # What comes at short intervals is written to the journal together, and all of it before anything is waited for.
 JOURNAL_INTERVAL_S = 0.01
 _ESTIMATE_SLACK = 64
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Prompt:
     """What is about to be sent: `messages` is what the model sees, `new` is what the conversation gains.
 
@@ -68,7 +68,7 @@ class Prompt:
         return content_parts(message, self.contents)
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Turn:
     """The answer to a prompt, from the moment it is asked for.
 

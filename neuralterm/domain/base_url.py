@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from neuralterm.domain.record import record
 
 # Scheme, host, port, path; nothing that would have to be encoded, and no name or password.
 _PLAIN = re.compile(
@@ -12,7 +13,7 @@ _PLAIN = re.compile(
 _PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BaseUrl:
     """`host` without brackets; `authority` is what the header Host says; `path` has no slash at its end."""
 

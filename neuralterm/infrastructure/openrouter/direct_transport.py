@@ -9,9 +9,9 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from neuralterm.domain.record import replace
 from neuralterm.infrastructure.openrouter.connecting import connect
 from neuralterm.infrastructure.openrouter.connection import Connection
 from neuralterm.infrastructure.openrouter.exchange import (

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from neuralterm.domain.exceptions import ServiceUnreachableError, StreamInterruptedError, StreamStalledError
+from neuralterm.domain.record import record
 from neuralterm.infrastructure.openrouter.limits import LARGEST_ERROR_BODY, PATIENCE_FACTOR
 from neuralterm.infrastructure.openrouter.patience import stalled
 
@@ -19,7 +19,7 @@ _CHECK_CERTIFICATES = "behind a proxy that opens TLS, set SSL_CERT_FILE to the c
 _CHECK_NETWORK = "check the network connection and OPENROUTER_BASE_URL"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Timeouts:
     """Limits in seconds: for connecting, for silence, and for a whole call (None: no limit)."""
 

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -14,6 +13,7 @@ import anyio.lowlevel
 
 from neuralterm.domain.exceptions import ConfigurationError
 from neuralterm.domain.loopback import is_loopback
+from neuralterm.domain.record import replace
 from neuralterm.infrastructure.openrouter.exchange import (
     Reply,
     Timeouts,
