@@ -203,6 +203,28 @@ def test_defaults_are_made_anew():
     assert Point(1).tags is not Point(1).tags
 
 
+def test_what_is_given_is_not_made():
+    assert Point(1, tags=["a"]).tags == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("args", "named", "complaint"),
+    [
+        ((), {}, "missing 1 required positional argument: 'x'"),
+        ((1, 2, "", [], 5), {}, "takes from 2 to 5 positional arguments but 6 were given"),
+        ((1,), {"x": 2}, "got multiple values for argument 'x'"),
+        ((1,), {"x": 2, "y": 1, "label": "", "tags": []}, "got multiple values for argument 'x'"),
+        ((1,), {"other": 2}, "got an unexpected keyword argument 'other'"),
+        ((), {"other": 2, "y": 1, "label": "", "tags": []}, "got an unexpected keyword argument 'other'"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused_as_by_a_function(args, named, complaint):
+    with pytest.raises(TypeError) as caught:
+        Point(*args, **named)
+
+    assert str(caught.value) == f"Point.__init__() {complaint}"
+
+
 def test_a_frozen_record_can_not_be_changed():
     point = Point(1)
     for change in (lambda: setattr(point, "x", 2), lambda: delattr(point, "x"), lambda: setattr(point, "other", 2)):
