@@ -92,6 +92,8 @@ def _request(
     from neuralterm.cli.request_options import build_request
 
     request = build_request(container, given, prompt, attachments)
+    if not given["dry_run"]:
+        container.client.prepare()
     container.recover()
     if given["resume"] is None:
         return request

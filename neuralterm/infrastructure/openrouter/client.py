@@ -83,6 +83,13 @@ class OpenRouterClient:
         """Send this key from now on. Raises ConfigurationError for one that can't be used."""
         self._key = _checked_key(api_key)
 
+    def prepare(self) -> None:
+        """Do what a request is certain to need and what sends nothing to the service: it runs beside other work.
+
+        Raises ConfigurationError for a base URL that can't be used.
+        """
+        self._connected()
+
     @property
     def needs_event_loop(self) -> bool:
         """True where requests take httpx, for a proxy for one."""
@@ -249,6 +256,7 @@ class OpenRouterClient:
                 from neuralterm.infrastructure.openrouter.direct_transport import DirectTransport
 
                 self._transport = DirectTransport(url, headers, timeouts)
+                self._transport.prepare()
         return self._transport
 
     def _direct_url(self) -> BaseUrl | None:

@@ -22,10 +22,15 @@ _HEAD_START_S = 0.25
 _TURN_S = 0.05
 
 
-async def connect(host: str, port: int, context: ssl.SSLContext | None, seconds: float) -> Connection:
-    """Return a connection, encrypted where there is a `context`. Raises OSError, for one TimeoutError after `seconds`."""
+async def connect(
+    host: str, port: int, context: ssl.SSLContext | None, seconds: float, lookup: Lookup | None = None
+) -> Connection:
+    """Return a connection, encrypted where there is a `context`. Raises OSError, for one TimeoutError after `seconds`.
+
+    `lookup` is one for this host that has been begun before.
+    """
     deadline = time.monotonic() + seconds
-    addresses = await _addresses(host, port, deadline)
+    addresses = await (lookup or Lookup(host, port)).addresses(deadline)
     raw = await first_to_answer(addresses, deadline)
     connection = Connection(raw)
     try:
@@ -38,17 +43,61 @@ async def connect(host: str, port: int, context: ssl.SSLContext | None, seconds:
     return connection
 
 
-async def _addresses(host: str, port: int, deadline: float) -> list[Address]:
-    literal = _literal(host, port)
-    if literal is not None:
-        return [literal]
-    found = _look_up(host, port) if host == "localhost" else await _look_up_aside(host, port, deadline)
-    first = found[0][0]
-    # One family after the other: where one of them leads nowhere, all its addresses do.
-    preferred = [address for address in found if address[0] == first]
-    others = [address for address in found if address[0] != first]
-    mixed = [address for pair in zip(preferred, others, strict=False) for address in pair]
-    return mixed + preferred[len(others) :] + others[len(preferred) :]
+class Lookup:
+    """Finds the addresses of a host, beside whatever else is done until they are asked for.
+
+    In a thread, where the name is not this machine's own: the system may take half a minute, and lets nobody interrupt it.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self._port = host, port
+        self._found: list[Address] | OSError | None = None
+        self._ended: socket.socket | None = None
+        literal = _literal(host, port)
+        if literal is not None:
+            self._found = [literal]
+        elif host == "localhost":
+            self._look_up()
+        else:
+            self._begin()
+
+    async def addresses(self, deadline: float) -> list[Address]:
+        """Return the addresses in the order in which they should be tried. Raises OSError, TimeoutError past `deadline`."""
+        if self._ended is not None:
+            if not await waiting.readable(self._ended.fileno(), max(0.0, deadline - time.monotonic())):
+                raise TimeoutError("no address of it was found in time")
+            self._ended.close()
+            self._ended = None
+        if isinstance(self._found, OSError):
+            raise self._found
+        return in_turns(self._found or [])
+
+    def _begin(self) -> None:
+        import threading
+
+        self._ended, theirs = socket.socketpair()
+
+        def look_up() -> None:
+            self._look_up()
+            theirs.close()  # which is what the other end waits for
+
+        threading.Thread(target=look_up, daemon=True).start()
+
+    def _look_up(self) -> None:
+        try:
+            # As bytes: for text the interpreter loads the tables of international names.
+            found = socket.getaddrinfo(self._host.encode("ascii"), self._port, type=socket.SOCK_STREAM)
+            self._found = [(family, address) for family, _, _, _, address in found]
+        except OSError as error:
+            self._found = error
+
+
+def in_turns(found: list[Address]) -> list[Address]:
+    """Take turns between the families: where one of them leads nowhere, all its addresses do."""
+    preferred = [address for address in found if address[0] == found[0][0]]
+    others = [address for address in found if address[0] != found[0][0]]
+    pairs = [address for pair in zip(preferred, others, strict=False) for address in pair]
+    return pairs + preferred[len(others) :] + others[len(preferred) :]
 
 
 def _literal(host: str, port: int) -> Address | None:
@@ -59,35 +108,6 @@ def _literal(host: str, port: int) -> Address | None:
             continue
         return family, address
     return None
-
-
-def _look_up(host: str, port: int) -> list[Address]:
-    # As bytes: for text the interpreter loads the tables of international names.
-    found = socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)
-    return [(family, address) for family, _, _, _, address in found]
-
-
-async def _look_up_aside(host: str, port: int, deadline: float) -> list[Address]:
-    """Look a name up in a thread: the system may take half a minute for it, and lets nobody interrupt."""
-    import threading
-
-    ours, theirs = socket.socketpair()
-    outcome: list[list[Address] | OSError] = []
-
-    def look_up() -> None:
-        try:
-            outcome.append(_look_up(host, port))
-        except OSError as error:
-            outcome.append(error)
-        theirs.close()  # which is what the other end waits for
-
-    with ours:
-        threading.Thread(target=look_up, daemon=True).start()
-        if not await waiting.readable(ours.fileno(), deadline - time.monotonic()):
-            raise TimeoutError("no address of it was found in time")
-    if isinstance(outcome[0], OSError):
-        raise outcome[0]
-    return outcome[0]
 
 
 async def first_to_answer(addresses: list[Address], deadline: float) -> socket.socket:

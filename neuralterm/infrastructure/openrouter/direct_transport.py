@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from neuralterm.domain.record import replace
-from neuralterm.infrastructure.openrouter.connecting import connect
+from neuralterm.infrastructure.openrouter.connecting import Lookup, connect
 from neuralterm.infrastructure.openrouter.connection import Connection
 from neuralterm.infrastructure.openrouter.exchange import (
     Reply,
@@ -38,6 +38,11 @@ class DirectTransport:
         self._timeouts = timeouts
         self._idle: list[Connection] = []
         self._context: Any = None
+        self._lookup: Lookup | None = None
+
+    def prepare(self) -> None:
+        """Begin to look the host up, beside what else is to be done before the first request."""
+        self._lookup = Lookup(self._base_url.host, self._base_url.port)
 
     async def send(
         self,
@@ -77,8 +82,9 @@ class DirectTransport:
                 return connection
             connection.close()  # it has ended meanwhile, or something came that nobody has asked for
         seconds = min(limits.timeouts.connect, limits.left())
+        lookup, self._lookup = self._lookup, None
         try:
-            return await connect(self._base_url.host, self._base_url.port, self._tls(), seconds)
+            return await connect(self._base_url.host, self._base_url.port, self._tls(), seconds, lookup)
         except TimeoutError as exc:
             if limits.left() <= 0:
                 raise self._no_answer(limits, was_sent=False) from exc

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from neuralterm.application.alone import Alone
-from neuralterm.infrastructure.openrouter.connecting import connect, first_to_answer
+from neuralterm.infrastructure.openrouter.connecting import Lookup, connect, first_to_answer, in_turns
 
 
 @pytest.fixture
@@ -158,3 +158,19 @@ def test_a_handshake_that_does_not_come_about(listening):
 
     with pytest.raises(TimeoutError, match="in time"):
         Alone().run(work)
+
+
+def test_a_look_up_that_was_begun_before_is_used(listening):
+    lookup = Lookup("localhost", listening[1])
+
+    async def work():
+        (await connect("nobody.invalid", 1, None, 10, lookup)).close()
+
+    Alone().run(work)
+
+
+def test_both_families_take_turns():
+    four, six = (socket.AF_INET, "4"), (socket.AF_INET6, "6")
+    assert in_turns([six, six, six, four]) == [six, four, six, six]
+    assert in_turns([four, six, six]) == [four, six, six]
+    assert in_turns([four]) == [four]
