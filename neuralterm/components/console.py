@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -59,6 +58,8 @@ class Console:
     @property
     def width(self) -> int:
         """Columns of the terminal; 80 where there is none."""
+        import shutil
+
         return shutil.get_terminal_size().columns
 
     @property
