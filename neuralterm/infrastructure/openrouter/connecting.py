@@ -63,14 +63,22 @@ class Lookup:
 
     async def addresses(self, deadline: float) -> list[Address]:
         """Return the addresses in the order in which they should be tried. Raises OSError, TimeoutError past `deadline`."""
-        if self._ended is not None:
-            if not await waiting.readable(self._ended.fileno(), max(0.0, deadline - time.monotonic())):
-                raise TimeoutError("no address of it was found in time")
-            self._ended.close()
-            self._ended = None
+        try:
+            if self._ended is not None:
+                await waiting.readable(self._ended.fileno(), max(0.0, deadline - time.monotonic()))
+        finally:
+            self.close()
+        if self._found is None:
+            raise TimeoutError("no address of it was found in time")
         if isinstance(self._found, OSError):
             raise self._found
-        return in_turns(self._found or [])
+        return in_turns(self._found)
+
+    def close(self) -> None:
+        """Wait for nothing any more."""
+        if self._ended is not None:
+            self._ended.close()
+            self._ended = None
 
     def _begin(self) -> None:
         import threading

@@ -72,6 +72,9 @@ class DirectTransport:
 
     async def close(self) -> None:
         """Close all connections that nobody uses. May be called twice."""
+        if self._lookup is not None:
+            self._lookup.close()
+            self._lookup = None
         while self._idle:
             self._idle.pop().close()
 
@@ -82,9 +85,10 @@ class DirectTransport:
                 return connection
             connection.close()  # it has ended meanwhile, or something came that nobody has asked for
         seconds = min(limits.timeouts.connect, limits.left())
+        context = self._tls()
         lookup, self._lookup = self._lookup, None
         try:
-            return await connect(self._base_url.host, self._base_url.port, self._tls(), seconds, lookup)
+            return await connect(self._base_url.host, self._base_url.port, context, seconds, lookup)
         except TimeoutError as exc:
             if limits.left() <= 0:
                 raise self._no_answer(limits, was_sent=False) from exc
