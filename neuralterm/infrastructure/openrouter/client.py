@@ -84,11 +84,11 @@ class OpenRouterClient:
         self._key = _checked_key(api_key)
 
     def prepare(self) -> None:
-        """Do what a request is certain to need and what sends nothing to the service: it runs beside other work.
+        """Begin what the first request is going to need and what sends nothing to the service, beside other work.
 
         Raises ConfigurationError for a base URL that can't be used.
         """
-        self._connected()
+        self._connected().prepare()
 
     @property
     def needs_event_loop(self) -> bool:
@@ -256,7 +256,6 @@ class OpenRouterClient:
                 from neuralterm.infrastructure.openrouter.direct_transport import DirectTransport
 
                 self._transport = DirectTransport(url, headers, timeouts)
-                self._transport.prepare()
         return self._transport
 
     def _direct_url(self) -> BaseUrl | None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import threading
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from neuralterm.application import waiting
 from neuralterm.infrastructure.openrouter.connection import Connection
@@ -16,22 +19,17 @@ if TYPE_CHECKING:
 
 # (family, address): what a socket is made with and connected to.
 Address = tuple[int, Any]
+_Result = TypeVar("_Result")
 
 # After so many seconds without an answer the next address is tried beside those before, as RFC 8305 advises.
 _HEAD_START_S = 0.25
 _TURN_S = 0.05
 
 
-async def connect(
-    host: str, port: int, context: ssl.SSLContext | None, seconds: float, lookup: Lookup | None = None
-) -> Connection:
-    """Return a connection, encrypted where there is a `context`. Raises OSError, for one TimeoutError after `seconds`.
-
-    `lookup` is one for this host that has been begun before.
-    """
+async def connect(host: str, port: int, context: ssl.SSLContext | None, seconds: float) -> Connection:
+    """Return a connection, encrypted where there is a `context`. Raises OSError, for one TimeoutError after `seconds`."""
     deadline = time.monotonic() + seconds
-    addresses = await (lookup or Lookup(host, port)).addresses(deadline)
-    raw = await first_to_answer(addresses, deadline)
+    raw = await first_to_answer(in_turns(await _addresses(host, port, deadline)), deadline)
     connection = Connection(raw)
     try:
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -43,53 +41,67 @@ async def connect(
     return connection
 
 
-class Lookup:
-    """Finds the addresses of a host, beside whatever else is done until they are asked for.
+async def _addresses(host: str, port: int, deadline: float) -> list[Address]:
+    literal = _literal(host, port)
+    if literal is not None:
+        return [literal]
+    if host == "localhost":
+        return _look_up(host, port)
+    # The system may take half a minute, and lets nobody interrupt it.
+    return await Aside(lambda: _look_up(host, port)).result(deadline - time.monotonic())
 
-    In a thread, where the name is not this machine's own: the system may take half a minute, and lets nobody interrupt it.
+
+def _look_up(host: str, port: int) -> list[Address]:
+    # As bytes: for text the interpreter loads the tables of international names.
+    found = socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)
+    return [(family, address) for family, _, _, _, address in found]
+
+
+class Aside(Generic[_Result]):
+    """Does something in a thread, which nobody has to wait for. What it raises is raised where its result is asked for.
+
+    `discard` gets a result that nobody wants any more.
     """
 
-    def __init__(self, host: str, port: int) -> None:
-        self._host, self._port = host, port
-        self._found: list[Address] | OSError | None = None
-        self._ended: socket.socket | None = None
-        literal = _literal(host, port)
-        if literal is not None:
-            self._found = [literal]
-        elif host == "localhost":
-            self._look_up()
-        else:
-            self._begin()
+    def __init__(self, work: Callable[[], _Result], discard: Callable[[_Result], None] = lambda _: None) -> None:
+        self._work = work
+        self._discard = discard
+        self._outcome: list[_Result | Exception] = []
+        self._is_wanted = True
+        self._ended, self._theirs = socket.socketpair()
+        threading.Thread(target=self._run, daemon=True).start()
 
-    async def addresses(self, deadline: float) -> list[Address]:
-        """Return the addresses in the order in which they should be tried. Raises OSError, TimeoutError past `deadline`."""
-        if self._ended is not None:
-            if not await waiting.readable(self._ended.fileno(), max(0.0, deadline - time.monotonic())):
-                raise TimeoutError("no address of it was found in time")
-            self._ended.close()
-            self._ended = None
-        if isinstance(self._found, OSError):
-            raise self._found
-        return in_turns(self._found or [])
-
-    def _begin(self) -> None:
-        import threading
-
-        self._ended, theirs = socket.socketpair()
-
-        def look_up() -> None:
-            self._look_up()
-            theirs.close()  # which is what the other end waits for
-
-        threading.Thread(target=look_up, daemon=True).start()
-
-    def _look_up(self) -> None:
+    async def result(self, seconds: float) -> _Result:
+        """Return what it comes to. Raises TimeoutError after `seconds`. May be asked for once."""
         try:
-            # As bytes: for text the interpreter loads the tables of international names.
-            found = socket.getaddrinfo(self._host.encode("ascii"), self._port, type=socket.SOCK_STREAM)
-            self._found = [(family, address) for family, _, _, _, address in found]
-        except OSError as error:
-            self._found = error
+            await waiting.readable(self._ended.fileno(), max(0.0, seconds))
+            outcome = self._outcome.pop() if self._outcome else TimeoutError("no connection in time")
+        finally:
+            self.close()
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def close(self) -> None:
+        """Wait for nothing any more."""
+        self._ended.close()
+        self._is_wanted = False
+        self._drop()
+
+    def _run(self) -> None:
+        try:
+            self._outcome.append(self._work())
+        except Exception as error:  # whatever it is, it is raised by `result`
+            self._outcome.append(error)
+        self._theirs.close()  # which is what the other end waits for
+        if not self._is_wanted:
+            self._drop()
+
+    def _drop(self) -> None:
+        with suppress(IndexError):  # one of both threads comes first
+            outcome = self._outcome.pop()
+            if not isinstance(outcome, Exception):
+                self._discard(outcome)
 
 
 def in_turns(found: list[Address]) -> list[Address]:

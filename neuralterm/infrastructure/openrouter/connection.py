@@ -63,6 +63,13 @@ class Connection:
             except self._wants_write:
                 await self._wait(True, seconds)
 
+    def is_idle(self) -> bool:
+        """Say whether the connection is open, and nothing has come that nobody has asked for."""
+        try:
+            return self.read_at_once() is None
+        except OSError:
+            return False
+
     def read_at_once(self) -> bytes | None:
         """Return what is there, empty at the end of the connection; None when nothing is."""
         try:

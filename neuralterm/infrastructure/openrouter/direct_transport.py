@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from neuralterm.domain.record import replace
-from neuralterm.infrastructure.openrouter.connecting import Lookup, connect
+from neuralterm.infrastructure.openrouter.connecting import Aside, connect
 from neuralterm.infrastructure.openrouter.connection import Connection
 from neuralterm.infrastructure.openrouter.exchange import (
     Reply,
@@ -38,11 +38,15 @@ class DirectTransport:
         self._timeouts = timeouts
         self._idle: list[Connection] = []
         self._context: Any = None
-        self._lookup: Lookup | None = None
+        self._begun: Aside[Connection] | None = None
 
     def prepare(self) -> None:
-        """Begin to look the host up, beside what else is to be done before the first request."""
-        self._lookup = Lookup(self._base_url.host, self._base_url.port)
+        """Begin to open an encrypted connection, beside what else is to be done before the first request.
+
+        Not a plain one: it is open in no time, and who listens on this machine may care for each connection.
+        """
+        if self._base_url.scheme == "https":
+            self._begun = Aside(self._connect_alone, Connection.close)
 
     async def send(
         self,
@@ -72,25 +76,41 @@ class DirectTransport:
 
     async def close(self) -> None:
         """Close all connections that nobody uses. May be called twice."""
+        if self._begun is not None:
+            self._begun.close()
+            self._begun = None
         while self._idle:
             self._idle.pop().close()
 
     async def _connection(self, limits: _Limits) -> Connection:
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            self._idle.append(await self._opened(begun.result, limits))
         while self._idle:
             connection = self._idle.pop()
-            if connection.read_at_once() is None:
+            if connection.is_idle():
                 return connection
             connection.close()  # it has ended meanwhile, or something came that nobody has asked for
+        return await self._opened(self._connect, limits)
+
+    async def _opened(self, opening: Callable[[float], Awaitable[Connection]], limits: _Limits) -> Connection:
         seconds = min(limits.timeouts.connect, limits.left())
-        lookup, self._lookup = self._lookup, None
         try:
-            return await connect(self._base_url.host, self._base_url.port, self._tls(), seconds, lookup)
+            return await opening(seconds)
         except TimeoutError as exc:
             if limits.left() <= 0:
                 raise self._no_answer(limits, was_sent=False) from exc
             raise cant_connect(self._base_url.authority, str(exc) or "no connection in time") from exc
         except OSError as exc:
             raise cant_connect(self._base_url.authority, exc.strerror or str(exc) or "no connection") from exc
+
+    async def _connect(self, seconds: float) -> Connection:
+        return await connect(self._base_url.host, self._base_url.port, self._tls(), seconds)
+
+    def _connect_alone(self) -> Connection:
+        from neuralterm.application.alone import Alone
+
+        return Alone().run(lambda: self._connect(self._timeouts.connect))
 
     async def _exchange(self, connection: Connection, request: bytes, limits: _Limits) -> tuple[ReplyHead, bytes]:
         host, timeouts, head = self._base_url.authority, limits.timeouts, ReplyHead()

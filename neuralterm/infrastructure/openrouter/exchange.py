@@ -52,6 +52,9 @@ class Transport(Protocol):
         a connection and the first byte is about to go out. Raises ServiceUnreachableError when the head did not come.
         """
 
+    def prepare(self) -> None:
+        """Begin to open a connection, where that takes time that something else can be done in."""
+
     async def close(self) -> None:
         """Close all connections. May be called twice."""
 

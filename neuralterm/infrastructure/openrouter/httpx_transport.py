@@ -75,6 +75,9 @@ class HttpxTransport:
         request.extensions.pop("trace", None)
         return _HttpxReply(response, deadline, timeouts)
 
+    def prepare(self) -> None:
+        """Begin nothing: connections belong to the event loop that opens them, which is not there yet."""
+
     async def close(self) -> None:
         """Close all connections. May be called twice."""
         client, self._client = self._client, None

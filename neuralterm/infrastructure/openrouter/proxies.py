@@ -22,8 +22,8 @@ def _may_be_proxied(url: BaseUrl) -> bool:
     """
     if url.scheme == "http":
         return False
-    # Where every HTTP library looks for proxies.
-    if any(name.lower().endswith("_proxy") for name in os.environ):
+    # Where every HTTP library looks for the proxies of https.
+    if any(name.lower() in ("https_proxy", "all_proxy") for name in os.environ):
         return not is_loopback(url.host)
     if sys.platform == "darwin":
         try:

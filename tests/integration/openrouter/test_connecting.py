@@ -12,7 +12,9 @@ from contextlib import contextmanager
 import pytest
 
 from neuralterm.application.alone import Alone
-from neuralterm.infrastructure.openrouter.connecting import Lookup, connect, first_to_answer, in_turns
+from neuralterm.domain.exceptions import ServiceUnreachableError
+from neuralterm.infrastructure.openrouter import OpenRouterClient
+from neuralterm.infrastructure.openrouter.connecting import connect, first_to_answer, in_turns
 
 
 @pytest.fixture
@@ -160,17 +162,67 @@ def test_a_handshake_that_does_not_come_about(listening):
         Alone().run(work)
 
 
-def test_a_look_up_that_was_begun_before_is_used(listening):
-    lookup = Lookup("localhost", listening[1])
-
-    async def work():
-        (await connect("nobody.invalid", 1, None, 10, lookup)).close()
-
-    Alone().run(work)
-
-
 def test_both_families_take_turns():
     four, six = (socket.AF_INET, "4"), (socket.AF_INET6, "6")
     assert in_turns([six, six, six, four]) == [six, four, six, six]
     assert in_turns([four, six, six]) == [four, six, six]
     assert in_turns([four]) == [four]
+
+
+REPLY = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{"data":[]}'
+
+
+@contextmanager
+def service_over_tls(certificate, connections=1):
+    """A service that lists no models, and notes each connection and each request."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    seen = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            for _ in range(connections):
+                raw, _ = server.accept()
+                seen.append("connection")
+                with context.wrap_socket(raw, server_side=True) as connection:
+                    while data := connection.recv(65536):
+                        seen.append(data.split(b"\r\n")[0])
+                        connection.sendall(REPLY)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"https://localhost:{server.getsockname()[1]}/v1", seen
+        thread.join()
+
+
+@pytest.mark.parametrize("prepared", [True, False])
+def test_a_connection_may_be_begun_before_the_request(certificate, monkeypatch, prepared):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+
+    async def work():
+        models = [await client.get_available_models(), await client.get_available_models()]
+        await client.close()
+        return models
+
+    with service_over_tls(certificate) as (url, seen):
+        client = OpenRouterClient("key", url, direct=True)
+        if prepared:
+            client.prepare()
+        assert Alone().run(work) == [[], []]
+    assert seen == ["connection", b"GET /v1/models HTTP/1.1", b"GET /v1/models HTTP/1.1"]
+
+
+def test_a_connection_that_was_begun_for_nothing_is_closed(certificate, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with service_over_tls(certificate) as (url, seen):
+        client = OpenRouterClient("key", url, direct=True)
+        client.prepare()
+        Alone().run(client.close)
+    assert seen == ["connection"]
+
+
+def test_what_was_begun_early_and_failed_is_told_when_it_is_needed(monkeypatch):
+    client = OpenRouterClient("key", "https://127.0.0.1:1/v1", direct=True)
+    client.prepare()
+    with pytest.raises(ServiceUnreachableError, match=r"can't connect to 127\.0\.0\.1:1: "):
+        Alone().run(client.get_available_models)
