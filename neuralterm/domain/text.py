@@ -23,9 +23,14 @@ def shortened(text: str, width: int) -> str:
     return line if len(line) <= width else line[: max(width - 1, 0)].rstrip() + "…"
 
 
+def has_surrogates(text: str) -> bool:
+    """Say whether there is any half of a surrogate pair in the text, which UTF-8 can't hold."""
+    return not text.isascii() and _SURROGATE.search(text) is not None
+
+
 def join_surrogates(text: str) -> str:
     """Join surrogate pairs to the characters they stand for; lone surrogates become U+FFFD."""
-    if text.isascii() or _SURROGATE.search(text) is None:
+    if not has_surrogates(text):
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 

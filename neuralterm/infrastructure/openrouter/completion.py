@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
-from typing import Any
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
 
+from neuralterm.application.deltas import Deltas
 from neuralterm.domain.exceptions import StreamInterruptedError
 from neuralterm.domain.models import TokenUsage
 from neuralterm.domain.text import join_surrogates
@@ -12,6 +15,9 @@ from neuralterm.infrastructure.openrouter.decoding import TextJoiner, without_su
 from neuralterm.infrastructure.openrouter.limits import LARGEST_ANSWER
 from neuralterm.infrastructure.openrouter.tool_calls import ToolCalls
 from neuralterm.infrastructure.openrouter.usage import parse_usage
+
+if TYPE_CHECKING:
+    from neuralterm.infrastructure.openrouter.recurring import RecurringChunk
 
 # These say that an answer is not what was asked for; a weightier reason replaces an earlier one.
 _WEIGHT = {"length": 1, "content_filter": 1, "error": 2}
@@ -61,7 +67,10 @@ class Completion:
     def has_output(self) -> bool:
         """True once anything that the model wrote has arrived: text, reasoning, a refusal or a tool call."""
         return bool(
-            self._content.text or self._reasoning.text or self._refusal.text or self._tool_calls.as_list() is not None
+            self._content.has_text
+            or self._reasoning.has_text
+            or self._refusal.has_text
+            or self._tool_calls.as_list() is not None
         )
 
     @property
@@ -86,8 +95,8 @@ class Completion:
             self._generation_id = self._clean(generation_id)
             self._on_generation(self._generation_id)
 
-    def absorb(self, chunk: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Take in a chunk, or a whole reply; return the delta for its text, None when it has none."""
+    def absorb(self, chunk: Mapping[str, Any], deltas: Deltas) -> None:
+        """Take in a chunk, or a whole reply; add the delta for its text, if it has any."""
         self.note_generation(_text(chunk.get("id")))
         self._model = self._text(chunk.get("model")) or self._model
         self._provider = self._text(chunk.get("provider")) or self._provider
@@ -98,17 +107,31 @@ class Completion:
         part = choice.get("delta")
         if not isinstance(part, Mapping):
             part = choice.get("message")
-        return self._take_part(part) if isinstance(part, Mapping) else None
+        if isinstance(part, Mapping):
+            self._take_part(part, deltas)
+
+    def absorb_again(self, recurring: RecurringChunk, texts: list[str], deltas: Deltas) -> None:
+        """Take in a chunk that was taken in before, once for each text, with that text in it."""
+        texts = self._until_too_long(texts)
+        self._model = self._text(recurring.chunk.get("model")) or self._model
+        self._provider = self._text(recurring.chunk.get("provider")) or self._provider
+        self.choices += len(texts)
+        self.pieces += sum(map(bool, texts))
+        self._size += sum(map(len, texts))
+        shown = (self._reasoning if recurring.is_reasoning else self._content).feed_all(texts)
+        if shown:
+            self._note_first()
+            (deltas.add_reasonings if recurring.is_reasoning else deltas.add_contents)(shown)
 
     def check_size(self) -> None:
         """Raise StreamInterruptedError once there is more of the answer than any model writes."""
         if self._size > self._largest:
             raise StreamInterruptedError(f"the answer is longer than {self._largest:,} characters")
 
-    def flush(self) -> dict[str, Any] | None:
-        """Return the delta for text that was kept back: no more chunks will come."""
+    def flush(self, deltas: Deltas) -> None:
+        """Add the delta for text that was kept back, if there is any: no more chunks will come."""
         self._refusal.flush()
-        return self._delta(self._content.flush(), self._reasoning.flush())
+        self._add(self._content.flush(), self._reasoning.flush(), deltas)
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything known so far under the keys of the final dictionary."""
@@ -138,7 +161,7 @@ class Completion:
             self._native_finish_reason = native or self._native_finish_reason
         self._native_finish_reason = self._native_finish_reason or native
 
-    def _take_part(self, part: Mapping[str, Any]) -> dict[str, Any] | None:
+    def _take_part(self, part: Mapping[str, Any], deltas: Deltas) -> None:
         self.pieces += any(value for name, value in part.items() if name != "role")
         calls, annotations = part.get("tool_calls"), part.get("annotations")
         self._tool_calls.absorb(calls)
@@ -150,14 +173,23 @@ class Completion:
         reasoning = _written(part.get("reasoning")) or _written(part.get("reasoning_content"))
         self._size += len(content) + len(reasoning) + len(refusal)
         self._refusal.feed(refusal)
-        return self._delta(self._content.feed(content), self._reasoning.feed(reasoning))
+        self._add(self._content.feed(content), self._reasoning.feed(reasoning), deltas)
 
-    def _delta(self, content: str, reasoning: str) -> dict[str, Any] | None:
-        if not content and not reasoning:
-            return None
+    def _add(self, content: str, reasoning: str, deltas: Deltas) -> None:
+        if content or reasoning:
+            self._note_first()
+            deltas.add(content, reasoning)
+
+    def _note_first(self) -> None:
         if self._first is None:
             self._first = self._clock()
-        return {"type": "delta", "content": content, "reasoning": reasoning}
+
+    def _until_too_long(self, texts: list[str]) -> list[str]:
+        """Return the texts up to the one with which there is more than is kept."""
+        room = self._largest - self._size
+        if sum(map(len, texts)) <= room:
+            return texts
+        return texts[: bisect_right(list(accumulate(map(len, texts))), room) + 1]
 
     def _text(self, value: object) -> str | None:
         text = _text(value)
