@@ -1,6 +1,7 @@
 """Chunks that differ in their text alone are not parsed each; what comes out is what parsing gives."""
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
@@ -57,13 +58,15 @@ def plain(text, name="content", **fields):
 
 TEXTS = st.one_of(
     st.text(max_size=8),
-    st.text("\ud83d\ude00\"\\\n\x7f\u2028é{}:,", max_size=4),
+    st.text('\ud83d\ude00"\\\n\x7f\u2028é{}:,', max_size=4),
     st.sampled_from(["", '"}}]}', '","content":"x', "\\u0022", "\ud83d", "\ude00"]),
 )
 LITERALS = st.one_of(
     st.builds(json.dumps, TEXTS),
     st.builds(lambda text: json.dumps(text, ensure_ascii=False), st.text(st.characters(exclude_categories=["Cs"]))),
-    st.sampled_from(['"a" ', '"a"b"', '"\\x"', '"\\ud83d"', "null", "1", '"a", "content": "b"', '"a', '"\x01"', '"\\"', "[]"]),
+    st.sampled_from(
+        ['"a" ', '"a"b"', '"\\x"', '"\\ud83d"', "null", "1", '"a", "content": "b"', '"a', '"\x01"', '"\\"', "[]"]
+    ),
 )
 FRAMES = st.sampled_from(
     [
@@ -83,23 +86,47 @@ FRAMES = st.sampled_from(
         "%s",
     ]
 )
-EVENTS = st.one_of(
-    st.builds(lambda frame, literals: [f"data: {frame % one}\n\n" for one in literals], FRAMES, st.lists(LITERALS)),
-    st.builds(lambda frame, texts: [f"data: {frame % json.dumps(one)}\n\n" for one in texts], FRAMES, st.lists(TEXTS)),
-    st.sampled_from([[": ping\n\n"], ["event: error\n"], ["data: [DONE]\n\n"], ["\n"], ["data: {}\n\n"]]),
-)
+NOISE = st.sampled_from([": ping\n\n", "event: error\n", "event: error\n", "\n", "data: {}\n\n", "data: [DONE]\n\n"])
+
+
+@st.composite
+def streams(draw):
+    """A few kinds of chunks, each several times with another text, mixed with each other and with noise."""
+    frames = draw(st.lists(FRAMES, min_size=1, max_size=3))
+    literals = st.one_of(st.sampled_from(['"a"', '"b"', '"word "']), LITERALS)
+    event = st.builds(lambda frame, literal: f"data: {frame % literal}\n\n", st.sampled_from(frames), literals)
+    events = draw(st.lists(st.one_of(event, event, event, event, NOISE), max_size=12))
+    return "".join(events).encode("utf-8", "replace")
 
 
 @given(
-    groups=st.lists(EVENTS, max_size=6),
-    cuts=st.lists(st.integers(0, 2000), max_size=6),
-    largest=st.sampled_from([5, 30, 10_000]),
+    stream=streams(), cuts=st.lists(st.integers(0, 2000), max_size=4), largest=st.sampled_from([4, 30, 10_000, 10_000])
 )
-@example(groups=[["event: error\n"], [f"data: {plain(text)}\n\n" for text in "abc"]], cuts=[], largest=9)
-def test_any_stream_is_read_as_if_each_chunk_were_parsed(groups, cuts, largest):
-    stream = "".join(event for group in groups for event in group).encode("utf-8", "replace")
+@example(stream="".join(f"data: {plain(text)}\n\nevent: error\n" for text in "abc").encode(), cuts=[], largest=9)
+@example(
+    stream="".join(f"data: {plain(text)}\n\n" for text in ("a", "\ud83d", "b", "\ud83d", "\ude00")).encode(),
+    cuts=[],
+    largest=9,
+)
+@example(stream="".join(f"data: {plain(text)}\n\n" for text in ("a", "bcd", "efghi", "j")).encode(), cuts=[], largest=7)
+@example(
+    stream="".join(
+        f'data: {{"content":"{text}","choices":[{{"delta":{{"content":"a"}}}}]}}\n\n' for text in "abc"
+    ).encode(),
+    cuts=[],
+    largest=9,
+)
+@example(
+    stream="".join(
+        f"data: {plain(text, finish_reason=reason)}\n\n"
+        for text, reason in zip("abcd", ("length", "stop", "length", "length"), strict=True)
+    ).encode(),
+    cuts=[],
+    largest=9,
+)
+def test_any_stream_is_read_as_if_each_chunk_were_parsed(stream, cuts, largest):
     borders = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
-    blocks = [stream[start:end] for start, end in zip(borders, borders[1:], strict=False)]
+    blocks = [stream[start:end] for start, end in pairwise(borders)]
     assert read(EventStreamReader, blocks, largest) == read(_Parsing, blocks, largest)
 
 
