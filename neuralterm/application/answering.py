@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from neuralterm.application.admission import call_plan
 from neuralterm.application.cost_tracker import CostTracker
+from neuralterm.application.deltas import Deltas
 from neuralterm.application.estimates import TokenEstimates
 from neuralterm.application.events import DomainEvent, EventBus, Events
 from neuralterm.application.journal import Unsaved
@@ -29,6 +30,9 @@ from neuralterm.domain.exceptions import (
 )
 from neuralterm.domain.models import Cost, MessageStatus
 from neuralterm.domain.money import dollars
+
+# Takes deltas of a turn from a stream, which may tell of its waits, and yields the text to be shown.
+TextsOf = Callable[[Turn, Deltas, AsyncIterator[Any], bool], Iterator[str]]
 
 # How long the database may be waited for when the answer is there: what it does not take is kept beside it (seconds).
 _PATIENCE_S, _LAST_PATIENCE_S = 3.0, 0.1
@@ -79,14 +83,17 @@ class Answering:
         self._emit(Events.MESSAGE_STARTED, turn, payload)
         return turn
 
-    async def attempts(self, turn: Turn) -> AsyncGenerator[str, None]:
-        """Make the request, again while it fails before its first delta and there is time; yield its text."""
+    async def attempts(self, turn: Turn, *, joined: bool = False) -> AsyncGenerator[str, None]:
+        """Make the request, again while it fails before its first delta and there is time; yield its text.
+
+        With `joined`, the text that came in one read of the network is one piece.
+        """
         deadline = self.clock.monotonic() + turn.options.retry_for
         circuit = self.circuits(turn.asked_for)
         failures: list[NeuralTermError] = []
         while True:
             try:
-                stream = self._stream(turn, circuit)
+                stream = self._stream(turn, circuit, self._joined_texts if joined else self._texts)
                 async with contextlib.aclosing(stream):
                     async for text in stream:
                         yield text
@@ -147,7 +154,7 @@ class Answering:
             return None
         return affordable if cap is None or affordable < cap else None
 
-    async def _stream(self, turn: Turn, circuit: Circuit) -> AsyncGenerator[str, None]:
+    async def _stream(self, turn: Turn, circuit: Circuit, texts_of: TextsOf) -> AsyncGenerator[str, None]:
         """Make one request and yield its text; the circuit is asked before and told afterwards, never wrapped round."""
         arguments = request_arguments(turn)
         circuit.check()
@@ -157,18 +164,10 @@ class Answering:
         if waits_are_told := hasattr(chunks, "on_wait"):
             chunks.on_wait = lambda: self._flush(turn)
         try:
-            async for chunk in chunks:
-                if chunk["type"] == "final":
-                    turn.final = chunk
-                    continue
-                # Only when more comes than there is money for: an answer that ends where the money ends is whole.
-                self._stop_if(turn, self._has_no_room(turn))
-                text = self._take(turn, chunk, chunks)
-                if not waits_are_told or turn.is_journal_due(self.clock.monotonic()):
-                    self._flush(turn)
-                if text:
+            async for deltas in _reads(chunks, turn):
+                for text in texts_of(turn, deltas, chunks, waits_are_told):
                     yield text
-                self._stop_if(turn, self.tracker is not None and self.tracker.overspent)
+            turn.final = _snapshot(chunks) or turn.final
             circuit.record(None)
         except BaseException as error:
             turn.final = _snapshot(chunks) or turn.final
@@ -179,17 +178,51 @@ class Answering:
             if close is not None:
                 await close()
 
-    def _take(self, turn: Turn, chunk: Mapping[str, Any], chunks: AsyncIterator[dict[str, Any]]) -> str:
-        text, reasoning = chunk.get("content") or "", chunk.get("reasoning") or ""
-        now = self.clock.monotonic()
+    def _texts(self, turn: Turn, deltas: Deltas, chunks: AsyncIterator[Any], waits_are_told: bool) -> Iterator[str]:
+        """Take deltas one by one; yield the text of each."""
+        for text, reasoning in deltas:
+            # Only when more comes than there is money for: an answer that ends where the money ends is whole.
+            self._stop_if(turn, self._has_no_room(turn))
+            self._take(turn, text, reasoning, chunks)
+            if not waits_are_told or turn.is_journal_due(self.clock.monotonic()):
+                self._flush(turn)
+            if text:
+                yield text
+            self._stop_if(turn, self.tracker is not None and self.tracker.overspent)
+
+    def _joined_texts(
+        self, turn: Turn, deltas: Deltas, chunks: AsyncIterator[Any], waits_are_told: bool
+    ) -> Iterator[str]:
+        """Take the deltas of one read; yield their text together. One by one only where somebody looks at each."""
+        if not self._is_each_looked_at(deltas):
+            deltas = deltas.together()
+        parts: list[str] = []
+        stopped: BudgetExceededError | None = None
+        try:
+            parts.extend(self._texts(turn, deltas, chunks, waits_are_told))
+        except BudgetExceededError as error:
+            stopped = error
+        if parts:
+            yield "".join(parts)
+        if stopped is not None:
+            raise stopped
+
+    def _is_each_looked_at(self, deltas: Deltas) -> bool:
+        if self.tracker is not None:
+            return True
+        is_heard = self.bus.is_heard
+        return (is_heard(Events.TOKEN_GENERATED) and any(deltas.contents)) or (
+            is_heard(Events.REASONING_GENERATED) and any(deltas.reasonings)
+        )
+
+    def _take(self, turn: Turn, text: str, reasoning: str, chunks: AsyncIterator[Any]) -> None:
         first = not turn.has_text
-        turn.take(text, reasoning, now)
+        turn.take(text, reasoning, self.clock.monotonic())
         if first:
             self._note_generation(turn, _snapshot(chunks).get("generation_id"))
         for event, delta in ((Events.REASONING_GENERATED, reasoning), (Events.TOKEN_GENERATED, text)):
-            if delta:
+            if delta and self.bus.is_heard(event):
                 self._emit(event, turn, {"delta": delta})
-        return text
 
     def _note_generation(self, turn: Turn, generation_id: str | None) -> None:
         if generation_id and generation_id != turn.call.generation_id:
@@ -290,3 +323,29 @@ def _snapshot(chunks: AsyncIterator[dict[str, Any]]) -> Mapping[str, Any]:
     """Return what a stream knows so far, if it is one that tells."""
     snapshot = getattr(chunks, "snapshot", None)
     return snapshot() if snapshot is not None else {}
+
+
+def _reads(chunks: AsyncIterator[dict[str, Any]], turn: Turn) -> AsyncIterator[Deltas]:
+    """Return the deltas of each read of the network, where the stream can tell; else one by one."""
+    batches: Callable[[], AsyncIterator[Deltas]] | None = getattr(chunks, "batches", None)
+    return _OneByOne(chunks, turn) if batches is None else batches()
+
+
+class _OneByOne:
+    """The deltas of a stream that yields them one by one. No generator, which would have to be closed."""
+
+    def __init__(self, chunks: AsyncIterator[dict[str, Any]], turn: Turn) -> None:
+        self._chunks = aiter(chunks)
+        self._turn = turn
+
+    def __aiter__(self) -> AsyncIterator[Deltas]:
+        return self
+
+    async def __anext__(self) -> Deltas:
+        chunk = await anext(self._chunks)
+        while chunk["type"] == "final":
+            self._turn.final = chunk
+            chunk = await anext(self._chunks)
+        deltas = Deltas()
+        deltas.add(chunk.get("content") or "", chunk.get("reasoning") or "")
+        return deltas

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 
 class Deltas:
     """Pieces in their order: `contents[i]` is the text and `reasonings[i]` the reasoning that the i-th one brought."""
@@ -14,6 +16,15 @@ class Deltas:
 
     def __len__(self) -> int:
         return len(self.contents)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return zip(self.contents, self.reasonings, strict=True)
+
+    def together(self) -> Deltas:
+        """Return one piece for all of them."""
+        joined = Deltas()
+        joined.add("".join(self.contents), "".join(self.reasonings))
+        return joined
 
     def add(self, content: str, reasoning: str) -> None:
         """Add one piece."""

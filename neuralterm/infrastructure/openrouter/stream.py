@@ -85,7 +85,7 @@ class CompletionStream:
 
     async def _each(self) -> AsyncGenerator[dict[str, Any], None]:
         async for deltas in self._batches:
-            for content, reasoning in zip(deltas.contents, deltas.reasonings, strict=True):
+            for content, reasoning in deltas:
                 yield {"type": "delta", "content": content, "reasoning": reasoning}
         yield self._completion.as_dict()
 

@@ -43,8 +43,7 @@ def read(kind, blocks, largest):
             reader.close(deltas)
     except NeuralTermError as exc:
         error = type(exc), str(exc)
-    pairs = list(zip(deltas.contents, deltas.reasonings, strict=True))
-    return pairs, completion.choices, completion.pieces, completion.as_dict(), generations, error
+    return list(deltas), completion.choices, completion.pieces, completion.as_dict(), generations, error
 
 
 def learnt(data):
