@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from neuralterm.application.admission import call_plan
 from neuralterm.application.cost_tracker import CostTracker
-from neuralterm.application.deltas import Deltas
 from neuralterm.application.estimates import TokenEstimates
 from neuralterm.application.events import DomainEvent, EventBus, Events
 from neuralterm.application.journal import Unsaved
 from neuralterm.application.opening import Opening
 from neuralterm.application.ports import ChatClient, Circuit, Clock, ConversationRepository, TokenCounting
+from neuralterm.application.receiving import Receiving
 from neuralterm.application.records import Answer, SendOptions
 from neuralterm.application.retry import delay_before_retry, is_bought
 from neuralterm.application.settlement import Ending, cost_of, error_code, status_of
 from neuralterm.application.spending import SpendingGate
 from neuralterm.application.turn import Prompt, Turn, pending_answer
-from neuralterm.application.wire_request import request_arguments
 from neuralterm.domain.exceptions import (
     BudgetExceededError,
     MissingRecordError,
@@ -29,10 +28,6 @@ from neuralterm.domain.exceptions import (
     StorageError,
 )
 from neuralterm.domain.models import Cost, MessageStatus
-from neuralterm.domain.money import dollars
-
-# Takes deltas of a turn from a stream, which may tell of its waits, and yields the text to be shown.
-TextsOf = Callable[[Turn, Deltas, AsyncIterator[Any], bool], Iterator[str]]
 
 # How long the database may be waited for when the answer is there: what it does not take is kept beside it (seconds).
 _PATIENCE_S, _LAST_PATIENCE_S = 3.0, 0.1
@@ -93,7 +88,7 @@ class Answering:
         failures: list[NeuralTermError] = []
         while True:
             try:
-                stream = self._stream(turn, circuit, self._joined_texts if joined else self._texts)
+                stream = Receiving(self, turn, circuit, joined=joined).texts()
                 async with contextlib.aclosing(stream):
                     async for text in stream:
                         yield text
@@ -153,106 +148,6 @@ class Answering:
         if affordable is None or affordable < self.spending.min_tokens:
             return None
         return affordable if cap is None or affordable < cap else None
-
-    async def _stream(self, turn: Turn, circuit: Circuit, texts_of: TextsOf) -> AsyncGenerator[str, None]:
-        """Make one request and yield its text; the circuit is asked before and told afterwards, never wrapped round."""
-        arguments = request_arguments(turn)
-        circuit.check()
-        chunks = self.client.chat_completion_stream(**arguments)
-        if hasattr(chunks, "on_generation"):
-            chunks.on_generation = lambda generation_id: self._note_generation(turn, generation_id)
-        if waits_are_told := hasattr(chunks, "on_wait"):
-            chunks.on_wait = lambda: self._flush(turn)
-        try:
-            async for deltas in _reads(chunks, turn):
-                for text in texts_of(turn, deltas, chunks, waits_are_told):
-                    yield text
-            turn.final = _snapshot(chunks) or turn.final
-            circuit.record(None)
-        except BaseException as error:
-            turn.final = _snapshot(chunks) or turn.final
-            circuit.record(error)
-            raise
-        finally:
-            close = getattr(chunks, "aclose", None)
-            if close is not None:
-                await close()
-
-    def _texts(self, turn: Turn, deltas: Deltas, chunks: AsyncIterator[Any], waits_are_told: bool) -> Iterator[str]:
-        """Take deltas one by one; yield the text of each."""
-        for text, reasoning in deltas:
-            # Only when more comes than there is money for: an answer that ends where the money ends is whole.
-            self._stop_if(turn, self._has_no_room(turn))
-            self._take(turn, text, reasoning, chunks)
-            if not waits_are_told or turn.is_journal_due(self.clock.monotonic()):
-                self._flush(turn)
-            if text:
-                yield text
-            self._stop_if(turn, self.tracker is not None and self.tracker.overspent)
-
-    def _joined_texts(
-        self, turn: Turn, deltas: Deltas, chunks: AsyncIterator[Any], waits_are_told: bool
-    ) -> Iterator[str]:
-        """Take the deltas of one read; yield their text together. One by one only where somebody looks at each."""
-        if not self._is_each_looked_at(deltas):
-            deltas = deltas.together()
-        parts: list[str] = []
-        stopped: BudgetExceededError | None = None
-        try:
-            parts.extend(self._texts(turn, deltas, chunks, waits_are_told))
-        except BudgetExceededError as error:
-            stopped = error
-        if parts:
-            yield "".join(parts)
-        if stopped is not None:
-            raise stopped
-
-    def _is_each_looked_at(self, deltas: Deltas) -> bool:
-        if self.tracker is not None:
-            return True
-        is_heard = self.bus.is_heard
-        return (is_heard(Events.TOKEN_GENERATED) and any(deltas.contents)) or (
-            is_heard(Events.REASONING_GENERATED) and any(deltas.reasonings)
-        )
-
-    def _take(self, turn: Turn, text: str, reasoning: str, chunks: AsyncIterator[Any]) -> None:
-        first = not turn.has_text
-        turn.take(text, reasoning, self.clock.monotonic())
-        if first:
-            self._note_generation(turn, _snapshot(chunks).get("generation_id"))
-        for event, delta in ((Events.REASONING_GENERATED, reasoning), (Events.TOKEN_GENERATED, text)):
-            if delta and self.bus.is_heard(event):
-                self._emit(event, turn, {"delta": delta})
-
-    def _note_generation(self, turn: Turn, generation_id: str | None) -> None:
-        if generation_id and generation_id != turn.call.generation_id:
-            turn.call.generation_id = generation_id
-            self._keep(lambda: self.repository.journal.note_generation(turn.message.id, generation_id))
-
-    def _flush(self, turn: Turn) -> None:
-        """Write down what has come: it is on disk before anything else is waited for."""
-        self._keep(lambda: turn.write_journal(self.repository.journal, self.clock.monotonic()))
-
-    def _has_no_room(self, turn: Turn) -> bool:
-        """Say whether one more token would cross a limit, or take more than was reserved of a budget that others share."""
-        if self.tracker is None:
-            return False
-        return self.tracker.exceeded or self._is_overdrawn(turn)
-
-    def _is_overdrawn(self, turn: Turn) -> bool:
-        assert self.tracker is not None
-        return turn.permit.shares_budget and turn.is_at_cap(self.tracker.output_tokens)
-
-    def _stop_if(self, turn: Turn, reached: bool) -> None:
-        if not reached or self.tracker is None:
-            return
-        spent = self.tracker.accumulated_cost
-        why = f"after about {dollars(spent)}"
-        if self._is_overdrawn(turn) and not self.tracker.exceeded:
-            why = f"at {turn.permit.output_cap:,} tokens, which is what was reserved for it"
-        raise BudgetExceededError(
-            f"the answer was stopped by a budget {why}; what came is kept", spent_usd=spent, mid_answer=True
-        )
 
     def _give_up_attempt(self, turn: Turn, error: NeuralTermError) -> None:
         """Close the ledger row of a request that is going to be made again."""
@@ -317,35 +212,3 @@ class Answering:
 def _process_ends(error: BaseException | None) -> bool:
     """Say whether it was an interruption that ended the answer."""
     return error is not None and not isinstance(error, Exception)
-
-
-def _snapshot(chunks: AsyncIterator[dict[str, Any]]) -> Mapping[str, Any]:
-    """Return what a stream knows so far, if it is one that tells."""
-    snapshot = getattr(chunks, "snapshot", None)
-    return snapshot() if snapshot is not None else {}
-
-
-def _reads(chunks: AsyncIterator[dict[str, Any]], turn: Turn) -> AsyncIterator[Deltas]:
-    """Return the deltas of each read of the network, where the stream can tell; else one by one."""
-    batches: Callable[[], AsyncIterator[Deltas]] | None = getattr(chunks, "batches", None)
-    return _OneByOne(chunks, turn) if batches is None else batches()
-
-
-class _OneByOne:
-    """The deltas of a stream that yields them one by one. No generator, which would have to be closed."""
-
-    def __init__(self, chunks: AsyncIterator[dict[str, Any]], turn: Turn) -> None:
-        self._chunks = aiter(chunks)
-        self._turn = turn
-
-    def __aiter__(self) -> AsyncIterator[Deltas]:
-        return self
-
-    async def __anext__(self) -> Deltas:
-        chunk = await anext(self._chunks)
-        while chunk["type"] == "final":
-            self._turn.final = chunk
-            chunk = await anext(self._chunks)
-        deltas = Deltas()
-        deltas.add(chunk.get("content") or "", chunk.get("reasoning") or "")
-        return deltas
