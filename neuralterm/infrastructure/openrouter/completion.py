@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # These say that an answer is not what was asked for; a weightier reason replaces an earlier one.
 _WEIGHT = {"length": 1, "content_filter": 1, "error": 2}
+# The same few names come with every chunk; so many, of so many characters, are remembered as they are without the key.
+_MOST_NAMES, _LONGEST_NAME = 16, 200
 _CUT_BY_LIMIT = frozenset({"length", "max_output_tokens", "max_tokens", "model_length"})
 
 
@@ -42,6 +44,7 @@ class Completion:
         largest: int = LARGEST_ANSWER,
     ) -> None:
         self._clean = clean
+        self._cleaned: dict[str, str] = {}
         self._clock = clock
         self._on_generation = on_generation
         self._content = TextJoiner()
@@ -97,7 +100,8 @@ class Completion:
 
     def absorb(self, chunk: Mapping[str, Any], deltas: Deltas) -> None:
         """Take in a chunk, or a whole reply; add the delta for its text, if it has any."""
-        self.note_generation(_text(chunk.get("id")))
+        if self._generation_id is None:
+            self.note_generation(_text(chunk.get("id")))
         self._model = self._text(chunk.get("model")) or self._model
         self._provider = self._text(chunk.get("provider")) or self._provider
         self._usage = parse_usage(chunk.get("usage")) or self._usage
@@ -105,9 +109,9 @@ class Completion:
         self.choices += bool(choice)
         self._take_finish_reason(choice)
         part = choice.get("delta")
-        if not isinstance(part, Mapping):
+        if not isinstance(part, dict):
             part = choice.get("message")
-        if isinstance(part, Mapping):
+        if isinstance(part, dict):
             self._take_part(part, deltas)
 
     def absorb_again(self, recurring: RecurringChunk, texts: list[str], deltas: Deltas) -> None:
@@ -162,7 +166,12 @@ class Completion:
         self._native_finish_reason = self._native_finish_reason or native
 
     def _take_part(self, part: Mapping[str, Any], deltas: Deltas) -> None:
-        self.pieces += any(value for name, value in part.items() if name != "role")
+        told = [name for name, value in part.items() if value and name != "role"]
+        self.pieces += bool(told)
+        if told == ["content"] and isinstance(part["content"], str):
+            self._size += len(part["content"])
+            self._add(self._content.feed(part["content"]), "", deltas)
+            return
         calls, annotations = part.get("tool_calls"), part.get("annotations")
         self._tool_calls.absorb(calls)
         if isinstance(annotations, list):
@@ -192,8 +201,15 @@ class Completion:
         return texts[: bisect_right(list(accumulate(map(len, texts))), room) + 1]
 
     def _text(self, value: object) -> str | None:
-        text = _text(value)
-        return None if text is None else self._clean(text)
+        if not isinstance(value, str) or not value:
+            return None
+        known = self._cleaned.get(value)
+        if known is not None:
+            return known
+        cleaned = self._clean(join_surrogates(value))
+        if len(self._cleaned) < _MOST_NAMES and len(value) <= _LONGEST_NAME:
+            self._cleaned[value] = cleaned
+        return cleaned
 
     def _milliseconds(self, moment: float | None) -> int | None:
         if moment is None or self._started is None:
@@ -201,10 +217,10 @@ class Completion:
         return round((moment - self._started) * 1000)
 
 
-def first_choice(chunk: Mapping[str, Any]) -> Mapping[str, Any]:
+def first_choice(chunk: Mapping[str, Any]) -> dict[str, Any]:
     """Return `choices[0]`; an empty mapping when there is none."""
     choices = chunk.get("choices")
-    if isinstance(choices, list) and choices and isinstance(choices[0], Mapping):
+    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
         return choices[0]
     return {}
 
@@ -219,5 +235,5 @@ def _written(value: object) -> str:
         return value
     if not isinstance(value, list):
         return ""
-    texts = (part.get("text") for part in value if isinstance(part, Mapping))
+    texts = (part.get("text") for part in value if isinstance(part, dict))
     return "".join(text for text in texts if isinstance(text, str))

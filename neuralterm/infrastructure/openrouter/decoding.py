@@ -63,9 +63,11 @@ class TextJoiner:
 
     def feed(self, piece: str) -> str:
         """Add a piece; return what may be shown, which keeps back a first half that waits for its second."""
+        if not piece:
+            return ""
         piece = self._half + piece
         self._half = ""
-        if piece and "\ud800" <= piece[-1] <= "\udbff":
+        if "\ud800" <= piece[-1] <= "\udbff":
             self._half, piece = piece[-1], piece[:-1]
         return self._add(join_surrogates(piece))
 

@@ -104,8 +104,8 @@ class EventStreamReader:
     def _learn(self, event: ServerSentEvent, chunk: Mapping[str, Any]) -> None:
         recurring = learn(event.data, chunk, first_choice(chunk))
         if recurring is not None:
-            self._recurring = recurring
             self._lessons += 1
+            self._recurring = recurring if self._lessons < _MOST_LESSONS else None
 
     def _finish(self, deltas: Deltas) -> None:
         self._completion.flush(deltas)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json.decoder
 import re
-from collections.abc import Callable, Iterable, Mapping
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from neuralterm.infrastructure.openrouter.decoding import parse_json
@@ -37,11 +36,12 @@ class RecurringChunk:
         self.chunk = chunk
         self.is_reasoning = is_reasoning
 
-    def texts(self, events: Iterable[ServerSentEvent], start: int) -> list[str]:
+    def texts(self, events: Sequence[ServerSentEvent], start: int) -> list[str]:
         """Return the texts of the events from `start` on, as far as they are this chunk again."""
         before, after, inside = self._before, self._after, len(self._before)
         texts: list[str] = []
-        for data, kind in islice(events, start, None):
+        for position in range(start, len(events)):
+            data, kind = events[position]
             if not data.startswith(before) or kind == "error":
                 break
             try:
