@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from neuralterm.domain.text import one_line
 
 _SHORTEST_NAME = 8
+# A column is at least so much wider than its header.
+_HEADER_ROOM = 2
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> str:
@@ -15,14 +17,19 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Seque
 
     Cells are written as they are, on one line, never cut and never read as numbers.
     """
-    from tabulate import tabulate
-
-    return tabulate(
-        [[one_line(cell) for cell in row] for row in rows],
-        headers=list(headers),
-        tablefmt="simple",
-        colalign=["right" if header in right else "left" for header in headers] if rows else None,
-        disable_numparse=True,
+    aligned = [str.rjust if rows and header in right else str.ljust for header in headers]
+    lines = [list(headers), *([one_line(cell) for cell in row] for row in rows)]
+    widths = [len(header) + _HEADER_ROOM for header in headers]
+    for line in lines:
+        widths = [max(width, columns_of(cell)) for width, cell in zip(widths, line, strict=True)]
+    lines.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        "  ".join(
+            # `ljust` and `rjust` count characters, not columns.
+            align(cell, width - columns_of(cell) + len(cell))
+            for align, cell, width in zip(aligned, line, widths, strict=True)
+        ).rstrip()
+        for line in lines
     )
 
 
@@ -73,6 +80,8 @@ def _cut(cell: str, columns: int) -> str:
 
 def columns_of(text: str) -> int:
     """Return how many columns of a terminal the longest line takes: wide characters take two, combining ones none."""
+    if text.isascii():
+        return max(map(len, text.splitlines()), default=0)
     from unicodedata import combining, east_asian_width
 
     def columns(character: str) -> int:

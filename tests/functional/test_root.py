@@ -10,8 +10,8 @@ import pytest
 
 from .stand_in import StandIn, error, text
 
-HEAVY = {"httpx", "pydantic", "tiktoken", "anyio", "tabulate", "sqlite3", "prompt_toolkit", "asyncio"}
-NOT_FOR_SEND = {"pydantic", "tabulate", "tiktoken", "importlib.metadata", "prompt_toolkit"} | {
+HEAVY = {"httpx", "pydantic", "tiktoken", "anyio", "sqlite3", "prompt_toolkit", "asyncio"}
+NOT_FOR_SEND = {"pydantic", "tiktoken", "importlib.metadata", "prompt_toolkit"} | {
     f"neuralterm.application.{name}" for name in ("own_patterns", "secret_patterns", "unlogged")
 }
 LIST_MODULES = """
@@ -41,6 +41,10 @@ class TestImports:
         modules = modules_of("send", "hi")
         assert modules & NOT_FOR_SEND == set()
         assert "httpx" in modules
+
+    def test_the_model_list_is_shown_without_what_asks_for_it(self, service, run):
+        run("models")
+        assert modules_of("models") & {"httpx", "pydantic", "importlib.metadata"} == set()
 
     def test_importing_the_package_opens_and_reads_nothing(self, tmp_path, data_dir):
         subprocess.run([sys.executable, "-c", "import neuralterm, neuralterm.cli.root"], check=True)

@@ -15,6 +15,15 @@ def test_a_cell_stays_on_its_line_and_whole():
     assert lines[2] == f"one two  {'x' * 500}"
 
 
+def test_columns_are_as_wide_as_a_terminal_shows_them():
+    assert table(["name", "n"], [["模型", "7"], ["a", "1,000"]], right=["n"]).splitlines() == [
+        "name        n",
+        "------  -----",
+        "模型        7",
+        "a       1,000",
+    ]
+
+
 def test_a_table_without_rows_is_its_header():
     assert table(["a", "b"], []).splitlines()[0].split() == ["a", "b"]
 
