@@ -44,6 +44,10 @@ class TestImports:
         assert modules & NOT_FOR_SEND == set()
         assert "socket" in modules
 
+    def test_the_model_list_is_shown_without_what_asks_for_it(self, service, run):
+        run("models")
+        assert modules_of("models") & {"httpx", "pydantic", "asyncio", "importlib.metadata", "wcwidth"} == set()
+
     def test_importing_the_package_opens_and_reads_nothing(self, tmp_path, data_dir):
         subprocess.run([sys.executable, "-c", "import neuralterm, neuralterm.cli.root"], check=True)
         assert not os.path.exists(data_dir)
