@@ -13,6 +13,7 @@ from neuralterm.application.context import has_attachments, truncate
 from neuralterm.application.counting import byte_bound, framing_bound, utf8_length
 from neuralterm.domain.models import Message
 from neuralterm.domain.ratios import bare_name, family_of
+from neuralterm.domain.text import join_surrogates
 
 CL100K = "cl100k_base"
 O200K = "o200k_base"
@@ -25,8 +26,20 @@ TOKENS_PER_PROMPT = 3
 CLOSE_BOUND_PER_MESSAGE = 8
 CLOSE_BOUND_PER_PROMPT = 16
 
-# tiktoken panics on a million spaces in a row, and is slow on long runs without a break.
+# So much is counted before somebody may interrupt.
 LONGEST_PIECE = 200_000
+
+# Characters. tiktoken takes longer for each byte of a run without a break the longer the run is, and panics on a million spaces
+# in a row: a run of twice this is cut, wherever that is. No language, and no layout, has words or gaps that are so long.
+LONGEST_RUN = 2048
+
+# What may be one piece for tiktoken: letters with their marks (whatever is beyond ASCII and Latin-1's signs, but for the
+# punctuation that divides Chinese and Japanese), signs with the line ends that follow them, white space.
+_UNBROKEN = re.compile(
+    r"[^\0-@\[-`{-\xa9\xab-\xb4\xb6-\xb9\xbb-\xbf\u2000-\u206f\u3001-\u3003\u3008-\u301f\uff01-\uff20]++"
+    r"|(?:[^\w\s]|[_\r\n\x1c-\x1f])++"
+    r"|\s++"
+)
 
 _CL100K_MODELS = re.compile(r"gpt-(4(?![.o\d])|3\.5|35)")
 _OPENAI_MODELS = re.compile(r"(gpt-(3\.5|35|4|5|oss)|chatgpt-4|o[134](?![\w.]))")
@@ -59,15 +72,16 @@ class TokenCounter:
         """Return the number of tokens of a text; spellings such as `<|endoftext|>` count as ordinary text."""
         return sum(self._counts(text, model_id))
 
-    def _counts(self, text: str, model_id: str) -> Iterator[int]:
-        """Yield the tokens of each piece of a text."""
+    def _counts(self, text: str, model_id: str, for_each_cut: int = 0) -> Iterator[int]:
+        """Yield the tokens of each piece of a text, with so many more for every place where a run had to be cut."""
         if not text:
             return
         encoder = self._load(encoding_name(model_id))
         for number, piece in enumerate(_pieces(text)):
             if number and self._interrupted():
                 raise KeyboardInterrupt
-            yield _count_piece(encoder, piece)
+            counts = [_count_piece(encoder, part) for part in _parts(_well_formed(piece))]
+            yield sum(counts) + for_each_cut * (len(counts) - 1)
 
     def count_message(self, message: Message, model_id: str) -> int:
         """Return the tokens of a message in a prompt: its content, its role, and 3 that frame it."""
@@ -95,7 +109,9 @@ class TokenCounter:
         framing = framing_bound(messages)
         if "gpt-oss" not in model_id:  # whose preamble is long
             framing = CLOSE_BOUND_PER_PROMPT + CLOSE_BOUND_PER_MESSAGE * len(messages)
-        return attached + framing + sum(self.count_tokens(message.content, model_id) for message in messages)
+        # Two parts of a run may, hardly ever, have fewer tokens than the whole.
+        counts = (count for message in messages for count in self._counts(message.content, model_id, for_each_cut=1))
+        return attached + framing + sum(counts)
 
     def fits(self, messages: Iterable[Message], model_id: str, max_tokens: int) -> bool:
         """Tell whether the prompt has at most `max_tokens`; counts only where the bound does not settle it."""
@@ -178,6 +194,26 @@ def _pieces(text: str) -> Iterator[str]:
         yield text[start:end]
         start = end
     yield text[start:]
+
+
+def _well_formed(piece: str) -> str:
+    """Return the text as tiktoken would read it, which takes longer to replace what UTF-8 can't hold."""
+    try:
+        piece.encode()
+    except UnicodeEncodeError:
+        return join_surrogates(piece)
+    return piece
+
+
+def _parts(piece: str) -> Iterator[str]:
+    """Cut a piece inside of runs without a break, so that none is longer than twice `LONGEST_RUN`, a bit more or less."""
+    start = 0
+    for position in range(0, len(piece) - LONGEST_RUN, LONGEST_RUN):
+        end = position + LONGEST_RUN
+        if _UNBROKEN.fullmatch(piece, position, end):
+            yield piece[start:end]
+            start = end
+    yield piece[start:]
 
 
 def _count_piece(encoder: Encoder, piece: str) -> int:
