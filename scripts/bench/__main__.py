@@ -81,10 +81,18 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, help=f"how often each program runs (default: {ROUNDS}; fewer are not kept)")
-    parser.add_argument("--only", action="append", choices=list(ROWS), metavar="ROW", help="measure this row; repeatable")
-    parser.add_argument("--quick", action="store_true", help="little of everything: shows that it works, measures nothing")
-    parser.add_argument("--peers", action="store_true", help="run curl, llm and the openai SDK too, where they are installed")
+    parser.add_argument(
+        "--rounds", type=int, help=f"how often each program runs (default: {ROUNDS}; fewer are not kept)"
+    )
+    parser.add_argument(
+        "--only", action="append", choices=list(ROWS), metavar="ROW", help="measure this row; repeatable"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="little of everything: shows that it works, measures nothing"
+    )
+    parser.add_argument(
+        "--peers", action="store_true", help="run curl, llm and the openai SDK too, where they are installed"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     options = parser.parse_args()
     if options.rounds is not None and options.rounds < 1:

@@ -39,7 +39,7 @@ def one_delta(rig: Rig) -> Iterator[Result]:
     yield Result(ROWS["send"], _walls(runs), NEURALTERM, MINIMAL)
     wires = {name: Series([wire * 1000 for _, wire in each], "ms") for name, each in results.items()}
     yield Result(ROWS["wire"], wires, NEURALTERM, MINIMAL)
-    yield Result(ROWS["memory"], _peaks(runs), NEURALTERM)
+    yield _memory("memory", runs)
 
 
 def many_deltas(rig: Rig) -> Iterator[Result]:
@@ -52,7 +52,7 @@ def many_deltas(rig: Rig) -> Iterator[Result]:
         note = "microseconds of CPU per delta: {:.1f}, minimal script {:.1f}".format(*added)
         yield Result(ROWS[row], _walls(runs), NEURALTERM, MINIMAL, [note])
         if chunk_bytes == 0:
-            yield Result(ROWS["memory-deltas"], _peaks(runs), NEURALTERM)
+            yield _memory("memory-deltas", runs)
 
 
 def models(rig: Rig) -> Iterator[Result]:
@@ -87,9 +87,10 @@ def _walls(runs: Mapping[str, Sequence[Run]]) -> dict[str, Series]:
     return {name: Series([each.wall * 1000 for each in turns], "ms") for name, turns in runs.items()}
 
 
-def _peaks(runs: Mapping[str, Sequence[Run]]) -> dict[str, Series]:
-    """Return the peaks of memory. A child's can't be told from this process's own, which it begins with, if that is higher."""
+def _memory(row: str, runs: Mapping[str, Sequence[Run]]) -> Result:
+    """Judge peaks of memory. A process begins with the peak of the one that starts it, which is this one."""
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    if min(each.peak_mib for each in runs[NEURALTERM]) <= own:
-        raise MeasurementError(f"this process has had {own:.0f} MiB itself, and can't measure a smaller one")
-    return {name: Series([each.peak_mib for each in turns], "MiB") for name, turns in runs.items()}
+    series = {name: Series([each.peak_mib for each in turns], "MiB") for name, turns in runs.items()}
+    if min(series[NEURALTERM].values) <= own:
+        raise MeasurementError(f"the bench has had {own:.0f} MiB itself, and can't measure less")
+    return Result(ROWS[row], series, NEURALTERM, notes=[f"figures up to {own:.0f} MiB are the bench's own"])

@@ -27,7 +27,7 @@ def tokens(rig: Rig) -> Iterator[Result]:
 def _result(series: dict[str, Series]) -> Result:
     base = next(name for name in series if name.endswith(PROSE))
     worst = max(series, key=lambda name: series[name].median)
-    return Result(ROWS["tokens"], series, worst, base)
+    return Result(ROWS["tokens"], series, worst, base, [f"{len(series) - 1} texts, each with both vocabularies"])
 
 
 def main() -> None:

@@ -39,9 +39,8 @@ def _delays(program: Program, expected: int) -> list[float]:
             now = time.monotonic_ns()
             waiting += data
             *whole, waiting = waiting.split(b";")
-            for sent in map(_SENT.search, (each + b";" for each in whole)):
-                if sent:
-                    delays.append((now - int(sent[1])) / 1e6)
+            stamps = (_SENT.search(each + b";") for each in whole)
+            delays.extend((now - int(sent[1])) / 1e6 for sent in stamps if sent)
         ended()
     if len(delays) != expected:
         raise MeasurementError(f"{program.name}: {len(delays)} deltas came of {expected}")

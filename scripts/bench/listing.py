@@ -15,7 +15,11 @@ def main() -> None:
     for number, row in enumerate(islice(cycle(rows), int(sys.argv[1]))):
         turn = number // len(rows)
         author, _, name = row["id"].partition("/")
-        renamed = {"id": f"{author}-{turn}/{name}", "canonical_slug": f"{author}-{turn}/{name}", "name": f"{row['name']} {turn}"}
+        renamed = {
+            "id": f"{author}-{turn}/{name}",
+            "canonical_slug": f"{author}-{turn}/{name}",
+            "name": f"{row['name']} {turn}",
+        }
         listed.append({**row, **renamed} if turn else row)
     print(json.dumps({"data": listed}, default=_plain))
 

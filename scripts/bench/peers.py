@@ -26,7 +26,8 @@ NAMES = ("curl", "llm", "openai SDK")
 
 def peers(rig: Rig, prompt: str) -> list[Program]:
     """Return those that are there, with the prompt, if they are wished for."""
-    return [program for program in map(lambda name: find(rig, name, prompt), NAMES) if program] if rig.peers else []
+    found = (find(rig, name, prompt) for name in NAMES if rig.peers)
+    return [program for program in found if program is not None]
 
 
 def absent(rig: Rig) -> Iterator[str]:

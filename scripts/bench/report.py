@@ -14,6 +14,9 @@ from rows import Result, Row, Series
 
 _LAYOUT = "{:<42} {:>10} {:>9} {:>9}   {:>10} {:>10} {:>10}   {}"
 
+# Programs of a row, besides the one that is judged; all of them are in the JSON.
+_MOST_LINES = 7
+
 
 def heading() -> str:
     """Return the first line of the table."""
@@ -28,11 +31,18 @@ def lines(result: Result, last: float | None) -> Iterator[str]:
     judged = (_figure(result.value, row.unit), _figure(row.must, row.unit), _figure(row.aim, row.unit))
     verdict = f"{compared}{' ' if compared else ''}{result.verdict}"
     yield _LAYOUT.format(f"  {result.subject}", *judged, *_spread(result.series[result.subject]), verdict)
-    for name, series in result.series.items():
-        if name != result.subject:
-            ratio = _figure(result.ratio(name), "x") if result.base is not None else ""
-            yield _LAYOUT.format(f"  {name}", ratio, "", "", *_spread(series), "").rstrip()
+    for name in _others(result):
+        ratio = _figure(result.ratio(name), "x") if result.base is not None else ""
+        yield _LAYOUT.format(f"  {name}", ratio, "", "", *_spread(result.series[name]), "").rstrip()
     yield from (f"  ({note})" for note in result.notes)
+
+
+def _others(result: Result) -> list[str]:
+    """Return which programs are shown besides the one that is judged: the base, and of many the slowest."""
+    names = [name for name in result.series if name not in (result.subject, result.base)]
+    if len(names) > _MOST_LINES:
+        names = sorted(names, key=lambda name: result.series[name].median, reverse=True)[:_MOST_LINES]
+    return names if result.base is None else [result.base, *names]
 
 
 def _spread(series: Series) -> tuple[str, str, str]:

@@ -29,7 +29,9 @@ class Sizes:
     text_bytes: int = 1_000_000
 
 
-QUICK = Sizes(deltas=2_000, paced_deltas=40, few_messages=20, many_messages=200, parallel=4, models=60, text_bytes=20_000)
+QUICK = Sizes(
+    deltas=2_000, paced_deltas=40, few_messages=20, many_messages=200, parallel=4, models=60, text_bytes=20_000
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,9 @@ class Run:
 
 
 @contextlib.contextmanager
-def started(program: Program, stdout: int | IO[bytes] = subprocess.DEVNULL) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[], Run]]]:
+def started(
+    program: Program, stdout: int | IO[bytes] = subprocess.DEVNULL
+) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[], Run]]]:
     """Start a program; the function handed over waits for its end.
 
     Raises MeasurementError with what it wrote to stderr when its exit code is not 0.

@@ -7,7 +7,8 @@ file, and `POST /chat/completions` by the words of the last message:
     burst N BYTES        N deltas as fast as they can be sent, in HTTP chunks of about so many bytes; 0: one chunk each
     paced N MICROSECONDS N deltas, so long apart; each says when it was sent, as "@" + nanoseconds of CLOCK_MONOTONIC + ";"
 
-The nanosecond at which the first bytes of the last POST came is written to the file ARRIVALS. The generation is always the same one.
+The nanosecond at which the first bytes of the last POST came is written to the file ARRIVALS. All answers have
+one generation id.
 """
 
 from __future__ import annotations

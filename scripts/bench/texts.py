@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import base64
 import random
+import re
 import string
 from collections.abc import Iterator
+from pathlib import Path
 
 PROSE = "prose"
 
-_WORDS = (
-    "the of and to in that was his with for had you not on at by which her from this him she all they are one would there"
-    " been their has who were some could them than into more about after people before great little through between"
-    " question government morning remember different understanding language important children answer window captain"
-).split()
+_ROOT = Path(__file__).resolve().parents[2]
 # Short pieces that are repeated: runs without a boundary, of all kinds of characters.
 _UNITS = {
     "letter a": "a",
@@ -44,7 +42,7 @@ _UNITS = {
 def texts(size: int) -> Iterator[tuple[str, str]]:
     """Yield names and texts of about so many bytes; the same ones each time."""
     chance = random.Random(5)
-    yield PROSE, _prose(chance, size)
+    yield PROSE, _prose(size)
     for name, unit in _UNITS.items():
         length = len(unit.encode("utf-8", "surrogatepass"))
         yield name, unit * (size // length)
@@ -72,11 +70,9 @@ _ALPHABETS = {
 }
 
 
-def _prose(chance: random.Random, size: int) -> str:
-    sentences, length = [], 0
-    while length < size:
-        words = chance.choices(_WORDS, k=chance.randint(4, 20))
-        sentence = " ".join(words).capitalize() + chance.choice((". ", ", ", "? ", ".\n"))
-        sentences.append(sentence)
-        length += len(sentence)
-    return "".join(sentences)[:size]
+def _prose(size: int) -> str:
+    """Return English: the paragraphs of the documentation, again and again."""
+    pages = [_ROOT / "README.md", *sorted((_ROOT / "docs").rglob("*.md"))]
+    without_code = (re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.M | re.S) for page in pages)
+    text = "\n".join(line for page in without_code for line in page.splitlines() if line[:1].isalpha()) + "\n"
+    return (text * (size // len(text) + 1))[:size]
