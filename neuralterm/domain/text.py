@@ -10,7 +10,6 @@ from functools import lru_cache
 _SHORTEST_KEY = 8
 _PLAIN_IN_URLS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_LONE_SURROGATES = re.compile("(?:[\ud800-\udbff](?![\udc00-\udfff]))+|(?:(?<![\ud800-\udbff])[\udc00-\udfff])+")
 
 
 def one_line(text: str) -> str:
@@ -28,9 +27,7 @@ def join_surrogates(text: str) -> str:
     """Join surrogate pairs to the characters they stand for; lone surrogates become U+FFFD."""
     if text.isascii() or _SURROGATE.search(text) is None:
         return text
-    # The decoder could replace them itself, in a microsecond each.
-    text = _LONE_SURROGATES.sub(lambda run: "\ufffd" * len(run[0]), text)
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def without_key(text: str, key: str | None) -> str:

@@ -13,7 +13,6 @@ from neuralterm.application.context import has_attachments, truncate
 from neuralterm.application.counting import byte_bound, framing_bound, utf8_length
 from neuralterm.domain.models import Message
 from neuralterm.domain.ratios import bare_name, family_of
-from neuralterm.domain.text import join_surrogates
 
 CL100K = "cl100k_base"
 O200K = "o200k_base"
@@ -28,18 +27,6 @@ CLOSE_BOUND_PER_PROMPT = 16
 
 # So much is counted before somebody may interrupt.
 LONGEST_PIECE = 200_000
-
-# Characters. tiktoken takes longer for each byte of a run without a break the longer the run is, and panics on a million spaces
-# in a row: a run of twice this is cut, wherever that is. No language, and no layout, has words or gaps that are so long.
-LONGEST_RUN = 2048
-
-# What may be one piece for tiktoken: letters with their marks (whatever is beyond ASCII and Latin-1's signs, but for the
-# punctuation that divides Chinese and Japanese), signs with the line ends that follow them, white space.
-_UNBROKEN = re.compile(
-    r"[^\0-@\[-`{-\xa9\xab-\xb4\xb6-\xb9\xbb-\xbf\u2000-\u206f\u3001-\u3003\u3008-\u301f\uff01-\uff20]++"
-    r"|(?:[^\w\s]|[_\r\n\x1c-\x1f])++"
-    r"|\s++"
-)
 
 _CL100K_MODELS = re.compile(r"gpt-(4(?![.o\d])|3\.5|35)")
 _OPENAI_MODELS = re.compile(r"(gpt-(3\.5|35|4|5|oss)|chatgpt-4|o[134](?![\w.]))")
@@ -76,11 +63,13 @@ class TokenCounter:
         """Yield the tokens of each piece of a text, with so many more for every place where a run had to be cut."""
         if not text:
             return
+        from neuralterm.infrastructure.token_pieces import parts, well_formed
+
         encoder = self._load(encoding_name(model_id))
         for number, piece in enumerate(_pieces(text)):
             if number and self._interrupted():
                 raise KeyboardInterrupt
-            counts = [_count_piece(encoder, part) for part in _parts(_well_formed(piece))]
+            counts = [_count_piece(encoder, part) for part in parts(well_formed(piece))]
             yield sum(counts) + for_each_cut * (len(counts) - 1)
 
     def count_message(self, message: Message, model_id: str) -> int:
@@ -194,26 +183,6 @@ def _pieces(text: str) -> Iterator[str]:
         yield text[start:end]
         start = end
     yield text[start:]
-
-
-def _well_formed(piece: str) -> str:
-    """Return the text as tiktoken would read it, which takes longer to replace what UTF-8 can't hold."""
-    try:
-        piece.encode()
-    except UnicodeEncodeError:
-        return join_surrogates(piece)
-    return piece
-
-
-def _parts(piece: str) -> Iterator[str]:
-    """Cut a piece inside of runs without a break, so that none is longer than twice `LONGEST_RUN`, a bit more or less."""
-    start = 0
-    for position in range(0, len(piece) - LONGEST_RUN, LONGEST_RUN):
-        end = position + LONGEST_RUN
-        if _UNBROKEN.fullmatch(piece, position, end):
-            yield piece[start:end]
-            start = end
-    yield piece[start:]
 
 
 def _count_piece(encoder: Encoder, piece: str) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import resource
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 from peers import peers
 from rig import MINIMAL, NEURALTERM, Rig
@@ -89,7 +90,7 @@ def _walls(runs: Mapping[str, Sequence[Run]]) -> dict[str, Series]:
 
 def _memory(row: str, runs: Mapping[str, Sequence[Run]]) -> Result:
     """Judge peaks of memory. A process begins with the peak of the one that starts it, which is this one."""
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    own = int(re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
     series = {name: Series([each.peak_mib for each in turns], "MiB") for name, turns in runs.items()}
     if min(series[NEURALTERM].values) <= own:
         raise MeasurementError(f"the bench has had {own:.0f} MiB itself, and can't measure less")

@@ -16,13 +16,8 @@ from hypothesis import strategies as st
 
 from neuralterm.application.context import TRUNCATION_MARKER, dropped
 from neuralterm.domain.models import Message, MessageRole
-from neuralterm.infrastructure.token_counter import (
-    LONGEST_PIECE,
-    LONGEST_RUN,
-    TokenCounter,
-    encoding_name,
-    shared_encoder,
-)
+from neuralterm.infrastructure.token_counter import LONGEST_PIECE, TokenCounter, encoding_name, shared_encoder
+from neuralterm.infrastructure.token_pieces import LONGEST_RUN
 from neuralterm.infrastructure.vocabularies import DEFINITIONS, read_tokens
 
 ROOT = Path(__file__).resolve().parents[2]
