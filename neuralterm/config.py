@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from neuralterm.application.budgets import PlacedBudget
 from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL, SMALLEST_OUTPUT_CAP, Budget
 from neuralterm.domain.models import DEFAULT_MODEL
+from neuralterm.domain.record import field, record
 from neuralterm.setting_sources import Source, folder_in, is_on
 from neuralterm.setting_values import flag_in, model_in, seconds_in, text_in, whole_in, zone_in
 
@@ -36,7 +36,7 @@ _KEYS = ("OPENROUTER_API_KEY", "OPENROUTER_KEY")
 _CI_BRANCHES = ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Flags:
     """What the command line says; None or False where it says nothing."""
 
@@ -48,7 +48,7 @@ class Flags:
     no_color: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settings:
     """Everything that can be set. Amounts in USD, times in seconds; `max_cost` is the ceiling of one invocation.
 

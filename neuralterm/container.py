@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from neuralterm.application.cost_tracker import CostTracker
     from neuralterm.application.declared_catalogue import DeclaredCatalogue
     from neuralterm.application.estimates import TokenEstimates
-    from neuralterm.application.events import EventBus
+    from neuralterm.application.events import DomainEvent, EventBus, EventObserver
     from neuralterm.application.orchestrator import ChatOrchestrator
     from neuralterm.application.ports import Circuit, ConversationRepository
     from neuralterm.application.preview import Previewing
@@ -65,7 +65,7 @@ class Container:
 
     def override(self, **changes: Any) -> None:
         """Let the options of a command win over the settings; None leaves a setting as it is."""
-        from dataclasses import replace
+        from neuralterm.domain.record import replace
 
         set_here = {name: value for name, value in changes.items() if value is not None}
         self.__dict__["settings"] = replace(self.settings, **set_here)
@@ -284,7 +284,7 @@ class Container:
     def catalogue(self) -> Catalogue | DeclaredCatalogue:
         from neuralterm.application.catalogue import Catalogue
 
-        catalogue = Catalogue(self.client, self.model_cache, self.clock, on_stale=self.console.note)
+        catalogue = Catalogue(lambda: self.client, self.model_cache, self.clock, on_stale=self.console.note)
         if self.settings.server_prices is None:
             return catalogue
         from neuralterm.application.declared_catalogue import DeclaredCatalogue
@@ -438,7 +438,7 @@ class Container:
     def bus(self) -> EventBus:
         from neuralterm.application.events import EventBus
 
-        return EventBus()
+        return EventBus(_log_failure)
 
     @cached_property
     def circuits(self) -> Callable[[str], Circuit] | None:
@@ -474,6 +474,7 @@ class Container:
             attachments=lambda: self.attachments,
             estimates=self.estimates,
             settle_open_calls=self.settle_open_calls,
+            joins_reads=True,
         )
 
     @cached_property
@@ -502,11 +503,12 @@ class Container:
             (Events.CONTEXT_TRUNCATED, self.notices),
             (Events.REQUEST_RETRIED, self.notices),
             (Events.STORAGE_FAILED, self.notices),
-            (Events.REASONING_GENERATED, self.notices),
             (Events.MESSAGE_STARTED, self.session),
             (Events.MESSAGE_COMPLETED, self.session),
         ):
             self.bus.subscribe(event_type, observer)
+        if self.console.shows_asides:
+            self.bus.subscribe(Events.REASONING_GENERATED, self.notices)
         if self.cost_tracker is not None:
             self.bus.subscribe_all(self.cost_tracker)
 
@@ -521,3 +523,12 @@ class Container:
             )
         if "client" in self.__dict__:
             self.client.use_key(self.api_key)
+
+
+def _log_failure(observer: EventObserver, event: DomainEvent, error: Exception) -> None:
+    """Log that an observer failed, with marks on every line where nobody asked for logs."""
+    from neuralterm.application.events import log_failure
+    from neuralterm.components.log_lines import tame_last_resort
+
+    tame_last_resort()
+    log_failure(observer, event, error)

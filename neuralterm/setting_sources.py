@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from neuralterm.application.budgets import CALENDAR_NAMES, Origin, PlacedBudget
 from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL, Budget, Window
 from neuralterm.domain.exceptions import ConfigurationError
+from neuralterm.domain.record import record
 from neuralterm.domain.text import one_line
 from neuralterm.setting_files import PROJECT_FILE, project_file, read_project_file, read_user_file
 from neuralterm.setting_values import (
@@ -51,7 +51,7 @@ _T = TypeVar("_T")
 _WINDOWS = [window.value for window in CALENDAR_NAMES]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Source:
     """Environment and files; `ignored` keys of the project file are left out of `project`."""
 

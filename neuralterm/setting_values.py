@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unicodedata import category
 
+from neuralterm.domain.base_url import plain_base_url
 from neuralterm.domain.budget import checked_warning_level
 from neuralterm.domain.exceptions import ConfigurationError, ValidationError
 from neuralterm.domain.loopback import is_loopback
@@ -197,8 +198,9 @@ def checked_tag(text: str) -> str:
 def checked_base_url(text: str, *, allow_insecure_http: bool) -> str:
     """Return a base URL without a slash at its end."""
     url = text.strip().rstrip("/")
-    parts = _split(url)
-    if parts.scheme == "http" and not is_loopback(parts.hostname or "") and not allow_insecure_http:
+    plain = plain_base_url(url)
+    scheme, host = _split(url) if plain is None else (plain.scheme, plain.host)
+    if scheme == "http" and not is_loopback(host) and not allow_insecure_http:
         raise ConfigurationError(
             f"the base URL {without_password(url)!r} would send the key over plain http",
             hint="use https, or set allow_insecure_http = true in the user's config file",
@@ -208,11 +210,16 @@ def checked_base_url(text: str, *, allow_insecure_http: bool) -> str:
 
 def server_key(text: str) -> str:
     """Return a base URL as all its spellings have it: scheme and host in lower case, no slash at the end."""
-    parts = _split(text.strip().rstrip("/"))
+    parts = _split_url(text.strip().rstrip("/"))
     return parts._replace(netloc=parts.netloc.lower()).geturl()
 
 
-def _split(url: str) -> SplitResult:
+def _split(url: str) -> tuple[str, str]:
+    parts = _split_url(url)
+    return parts.scheme, parts.hostname or ""
+
+
+def _split_url(url: str) -> SplitResult:
     from urllib.parse import urlsplit
 
     try:

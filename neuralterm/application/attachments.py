@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from neuralterm.application.context import ATTACHMENTS
@@ -13,6 +12,7 @@ from neuralterm.domain.attachments import Attachment, AttachmentKind
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import ValidationError
 from neuralterm.domain.models import Message
+from neuralterm.domain.record import record, replace
 
 # What an attachment takes of the window, roughly: a large image, a few pages, a minute of speech.
 TOKENS_OF = {AttachmentKind.IMAGE: 1_600, AttachmentKind.PDF: 3_000, AttachmentKind.AUDIO: 2_000}
@@ -29,7 +29,7 @@ AUDIO_FORMATS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AttachmentFile:
     """An attachment as it was read; `content` is None for one that the service fetches from its URL."""
 

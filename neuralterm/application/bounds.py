@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -15,6 +14,7 @@ from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import BudgetExceededError
 from neuralterm.domain.money import EXACT, dollars
 from neuralterm.domain.pricing import PriceSet, Span, highest_of
+from neuralterm.domain.record import record, replace
 
 # Request fields that are known to add no charge besides the tokens that are counted anyway, and that leave the bound as it
 # was computed. Whatever is not here may be a search, a dearer tier, a second answer, another model.
@@ -60,7 +60,7 @@ CAP_FIELDS = ("max_tokens", "max_completion_tokens")
 _LONGEST_PERCENT = 160
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BudgetStatus:
     """A budget with what is spent, reserved for what is not certain yet, and left, in USD."""
 
@@ -76,7 +76,7 @@ class BudgetStatus:
         return EXACT.add(self.spent_usd, self.reserved_usd)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Subject:
     """What of a call the scope of a budget looks at: its tags, the models that may answer, its conversation.
 
@@ -107,7 +107,7 @@ def subject_of(
     return Subject(tags, (*model_ids, *names), conversation, is_routed=any(entry.prices.varies for entry in known))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallPlan:
     """What is known of a request before it is made.
 
@@ -165,7 +165,7 @@ class CallPlan:
         return min(self.prompt_bound, self.prompt_estimate * _LONGEST_PERCENT // 100)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unbounded:
     """Why a call's cost has no bound, and what to do about it. `prices_known`: the tokens at least have a price."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from uuid import UUID
 from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL, Budget, Scope, Window, checked_warning_level
 from neuralterm.domain.exceptions import NotFoundError, ValidationError
 from neuralterm.domain.money import LARGEST_USD, dollars
+from neuralterm.domain.record import record, replace
 from neuralterm.domain.zones import time_zone
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Origin(str, Enum):
     COMMAND = "command"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlacedBudget:
     """A budget and where it comes from."""
 
@@ -39,7 +39,7 @@ class PlacedBudget:
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BudgetChange:
     """A budget as a command describes it. None: as it was, or for a fresh budget as usual; `window` is needed there."""
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from neuralterm.application.model_search import by_id, named
@@ -18,9 +16,8 @@ from neuralterm.domain.exceptions import (
     StorageError,
     StreamInterruptedError,
 )
+from neuralterm.domain.record import record
 from neuralterm.domain.spans import in_words
-
-_log = logging.getLogger(__name__)
 
 MAX_AGE = timedelta(hours=24)
 
@@ -30,7 +27,7 @@ _LOOK_AGAIN_AFTER = timedelta(hours=1)
 _UNAVAILABLE = (OpenRouterAPIError, CircuitOpenError, StreamInterruptedError)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Listing:
     """The model list, when it was fetched (UTC), and whether it is a copy older than it should be."""
 
@@ -42,10 +39,13 @@ class Listing:
 class Catalogue:
     """Knows the models, with as few questions to the service as will do.
 
-    A copy younger than `MAX_AGE` is taken for the truth. `on_stale` is told one sentence when an older one is used.
+    A copy younger than `MAX_AGE` is taken for the truth. `client` returns who asks the service, and is called only for that.
+    `on_stale` is told one sentence when an older copy is used.
     """
 
-    def __init__(self, client: ChatClient, cache: ModelCache, clock: Clock, *, on_stale: Callable[[str], None]) -> None:
+    def __init__(
+        self, client: Callable[[], ChatClient], cache: ModelCache, clock: Clock, *, on_stale: Callable[[str], None]
+    ) -> None:
         self._client = client
         self._cache = cache
         self._clock = clock
@@ -117,12 +117,12 @@ class Catalogue:
         return Listing(models, fetched_at, stale=self._older_than(MAX_AGE, fetched_at))
 
     async def _fetch(self) -> Listing:
-        models = await self._client.get_available_models()
+        models = await self._client().get_available_models()
         fetched_at = self._clock.now()
         try:
             self._cache.store(models, fetched_at)
         except StorageError as error:
-            _log.warning("the model list could not be kept: %s", error)
+            self._on_stale(f"the model list could not be kept: {error}")
         return Listing(models, fetched_at, stale=False)
 
     def _was_looked_for(self) -> bool:

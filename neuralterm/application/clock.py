@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from datetime import datetime
 
+from neuralterm.application import waiting
 from neuralterm.domain.models import utc_now
 
 
@@ -21,6 +22,4 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
-        import anyio
-
-        await anyio.sleep(seconds)
+        await waiting.sleep(seconds)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 
 from neuralterm.application.reports import CostReport, known_usd
 from neuralterm.domain.exceptions import BudgetExceededError
 from neuralterm.domain.money import EXACT, plain
+from neuralterm.domain.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CostCheck:
     """A report held against a maximum in USD."""
 

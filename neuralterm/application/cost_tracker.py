@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.models import MessageStatus, TokenUsage, utc_now
 from neuralterm.domain.money import EXACT
 from neuralterm.domain.pricing import PriceList
+from neuralterm.domain.record import record
 
 if TYPE_CHECKING:
     from neuralterm.application.bounds import BudgetStatus
@@ -25,7 +25,7 @@ _BATCH = 200
 TokenCount = Callable[[str, str], int]
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class _Watched:
     """A budget: `base` (USD) counts against it besides what was settled here since `settled_before`."""
 

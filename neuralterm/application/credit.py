@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from neuralterm.application import waiting
 from neuralterm.domain.exceptions import InsufficientCreditsError, NeuralTermError
 from neuralterm.domain.money import dollars
 
@@ -19,11 +20,9 @@ async def say_what_is_left(error: InsufficientCreditsError, client: object, *, p
     get_key = getattr(client, "get_key", None)
     if get_key is None:
         return
-    import anyio
-
     report: KeyReport | None = None
     try:
-        with anyio.move_on_after(patience):
+        with waiting.move_on_after(patience):
             report = await get_key()
     except NeuralTermError:
         return

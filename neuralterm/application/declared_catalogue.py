@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from neuralterm.application.catalogue import Catalogue, Listing
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.declared_prices import ServerPrices
+from neuralterm.domain.record import replace
 
 
 class DeclaredCatalogue:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from math import ceil, sqrt
 
 from neuralterm.application.context import has_attachments
@@ -13,6 +12,7 @@ from neuralterm.application.turn import Prompt, Turn
 from neuralterm.domain.exceptions import StorageError
 from neuralterm.domain.models import Message, TokenUsage
 from neuralterm.domain.ratios import Family, Ratio, family_of
+from neuralterm.domain.record import record
 
 TOKENS, BYTES = "tokens", "bytes"
 
@@ -29,7 +29,7 @@ _TRUSTED_UP_TO = 1.1
 _FRAMING_PER_PROMPT, _FRAMING_PER_MESSAGE = 3, 4
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Estimate:
     """About how many tokens: `low` to `high` is two standard deviations either way; learnt from `samples` calls."""
 

@@ -22,15 +22,13 @@ soft budget let a call without a known bound through, else None.
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 from uuid import UUID
 
-_log = logging.getLogger(__name__)
+from neuralterm.domain.record import record
 
 
 class Events:
@@ -48,7 +46,7 @@ class Events:
     STORAGE_FAILED = "storage.failed"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DomainEvent:
     """Something that happened."""
 
@@ -70,7 +68,9 @@ ErrorHandler = Callable[[EventObserver, DomainEvent, Exception], None]
 
 def log_failure(observer: EventObserver, event: DomainEvent, error: Exception) -> None:
     """Log a failed observer, with its traceback."""
-    _log.error("%s failed on %s", type(observer).__name__, event.event_type, exc_info=error)
+    import logging
+
+    logging.getLogger(__name__).error("%s failed on %s", type(observer).__name__, event.event_type, exc_info=error)
 
 
 class EventBus:
@@ -95,6 +95,10 @@ class EventBus:
         """Let the observer hear of every event."""
         with self._lock:
             self._to_all = (*self._to_all, observer)
+
+    def is_heard(self, event_type: str) -> bool:
+        """Say whether anybody hears of this type of event; one that nobody hears need not be made."""
+        return bool(self._to_all or self._by_type.get(event_type))
 
     def emit(self, event: DomainEvent) -> None:
         """Tell the observers; returns when all have been told."""

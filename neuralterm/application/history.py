@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from neuralterm.application.ports import ConversationRepository, Ledger
 from neuralterm.application.records import CallFilter, SearchHit
 from neuralterm.domain.exceptions import NotFoundError, ValidationError
 from neuralterm.domain.models import Conversation, Message
+from neuralterm.domain.record import record
 
 _LISTING = "`neuralterm history` lists the conversations"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Transcript:
     """A conversation with its messages, oldest first."""
 

@@ -17,7 +17,7 @@ Stop = Callable[[], object]
 class InterruptedBySignal(KeyboardInterrupt):
     """A signal has come.
 
-    Once a plain KeyboardInterrupt has left an `exec` of a text, which every dataclass is made with, the interpreter ends
+    Once a plain KeyboardInterrupt has left an `exec` of a text, which dataclasses are made with, the interpreter ends
     itself by SIGINT, although the exception was caught and another exit code was given.
     """
 

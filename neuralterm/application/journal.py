@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from uuid import UUID
 
 from neuralterm.application.records import Call
 from neuralterm.domain.models import Conversation, Message
+from neuralterm.domain.record import record, replace
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unsaved:
     """What the database should have taken at the end of an answer: the call, and the messages, the answer last."""
 
@@ -18,7 +18,7 @@ class Unsaved:
     messages: Sequence[Message]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class JournalEntry:
     """What the journal holds of one answer.
 

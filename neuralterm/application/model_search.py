@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 
 from neuralterm.domain.catalogue import OpenRouterModel, without_dynamic_suffix
 from neuralterm.domain.exceptions import NotFoundError
 from neuralterm.domain.money import EXACT
+from neuralterm.domain.record import record
 
 _MILLION = Decimal(10**6)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ModelFilter:
     """Which models. Every word of `query` must be in the id or the name, whatever its case.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from neuralterm.application import waiting
 from neuralterm.application.admission import admit
 from neuralterm.application.context import last_answer
 from neuralterm.application.estimates import TokenEstimates
@@ -19,6 +19,7 @@ from neuralterm.application.spending import SpendingGate
 from neuralterm.application.turn import Prompt, Turn
 from neuralterm.domain.exceptions import BudgetExceededError, NeuralTermError, NotFoundError, ValidationError
 from neuralterm.domain.models import Conversation, Cost, Message
+from neuralterm.domain.record import record
 
 if TYPE_CHECKING:
     from neuralterm.application.attachments import Attachments
@@ -29,7 +30,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
 _SETTLING_S = 3.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Opening:
     """Passes the gate and opens calls. All of a step is stored, or nothing of it.
 
@@ -101,9 +102,7 @@ class Opening:
         """Settle earlier calls, in a few seconds; False when nobody can."""
         if self.settle_open_calls is None:
             return False
-        import anyio
-
-        with contextlib.suppress(NeuralTermError), anyio.move_on_after(_SETTLING_S):
+        with contextlib.suppress(NeuralTermError), waiting.move_on_after(_SETTLING_S):
             await self.settle_open_calls()
         return True
 

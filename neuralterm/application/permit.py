@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 
 from neuralterm.application.bounds import BudgetStatus
 from neuralterm.domain.budget import Budget, Window
+from neuralterm.domain.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Permit:
     """What a request may do. `output_cap` None: no cap is set; `at_most_usd` None: its cost has no known bound.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
+from neuralterm.application import waiting
 from neuralterm.application.bounds import subject_of
 from neuralterm.application.context import has_attachments
 from neuralterm.application.ports import ConversationRepository, TokenCounting
@@ -17,6 +17,7 @@ from neuralterm.application.turn import Prompt
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import NeuralTermError, ValidationError
 from neuralterm.domain.models import Conversation
+from neuralterm.domain.record import field, record
 
 if TYPE_CHECKING:
     from neuralterm.application.attachments import AttachmentFile, Attachments
@@ -32,7 +33,7 @@ class ModelLookup(Protocol):
         """Return the entry, asking the service when what is known here does not do."""
 
 
-@dataclass(slots=True, kw_only=True)
+@record(frozen=False, kw_only=True)
 class Preparing:
     """Makes prompts. `patience`: seconds that looking a model up may take where nothing depends on it.
 
@@ -100,11 +101,9 @@ class Preparing:
         if not (needed or under_budget):
             return self.lookup.cached(model_id)
         self._looked_for.add(model_id)
-        import anyio
-
         found = None
         try:
-            with anyio.move_on_after(None if under_budget else self.patience):
+            with waiting.move_on_after(None if under_budget else self.patience):
                 found = await self.lookup.find(model_id)
         except NeuralTermError:
             if under_budget:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from neuralterm.application import waiting
 from neuralterm.application.admission import admit, call_plan
 from neuralterm.application.bounds import BudgetStatus, unbounded
 from neuralterm.application.estimates import Estimate, TokenEstimates
@@ -18,6 +18,7 @@ from neuralterm.application.turn import Prompt
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import BudgetExceededError, NeuralTermError
 from neuralterm.domain.models import Conversation, TokenUsage
+from neuralterm.domain.record import record
 
 if TYPE_CHECKING:
     from neuralterm.application.attachments import AttachmentFile
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 PATIENCE_S = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Preview:
     """What a prompt would cost. Amounts in USD; None where nothing can be said.
 
@@ -68,10 +69,8 @@ class KnownFirst:
         known = self._lookup.cached(model_id)
         if known is not None:
             return known
-        import anyio
-
         try:
-            with anyio.move_on_after(PATIENCE_S):
+            with waiting.move_on_after(PATIENCE_S):
                 return await self._lookup.find(model_id)
         except NeuralTermError:
             pass

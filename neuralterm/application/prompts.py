@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from neuralterm.application.context import dropped, prompt_messages
 from neuralterm.application.ports import ConversationRepository, TokenCounting
 from neuralterm.application.records import SendOptions
@@ -11,6 +9,7 @@ from neuralterm.application.turn import Prompt
 from neuralterm.domain.catalogue import ANSWER_RESERVE
 from neuralterm.domain.exceptions import TokenLimitError, ValidationError
 from neuralterm.domain.models import Conversation, Message, MessageRole
+from neuralterm.domain.record import replace
 
 # The smallest window in the service's list of May 2026 is 4,095 tokens; up to here, with room for an answer, no window need
 # be known.

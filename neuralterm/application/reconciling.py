@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -13,6 +12,7 @@ from neuralterm.application.records import Call, GenerationReport, Uncertain
 from neuralterm.domain.exceptions import NeuralTermError
 from neuralterm.domain.models import Cost, CostSource, MessageStatus
 from neuralterm.domain.money import EXACT
+from neuralterm.domain.record import record, replace
 
 # Seconds between two questions about the same call: the first pause, doubled each time up to the longest.
 FIRST_PAUSE = 0.5
@@ -36,7 +36,7 @@ _OPEN = (CostSource.UNSETTLED, CostSource.ESTIMATED)
 _NAMED = (CostSource.BILLED, CostSource.RECONCILED)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReconcileResult:
     """What came of asking. Amounts in USD.
 

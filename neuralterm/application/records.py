@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -11,9 +10,10 @@ from uuid import UUID, uuid4
 
 from neuralterm.domain.models import Conversation, Cost, MessageStatus, TokenUsage, utc_now
 from neuralterm.domain.money import EXACT
+from neuralterm.domain.record import field, record, replace
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SendOptions:
     """How one prompt is to be sent.
 
@@ -37,7 +37,7 @@ class SendOptions:
     resumes: UUID | None = None
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Call:
     """One request to the service: a row of the ledger.
 
@@ -78,7 +78,7 @@ class Call:
 _FREE_TEXTS = ("run_id", "generation_id", "requested_model", "model", "provider", "finish_reason", "error_code")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     """An answer with all that is known of it, complete or not. Latencies are in ms."""
 
@@ -102,7 +102,7 @@ class Answer:
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ConversationSummary:
     """A line of the history list. `status` is that of the last message; `unsettled` counts answers of unknown cost."""
 
@@ -113,7 +113,7 @@ class ConversationSummary:
     unsettled: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SearchHit:
     """A message that a search found; `snippet` marks the matches with `[` and `]`."""
 
@@ -125,7 +125,7 @@ class SearchHit:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HistoryFilter:
     """Which conversations: at most `limit` (None: all), changed since, with a tag, with an unfinished answer."""
 
@@ -135,7 +135,7 @@ class HistoryFilter:
     partial_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallFilter:
     """Which calls of the ledger: started in [since, until), with this tag, of this run, conversation, provider, model.
 
@@ -152,7 +152,7 @@ class CallFilter:
     conversation: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallTotals:
     """Sums over calls with the same keys, one for each grouping. Amounts in USD, exact.
 
@@ -172,7 +172,7 @@ class CallTotals:
     upstream_usd: Decimal = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Committed:
     """What calls use of a budget, in USD, provider charges to the user's own keys included.
 
@@ -189,7 +189,7 @@ class Committed:
         return EXACT.add(self.spent_usd, self.reserved_usd)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Uncertain:
     """Calls whose charge is not known for certain, and what they may have been charged in USD (None: no bound is known)."""
 
@@ -204,7 +204,7 @@ class Uncertain:
         return Uncertain(self.calls + other.calls, at_most)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ServiceCharges:
     """What the ledger holds of one service, in USD, provider charges to the user's own keys left out.
 
@@ -226,7 +226,7 @@ class ServiceCharges:
         return self.running.plus(self.askable).plus(self.unaskable).plus(self.unassigned)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GenerationReport:
     """What the service says of a generation afterwards. Amounts in USD; token counts are the model's own."""
 
@@ -239,7 +239,7 @@ class GenerationReport:
     finish_reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KeyReport:
     """What the service says of the key. Amounts in USD, periods by UTC, weeks from Monday; None where it says nothing.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from neuralterm.application.ports import Clock, ConversationRepository, Ledger, 
 from neuralterm.application.records import Call
 from neuralterm.domain.exceptions import MissingRecordError
 from neuralterm.domain.models import Cost, CostSource, Message, MessageRole, MessageStatus
+from neuralterm.domain.record import record, replace
 
 # No answer takes so long: what runs for longer was started by a process that nobody here can see.
 LONGEST_CALL = timedelta(hours=24)
@@ -22,7 +22,7 @@ _PATIENCE_S = 1.0
 LONGEST_CALL_OF_NOBODY = timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Recovered:
     """How many calls of dead processes were given up, and how many answers were merged from the journal."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from neuralterm.application.passing_on import PassingConversations, PassingJournal
 from neuralterm.application.redaction import CONTEXT, Redaction, redacted_call, redacted_conversation, redacted_message
+from neuralterm.domain.record import record
 
 if TYPE_CHECKING:
     from neuralterm.application.journal import Unsaved
@@ -47,7 +47,7 @@ class RedactingConversations(PassingConversations):
         return self._kept.abandon_message(message_id, redact(text), reasoning and redact(reasoning))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Passage:
     """A text on its way: what waits of it, and the end of what was let through."""
 

@@ -6,11 +6,11 @@ What is sent to the model and what is printed stay as they are.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from neuralterm.application.context import ATTACHMENTS
 from neuralterm.domain.models import Conversation, Message
+from neuralterm.domain.record import replace
 from neuralterm.domain.text import key_forms
 
 if TYPE_CHECKING:

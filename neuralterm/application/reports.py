@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, timedelta, tzinfo
 from decimal import Decimal
 from functools import reduce
@@ -13,6 +12,7 @@ from neuralterm.application.records import CallFilter, CallTotals
 from neuralterm.domain.exceptions import ValidationError
 from neuralterm.domain.models import KNOWN_SOURCES, CostSource
 from neuralterm.domain.money import EXACT
+from neuralterm.domain.record import record, replace
 from neuralterm.domain.zones import time_zone
 
 _CALENDAR: dict[str, Callable[[date], str]] = {
@@ -24,7 +24,7 @@ _CALENDAR: dict[str, Callable[[date], str]] = {
 _OF_THE_SERVICE = (CostSource.BILLED.value, CostSource.RECONCILED.value)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CostReport:
     """What calls cost, all together and, if asked for, by group (ordered by keys).
 

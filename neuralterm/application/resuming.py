@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from neuralterm.application.context import has_attachments, last_answer
 from neuralterm.application.history import resolve_conversation
 from neuralterm.application.ports import ConversationRepository
 from neuralterm.application.sending import SendRequest
 from neuralterm.domain.exceptions import NotFoundError, ValidationError
 from neuralterm.domain.models import Conversation, Message, MessageRole, MessageStatus
+from neuralterm.domain.record import replace
 
 GO_ON = (
     "Your last answer broke off before it was finished. Go on exactly where it ended:"

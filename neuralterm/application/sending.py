@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from neuralterm.application.history import resolve_conversation
@@ -13,6 +12,7 @@ from neuralterm.application.ports import ConversationRepository
 from neuralterm.application.records import Answer, HistoryFilter, SendOptions
 from neuralterm.domain.exceptions import NotFoundError, StorageError
 from neuralterm.domain.models import DEFAULT_MODEL, Conversation
+from neuralterm.domain.record import record
 from neuralterm.domain.text import shortened
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TITLE_LENGTH = 60
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SendRequest:
     """A prompt and where it belongs: the last conversation, one named by id or prefix, or else a fresh one."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -18,11 +17,12 @@ from neuralterm.domain.exceptions import (
     ValidationError,
 )
 from neuralterm.domain.models import Cost, CostSource, MessageStatus, TokenUsage
+from neuralterm.domain.record import record
 
 TRUNCATING = ("length", "content_filter")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ending:
     """What is known of an answer when it has ended.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from datetime import UTC, timedelta, tzinfo
 from decimal import Decimal
 from uuid import UUID
@@ -17,6 +16,7 @@ from neuralterm.domain.budget import SMALLEST_OUTPUT_CAP, Admission, Budget, Win
 from neuralterm.domain.models import CERTAIN_SOURCES
 from neuralterm.domain.money import EXACT, plain
 from neuralterm.domain.pricing import PriceSet, Span, worst_case
+from neuralterm.domain.record import replace
 from neuralterm.domain.zones import time_zone
 
 # Prices may change with the time of the day. No answer takes longer, and no two clocks are further apart.

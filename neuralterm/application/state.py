@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -12,9 +11,10 @@ from neuralterm.application.ports import ConversationRepository
 from neuralterm.application.records import Answer
 from neuralterm.domain.models import DEFAULT_MODEL
 from neuralterm.domain.money import EXACT, plain
+from neuralterm.domain.record import field, record
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class SessionState(EventObserver):
     """Current conversation and model, running totals, streaming flag, last error; kept up to date by events.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from string import Template as Text
 from typing import Any
 
 from neuralterm.domain.exceptions import ConfigurationError, ValidationError
+from neuralterm.domain.record import field, record
 
 # What the user gave for one prompt, in order: pairs of where it comes from (`file`, `stdin` or `words`) and its text.
 Parts = Sequence[tuple[str, str]]
@@ -19,7 +19,7 @@ _MOST_TOKENS = 10**9
 _HIGHEST_TEMPERATURE = 2
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Template:
     """A prompt with blanks and how it is to be sent; None where it says nothing. `schema` is a JSON Schema."""
 
@@ -50,7 +50,7 @@ class Template:
         return self.prompt is None or bool(self.places)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FilledTemplate:
     """What is sent."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from neuralterm.application.passing_on import PassingConversations, PassingJourn
 from neuralterm.domain.exceptions import MissingRecordError, StorageError
 from neuralterm.domain.models import Conversation, Cost, Message, MessageStatus, TokenUsage
 from neuralterm.domain.money import EXACT
+from neuralterm.domain.record import field, record, replace
 
 if TYPE_CHECKING:
     from neuralterm.application.attachments import AttachmentStore
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _NOTHING = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Memory:
     conversations: dict[UUID, Conversation] = field(default_factory=dict)
     messages: dict[UUID, Message] = field(default_factory=dict)

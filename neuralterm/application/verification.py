@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -11,6 +10,7 @@ from neuralterm.application.records import KeyReport, ServiceCharges
 from neuralterm.domain.budget import Window
 from neuralterm.domain.exceptions import ValidationError
 from neuralterm.domain.money import EXACT, dollars
+from neuralterm.domain.record import record
 
 WINDOWS = (Window.TOTAL, Window.MONTH, Window.WEEK, Window.DAY)
 
@@ -21,7 +21,7 @@ ROUNDING = Decimal("0.000000001")
 EDGE = timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WindowCheck:
     """One window on both sides, in USD. `service_usd` None: the service does not say.
 
@@ -56,7 +56,7 @@ class WindowCheck:
         return None if self.service_usd is None else self.excess_usd == 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verification:
     """All windows, the longest first, and the whole report about the key."""
 

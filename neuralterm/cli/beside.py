@@ -28,6 +28,15 @@ def reconciling_beside(container: Container, *, afterwards: bool = False) -> Ite
     yield
 
 
+def is_anything_uncertain(container: Container) -> bool:
+    """Say whether there are calls of unknown cost to ask about."""
+    from neuralterm.domain.exceptions import StorageError
+
+    with contextlib.suppress(StorageError):
+        return bool(container.ledger.to_reconcile(container.service, 1))
+    return False
+
+
 class _Beside(EventObserver):
     """Starts and stops the one task."""
 

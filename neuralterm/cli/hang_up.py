@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from neuralterm.application import waiting
 from neuralterm.application.events import DomainEvent, EventObserver, Events
 from neuralterm.components.pipe import descriptor_of, is_pipe
 
 if TYPE_CHECKING:
-    import asyncio
+    from asyncio import AbstractEventLoop
+    from collections.abc import Callable
 
     from neuralterm.application.interruption import Interruption
     from neuralterm.container import Container
@@ -54,19 +56,22 @@ class _Watch(EventObserver):
     def __init__(self, descriptor: int, interruption: Interruption) -> None:
         self._descriptor = descriptor
         self._interruption = interruption
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._forget: Callable[[], None] | None = None
 
     def on_event(self, event: DomainEvent) -> None:
         """Begin with an answer, end with it."""
         self._end()
         if event.event_type == Events.MESSAGE_STARTED:
-            import asyncio
-
-            loop = asyncio.get_running_loop()
             with suppress(NotImplementedError, OSError):
                 # This end can't be read. What is reported all the same is that the other one is closed.
-                loop.add_reader(self._descriptor, self._look)
-                self._loop = loop
+                self._forget = waiting.watch(self._descriptor, self._look) or self._watch_in_loop()
+
+    def _watch_in_loop(self) -> Callable[[], None]:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._descriptor, self._look)
+        return lambda: _forget(loop, self._descriptor)
 
     def _look(self) -> None:
         self._end()
@@ -74,9 +79,13 @@ class _Watch(EventObserver):
             self._interruption.arrive(signal.SIGPIPE)
 
     def _end(self) -> None:
-        if self._loop is not None:
-            self._loop.remove_reader(self._descriptor)
-            self._loop = None
+        if self._forget is not None:
+            self._forget()
+            self._forget = None
+
+
+def _forget(loop: AbstractEventLoop, descriptor: int) -> None:
+    loop.remove_reader(descriptor)
 
 
 def _can_only_be_written(descriptor: int) -> bool:

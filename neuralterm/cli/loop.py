@@ -1,7 +1,8 @@
-"""The one place where an event loop is run."""
+"""The one place where coroutine functions are run."""
 
 from __future__ import annotations
 
+import select
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -16,7 +17,7 @@ _Result = TypeVar("_Result")
 
 
 def run(container: Container, function: Callable[..., Awaitable[_Result]], *args: Any) -> _Result:
-    """Run a coroutine function to its end, then close the client's connections.
+    """Run a coroutine function to its end by anyio, then close the client's connections.
 
     A signal cancels it, wherever it waits; what has ended before keeps its result.
 
@@ -41,7 +42,7 @@ def run(container: Container, function: Callable[..., Awaitable[_Result]], *args
         try:
             return await function(*args)
         finally:
-            work.has_ended = True
+            work.end()
             with anyio.CancelScope(shield=True):
                 await container.disconnect()
 
@@ -52,11 +53,36 @@ def run(container: Container, function: Callable[..., Awaitable[_Result]], *args
         raise interruption.error() from None
 
 
+def run_alone(container: Container, function: Callable[..., Awaitable[_Result]], *args: Any) -> _Result:
+    """Like `run`, for a coroutine function that needs nothing to run beside it: without an event loop, where that can be."""
+    if container.client.needs_event_loop or not hasattr(select, "poll"):
+        return run(container, function, *args)
+    from neuralterm.application.alone import Alone, Cancelled
+
+    interruption = container.interruption
+    interruption.check()
+    alone = Alone()
+
+    async def whole() -> _Result:
+        if interruption.has_come:
+            raise Cancelled
+        try:
+            return await function(*args)
+        finally:
+            await container.disconnect()
+
+    try:
+        with interruption.stopping(alone.stop):
+            return alone.run(whole)
+    except Cancelled:
+        raise interruption.error() from None
+
+
 class _Work:
     """The task that runs; it can be stopped from a handler of signals, at any time."""
 
     def __init__(self) -> None:
-        self.has_ended = False
+        self._has_ended = False
         self._task: asyncio.Task[Any] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -70,6 +96,14 @@ class _Work:
         with suppress(AttributeError, NotImplementedError, RuntimeError, ValueError):
             self._loop.add_signal_handler(signal.SIGURG, _do_nothing)
 
+    def end(self) -> None:
+        """Stop nothing any more."""
+        self._has_ended = True
+        # The loop closes what signals wake it by before it stops being woken; a signal in between would leave a traceback.
+        with suppress(AttributeError, NotImplementedError, RuntimeError, ValueError):
+            assert self._loop is not None
+            self._loop.remove_signal_handler(signal.SIGURG)
+
     def stop(self) -> None:
         """Cancel the task if it still has work to do."""
         if self._loop is not None:
@@ -77,7 +111,7 @@ class _Work:
                 self._loop.call_soon_threadsafe(self._cancel)
 
     def _cancel(self) -> None:
-        if self._task is None or self._loop is None or self.has_ended:
+        if self._task is None or self._loop is None or self._has_ended:
             return
         self._task.cancel()
         from concurrent.futures import ThreadPoolExecutor

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from neuralterm.cli.stdin import argument_text
 from neuralterm.config import Flags
 from neuralterm.domain.exceptions import ValidationError
+from neuralterm.domain.record import replace
 
 if TYPE_CHECKING:
     from neuralterm.application.attachments import AttachmentFile

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TypeVar
 
@@ -22,12 +21,13 @@ from neuralterm.components.cost_view import states_table
 from neuralterm.domain.exceptions import NeuralTermError, ValidationError
 from neuralterm.domain.models import Conversation, MessageStatus
 from neuralterm.domain.money import dollars
+from neuralterm.domain.record import record, replace
 
 Confirm = Callable[[SendRequest, Conversation], Awaitable[None]]
 _Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class ChatParts:
     """What a chat works with; `check_model` raises for a model id that does not exist."""
 

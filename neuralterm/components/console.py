@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -59,12 +58,19 @@ class Console:
     @property
     def width(self) -> int:
         """Columns of the terminal; 80 where there is none."""
+        import shutil
+
         return shutil.get_terminal_size().columns
 
     @property
     def stdout_width(self) -> int | None:
         """Columns of the terminal that stdout is; None when it is something else."""
         return self.width if self.stdout_is_terminal else None
+
+    @property
+    def shows_asides(self) -> bool:
+        """True where somebody may read the model's reasoning: stderr is a terminal, and not quiet."""
+        return self.stderr_is_terminal and not self.quiet
 
     def require_stdout(self) -> None:
         """Raise ValidationError if stdout is closed, so that nothing is bought for nobody."""
@@ -159,7 +165,7 @@ class Console:
 
     def aside(self, text: str) -> None:
         """Write a piece of the model's reasoning, dim and marked as quoted, if stderr is a terminal and not quiet."""
-        if self.quiet or not self.stderr_is_terminal:
+        if not self.shows_asides:
             return
         text = visible(text)
         body = text.rstrip("\n")

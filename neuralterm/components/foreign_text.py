@@ -4,24 +4,44 @@ from __future__ import annotations
 
 import re
 
-# Control characters as their pictures (U+2400...), so that text from outside can't move the cursor, set the title, write
-# the clipboard or overwrite a line; tab and newline stay. C1 controls, separators of lines, what changes the direction of
-# text, and halves of characters become escapes. Joiners stay: emoji and whole scripts need them.
-_PICTURES: dict[int, str] = {code: chr(0x2400 + code) for code in range(0x20) if code not in (0x09, 0x0A)}
-_PICTURES[0x7F] = "\u2421"
-_PICTURES |= {code: f"\\x{code:02x}" for code in range(0x80, 0xA0)}
-_PICTURES |= {code: f"\\u{code:04x}" for code in (*range(0x2028, 0x202F), *range(0x2066, 0x2070))}
-_PICTURES |= {code: f"\\u{code:04x}" for code in (*range(0xD800, 0xE000), *range(0xFFF9, 0xFFFC))}
+_SEPARATORS_AND_DIRECTIONS = (range(0x2028, 0x202F), range(0x2066, 0x2070))
+_HALVES_AND_ANNOTATIONS = (range(0xD800, 0xE000), range(0xFFF9, 0xFFFC))
 
-_LINE_ENDS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
+
+class _Pictures(dict[int, int | str]):
+    """What stands for a character on a terminal, by its code; filled as characters come.
+
+    Control characters get their pictures (U+2400...), so that text from outside can't move the cursor, set the title, write
+    the clipboard or overwrite a line; tab and newline stay. C1 controls, separators of lines, what changes the direction of
+    text, and halves of characters become escapes. Joiners stay: emoji and whole scripts need them.
+    """
+
+    def __missing__(self, code: int) -> int | str:
+        shown: int | str = code
+        if code < 0x20 and code not in (0x09, 0x0A):
+            shown = 0x2400 + code
+        elif code == 0x7F:
+            shown = 0x2421
+        elif 0x80 <= code < 0xA0:
+            shown = f"\\x{code:02x}"
+        elif any(code in span for span in (*_SEPARATORS_AND_DIRECTIONS, *_HALVES_AND_ANNOTATIONS)):
+            shown = f"\\u{code:04x}"
+        self[code] = shown
+        return shown
+
+
+_PICTURES = _Pictures()
+
+# Patterns are compiled when they are first used.
+_LINE_ENDS = "[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+"
 # How a quoted line begins, and none of our own ever does.
 MARK = "| "
 
 # The words with which our own lines on stderr begin.
 OWN_WORDS = ("error", "hint", "budget", "context", "credit", "note", "retry", "usage", "warning")
 _UNSEEN = "\u00ad\u034f\u061c\u200b-\u200f\u2060-\u2064\ufeff"
-_LIKE_OURS = re.compile(f"^(?=[{_UNSEEN}]*(?:{'|'.join(OWN_WORDS)}):)", re.MULTILINE)
-_UNSEEN_AT_START = re.compile(f"^[{_UNSEEN}]*")
+_LIKE_OURS = f"(?m)^(?=[{_UNSEEN}]*(?:{'|'.join(OWN_WORDS)}):)"
+_UNSEEN_AT_START = f"^[{_UNSEEN}]*"
 
 
 def visible(text: str) -> str:
@@ -31,7 +51,7 @@ def visible(text: str) -> str:
 
 def unbroken(text: str) -> str:
     """Return the text on one line, with its spaces as they are."""
-    return _LINE_ENDS.sub(" ", text)
+    return re.sub(_LINE_ENDS, " ", text)
 
 
 def quoted(text: str) -> str:
@@ -41,7 +61,7 @@ def quoted(text: str) -> str:
 
 def distinct(text: str) -> str:
     """Return a document for a terminal: what begins a line of it as ours begin is moved one column in."""
-    return _LIKE_OURS.sub(" ", text)
+    return re.sub(_LIKE_OURS, " ", text)
 
 
 class LineGuard:
@@ -86,5 +106,5 @@ class LineGuard:
 
 
 def _may_become_ours(tail: str) -> bool:
-    word = _UNSEEN_AT_START.sub("", tail)
+    word = re.sub(_UNSEEN_AT_START, "", tail)
     return any(own.startswith(word) for own in OWN_WORDS)

@@ -15,14 +15,18 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Seque
 
     Cells are written as they are, on one line, never cut and never read as numbers.
     """
-    from tabulate import tabulate
+    from neuralterm.components.tabulate_import import tabulate_for
 
-    return tabulate(
-        [[one_line(cell) for cell in row] for row in rows],
-        headers=list(headers),
-        tablefmt="simple",
-        colalign=["right" if header in right else "left" for header in headers] if rows else None,
-        disable_numparse=True,
+    cells = [[one_line(cell) for cell in row] for row in rows]
+    wide = not all(cell.isascii() for row in (headers, *cells) for cell in row)
+    return str(
+        tabulate_for(wide=wide)(
+            cells,
+            headers=list(headers),
+            tablefmt="simple",
+            colalign=["right" if header in right else "left" for header in headers] if rows else None,
+            disable_numparse=True,
+        )
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+
+from neuralterm.domain.record import record
 
 
 class AttachmentKind(str, Enum):
@@ -21,7 +22,7 @@ class AttachmentKind(str, Enum):
         return None if self is AttachmentKind.PDF else self.value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Attachment:
     """What is known of an attachment without its content.
 

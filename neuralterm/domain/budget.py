@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import ROUND_FLOOR, Decimal
 from enum import Enum
@@ -14,6 +13,7 @@ from neuralterm.domain.catalogue import without_dynamic_suffix
 from neuralterm.domain.exceptions import ValidationError
 from neuralterm.domain.money import EXACT, plain
 from neuralterm.domain.pricing import PriceSet, worst_case
+from neuralterm.domain.record import record
 
 DEFAULT_WARNING_LEVEL = Decimal("0.8")
 
@@ -73,7 +73,7 @@ def _beginning(day: date, zone: tzinfo) -> datetime:
     return after
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Scope:
     """Which calls a budget counts: all, or those that a tag, a model pattern and a conversation select together.
 
@@ -106,7 +106,7 @@ def checked_warning_level(level: Decimal) -> Decimal:
     return level
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Budget:
     """A limit in USD for a window. A warning is due when `warning_level` (0 to 1) of it is used.
 
@@ -126,7 +126,7 @@ class Budget:
         return self.name if self.name == "ceiling" or self.name.endswith("budget") else f"budget {self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Admission:
     """What a call may do: at most `output_cap` output tokens (None: any number, they are free), so at most `at_most_usd`."""
 

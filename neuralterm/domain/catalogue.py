@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from neuralterm.domain.money import EXACT
 from neuralterm.domain.pricing import PriceList
+from neuralterm.domain.record import field, record
 
 # Routing suffixes that any id may carry and that are not listed; static variants such as `:free` are ids of their own.
 DYNAMIC_SUFFIXES = (":nitro", ":floor", ":exacto", ":online")
@@ -17,7 +17,7 @@ DYNAMIC_SUFFIXES = (":nitro", ":floor", ":exacto", ":online")
 ANSWER_RESERVE = 500
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OpenRouterModel:
     """One entry of `GET /models`.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from neuralterm.domain.record import record, replace
 
 # A stored time that lies further ahead than this was written before the clock was set back, and tells nothing.
 _SKEW = 2.0
@@ -13,7 +14,7 @@ LONGEST_WAIT = 3600.0
 _FORGIVEN = 0.1
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CircuitRules:
     """When a circuit opens and for how long.
 
@@ -28,7 +29,7 @@ class CircuitRules:
     memory: float = 600.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Circuit:
     """What is known of something that failed.
 
@@ -80,7 +81,7 @@ class Circuit:
         return self if is_open else None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RateLimit:
     """The service asked, at `asked_at`, to be left alone for `seconds`."""
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from neuralterm.domain.budget import matches
 from neuralterm.domain.catalogue import OpenRouterModel, without_dynamic_suffix
 from neuralterm.domain.money import EXACT, plain
+from neuralterm.domain.record import field, record, replace
 
 # What is counted in tokens; the price of a request is another matter.
 TOKEN_PRICES = ("prompt", "completion", "input_cache_read", "input_cache_write", "internal_reasoning")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DeclaredPrices:
     """Prices under the service's own names, in USD per million tokens (`request`: per request), and limits in tokens."""
 
@@ -32,7 +32,7 @@ class DeclaredPrices:
 FREE = DeclaredPrices({"prompt": Decimal(0), "completion": Decimal(0)})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ServerPrices:
     """The prices of one server, by id or by pattern of ids. With `free` nothing there costs anything."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
@@ -10,6 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from neuralterm.domain.money import EXACT, plain
+from neuralterm.domain.record import field, record
 
 DEFAULT_MODEL = "openai/gpt-4o-mini"
 
@@ -59,7 +59,7 @@ KNOWN_SOURCES = (CostSource.BILLED, CostSource.RECONCILED, CostSource.COMPUTED, 
 CERTAIN_SOURCES = (CostSource.BILLED, CostSource.RECONCILED, CostSource.COMPUTED)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cost:
     """An amount in USD and where it comes from.
 
@@ -78,7 +78,7 @@ class Cost:
         return cls(None, CostSource.UNSETTLED, at_most_usd)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TokenUsage:
     """Token counts of one answer, in the model's own tokens.
 
@@ -106,7 +106,7 @@ class TokenUsage:
         return EXACT.divide(thousandths, Decimal(1000))
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Message:
     """One turn of a conversation. `cost` is in USD, None when it is not known; `latency_ms` is wall time."""
 
@@ -131,7 +131,7 @@ def is_unsettled(message: Message) -> bool:
     return message.cost_source is CostSource.UNSETTLED or message.status is MessageStatus.PENDING
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Conversation:
     """A thread of messages. `total_cost` is in USD and counts known amounts only."""
 

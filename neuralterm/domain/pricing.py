@@ -10,13 +10,13 @@ number, and all prices are meant times one minus it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from neuralterm.domain.models import TokenUsage
 from neuralterm.domain.money import EXACT, parse_usd
+from neuralterm.domain.record import record
 
 _CACHE_WRITE_KEYS = ("input_cache_write", "input_cache_write_1h")
 # What text in and text out can be charged by; a listing may have further keys, for images, sounds and searches.
@@ -29,7 +29,7 @@ _CONDITIONS = ("min_prompt_tokens", "utc_start", "utc_end")
 _ONE_DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PriceSet:
     """Prices that hold together, USD per token; `request` is USD per request. None: not priced apart, or unknown."""
 
@@ -92,7 +92,7 @@ class PriceSet:
         return max(self.completion, self.reasoning or Decimal(0))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Span:
     """A time, `start` and `end` included, in UTC."""
 
@@ -100,7 +100,7 @@ class Span:
     end: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Override:
     """A price set with its conditions. Times are HHMM numbers in UTC, the start included, the end not; they may wrap.
 
@@ -151,7 +151,7 @@ def _hhmm(at: datetime) -> int:
     return at.hour * 100 + at.minute
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PriceList:
     """All prices of one model. `unpriced` are keys of the listing whose value is no price: it depends on routing."""
 

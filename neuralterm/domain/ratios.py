@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from math import sqrt
 
+from neuralterm.domain.record import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Family:
     """Models that share a way of cutting text into tokens.
 
@@ -49,7 +50,7 @@ def family_of(model_id: str) -> Family:
     return Family(author.lstrip("~") if slash else name, 1.0, _OTHER_SPREAD)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ratio:
     """A mean over `samples` observations; `squares` is the sum of their squared deviations from it (Welford)."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import lru_cache
 
 # No key is shorter; blotting out a short one would leave nothing of the text to read.
 _SHORTEST_KEY = 8
 _PLAIN_IN_URLS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def one_line(text: str) -> str:
@@ -23,9 +21,20 @@ def shortened(text: str, width: int) -> str:
     return line if len(line) <= width else line[: max(width - 1, 0)].rstrip() + "…"
 
 
+def has_surrogates(text: str) -> bool:
+    """Say whether there is any half of a surrogate pair in the text, which UTF-8 can't hold."""
+    if text.isascii():
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def join_surrogates(text: str) -> str:
     """Join surrogate pairs to the characters they stand for; lone surrogates become U+FFFD."""
-    if text.isascii() or _SURROGATE.search(text) is None:
+    if not has_surrogates(text):
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 

@@ -9,10 +9,10 @@ import stat
 import tempfile
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from neuralterm.domain.exceptions import NotFoundError, ValidationError
+from neuralterm.domain.record import record
 from neuralterm.infrastructure.database import Database
 from neuralterm.infrastructure.database_file import is_missing
 from neuralterm.infrastructure.storage_errors import damaged_copy_error, sqlite_error, target_error
@@ -29,7 +29,7 @@ _OF_THE_TARGET = {
 _COMPANIONS = ("", "-wal", "-shm", "-journal")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BackupReport:
     """What was written: `size` in bytes."""
 

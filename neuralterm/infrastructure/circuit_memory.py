@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from neuralterm.application.faults import Verdict, asked_wait, verdict_on, was_reached
 from neuralterm.domain.circuits import LONGEST_WAIT, Circuit, CircuitRules, RateLimit, after_failure
 from neuralterm.domain.exceptions import CircuitOpenError
+from neuralterm.domain.record import record
 
 if TYPE_CHECKING:
     from neuralterm.infrastructure.shared_circuits import SharedCircuits
@@ -35,7 +35,7 @@ _STORE_LIMIT = "INSERT OR REPLACE INTO rate_limits VALUES (?, ?, ?, ?)"
 _FORGET_LIMIT = "DELETE FROM rate_limits WHERE service = ? AND model = ?"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CircuitMemory:
     """What all processes know of a model, and of its service as a whole. Raises `StorageError`."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ _FIND = """
     ORDER BY id = ? DESC, position LIMIT 1
 """
 
-_STORED = tuple(each.name for each in fields(OpenRouterModel) if each.name != "declared_prices")
+_STORED = tuple(name for name in OpenRouterModel.__match_args__ if name != "declared_prices")
 
 
 class SQLiteModelCache:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from neuralterm.domain.exceptions import StorageError
+from neuralterm.domain.record import record
 from neuralterm.infrastructure.database_file import (
     Identity,
     identity_of,
@@ -34,7 +34,7 @@ from neuralterm.infrastructure.storage_errors import (
 IN_MEMORY = ":memory:"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Opened:
     """A connection, and what it is connected to.
 

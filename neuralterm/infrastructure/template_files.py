@@ -7,19 +7,19 @@ import os
 import re
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from neuralterm.application.templates import Template, parse_template
 from neuralterm.domain.exceptions import ConfigurationError, NotFoundError, ValidationError
+from neuralterm.domain.record import record
 
 SUFFIX = ".toml"
 LARGEST_FILE = 4 * 2**20
 _NAME = re.compile(r"[\w-][\w.-]*")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TemplateFolder:
     """Where templates are. What is read for them must lie in `within`, links followed; None is anywhere."""
 

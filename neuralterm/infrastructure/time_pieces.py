@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from neuralterm.domain.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Piece:
     """The times from `start` to before `end`: whole spans of that length, or with span 0 a rest. All in one unit."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from functools import cache
 from threading import Lock
 from typing import Protocol
@@ -13,6 +12,7 @@ from neuralterm.application.context import has_attachments, truncate
 from neuralterm.application.counting import byte_bound, framing_bound, utf8_length
 from neuralterm.domain.models import Message
 from neuralterm.domain.ratios import bare_name, family_of
+from neuralterm.domain.record import replace
 
 CL100K = "cl100k_base"
 O200K = "o200k_base"

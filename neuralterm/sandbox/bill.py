@@ -7,13 +7,13 @@ import random
 import string
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from neuralterm.domain.models import TokenUsage, iso_utc
 from neuralterm.domain.money import EXACT
+from neuralterm.domain.record import field, record
 from neuralterm.sandbox.catalogue import ServedModel
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def _new_id(created: datetime) -> str:
     return f"gen-{int(created.timestamp())}-{''.join(random.choices(_ID_CHARACTERS, k=20))}"
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Generation:
     """One answer while it is made, and the record of it afterwards. Token counts are the sandbox's own.
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
 from neuralterm.domain.catalogue import without_dynamic_suffix
 from neuralterm.domain.models import DEFAULT_MODEL
 from neuralterm.domain.pricing import PriceList
+from neuralterm.domain.record import record
 from neuralterm.sandbox.refusal import ServiceRefusedError
 
 _SAMPLING = ("frequency_penalty", "max_tokens", "presence_penalty", "seed", "stop", "temperature", "top_p")
@@ -30,7 +30,7 @@ _PARAMETERS = {
 _ROUTERS = {"openrouter/auto": DEFAULT_MODEL}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ServedModel:
     """A model with its row of `GET /models`. `context_length` is the endpoint's, in tokens."""
 

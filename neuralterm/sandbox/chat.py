@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import anyio
 
 from neuralterm.domain.money import EXACT
+from neuralterm.domain.record import record
 from neuralterm.sandbox.bill import Bill, Generation
 from neuralterm.sandbox.catalogue import Catalogue, ServedModel
 from neuralterm.sandbox.jsontext import to_bytes
@@ -65,7 +65,7 @@ def _check(model: ServedModel, request: ChatRequest) -> None:
             )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Script:
     """The tokens of an answer, cut to the request's and the model's cap."""
 

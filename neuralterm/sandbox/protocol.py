@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,6 +11,7 @@ import anyio
 import h11
 from anyio.abc import SocketStream
 
+from neuralterm.domain.record import field, record
 from neuralterm.sandbox.jsontext import to_bytes
 from neuralterm.sandbox.refusal import ServiceRefusedError
 
@@ -31,7 +31,7 @@ class ConnectionCutError(Exception):
     """The scenario wants the connection to break here."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Request:
     """One request; header names are lower case."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from neuralterm.domain.models import DEFAULT_MODEL
+from neuralterm.domain.record import record
 from neuralterm.sandbox.refusal import ServiceRefusedError
 from neuralterm.sandbox.tokens import count_prompt, text_of
 
@@ -25,7 +25,7 @@ _PARAMETERS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChatRequest:
     """A checked request. `models` are the ids to try, in order; `max_price` is USD per million tokens (per request).
 

@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from neuralterm.domain.record import record
 from neuralterm.sandbox.answers import long_text, paragraph, stable_hash, thoughts
 from neuralterm.sandbox.catalogue import ServedModel, served
 from neuralterm.sandbox.example import ExampleWriter
@@ -38,7 +38,7 @@ class Ending(Enum):
     STALL = "stall"  # silence until the client goes away
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Plan:
     """An answer that is going to be given. `pace` multiplies the server's delay between two tokens.
 
@@ -173,7 +173,7 @@ def _reasoning(request: ChatRequest) -> Plan:
     return Plan(paragraph(request), reasoning=thoughts(request, request.effort or "medium"))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Scenario:
     """A model that rehearses one behaviour. Prices are USD per token; `kind` as in the catalogue."""
 

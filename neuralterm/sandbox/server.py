@@ -6,7 +6,6 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +15,7 @@ import anyio
 from anyio.abc import SocketListener, SocketStream, TaskStatus
 
 from neuralterm.domain.budget import Window
+from neuralterm.domain.record import replace
 from neuralterm.sandbox.bill import Bill
 from neuralterm.sandbox.bill_file import BillFile
 from neuralterm.sandbox.catalogue import Catalogue, ServedModel, real_models

@@ -83,14 +83,15 @@ class Ended:
 
 # The system's count for a child would begin with the size of this process.
 LAUNCH = """
+import atexit
 import sys
 from neuralterm.__main__ import main
 peak = sys.argv.pop(1)
-try:
-    main()
-finally:
+@atexit.register
+def note():
     with open("/proc/self/status") as status, open(peak, "w") as file:
         file.write(next(line.split()[1] for line in status if line.startswith("VmHWM")))
+main()
 """
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from neuralterm.cli.loop import run
+from neuralterm.cli.loop import run_alone
 from neuralterm.cli.options import DecimalType, DefaultGroup, json_option, pass_container
 
 if TYPE_CHECKING:
@@ -93,4 +93,4 @@ def show_model(container: Container, /, model_id: str, **given: Any) -> None:
 def _listing(container: Container, given: dict[str, Any]) -> Listing:
     if given["refresh"] and given["offline"]:
         raise click.UsageError("--refresh and --offline exclude each other.")
-    return run(container, container.catalogue.listing, given["refresh"], given["offline"])
+    return run_alone(container, container.catalogue.listing, given["refresh"], given["offline"])

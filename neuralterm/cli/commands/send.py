@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from neuralterm.cli.beside import reconciling_beside
+from neuralterm.cli.beside import is_anything_uncertain, reconciling_beside
 from neuralterm.cli.hang_up import telling_of_disconnect, watch_reader
-from neuralterm.cli.loop import run
+from neuralterm.cli.loop import run, run_alone
 from neuralterm.cli.options import json_option, pass_container, request_options
 
 if TYPE_CHECKING:
@@ -74,8 +74,12 @@ def command(container: Container, /, **given: Any) -> int:
         try:
             orchestrator = container.orchestrator
             watch_reader(container)
-            with reconciling_beside(container):
-                answer = run(container, send, request, orchestrator, container.conversations, view.delta)
+            work = (send, request, orchestrator, container.conversations, view.delta)
+            if is_anything_uncertain(container):
+                with reconciling_beside(container):
+                    answer = run(container, *work)
+            else:
+                answer = run_alone(container, *work)
         finally:
             view.close(container.last_answer)
     _say_the_rest(container, answer, given)
@@ -88,6 +92,8 @@ def _request(
     from neuralterm.cli.request_options import build_request
 
     request = build_request(container, given, prompt, attachments)
+    if not given["dry_run"]:
+        container.client.prepare()
     container.recover()
     if given["resume"] is None:
         return request

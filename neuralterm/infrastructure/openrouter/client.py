@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -28,7 +29,8 @@ from neuralterm.version import __version__
 
 if TYPE_CHECKING:
     from neuralterm.application.records import GenerationReport, KeyReport
-    from neuralterm.infrastructure.openrouter.transport import Reply, Transport
+    from neuralterm.domain.base_url import BaseUrl
+    from neuralterm.infrastructure.openrouter.exchange import Reply, Transport
 
 # The service tells applications apart by this address; for a local one it goes by the title.
 _REFERER = "http://localhost/neuralterm"
@@ -44,6 +46,8 @@ class OpenRouterClient:
 
     `timeout` limits a whole call, `idle_timeout` the silence within it, `connect_timeout` connecting; all in seconds. Signs
     of life without a piece of the answer are put up with for five times `idle_timeout`.
+    Requests go over httpx, or straight over a socket where that is enough and httpx is not imported anyway: `direct` says so
+    in the place of that rule (False: never; True: wherever it is enough).
     Nothing is opened before the first request. The key is sent to `base_url` only and is in no text this class makes.
     Raises ConfigurationError for a key or a base URL that can't be used.
     """
@@ -56,11 +60,13 @@ class OpenRouterClient:
         timeout: float | None = None,
         idle_timeout: float = DEFAULT_IDLE_TIMEOUT,
         connect_timeout: float = 20.0,
+        direct: bool | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._key = _checked_key(api_key)
         self._base_url = base_url
         self._limits = (connect_timeout, idle_timeout, timeout)
+        self._direct = direct
         self._clock = clock
         self._transport: Transport | None = None
 
@@ -76,6 +82,18 @@ class OpenRouterClient:
     def use_key(self, api_key: str | None) -> None:
         """Send this key from now on. Raises ConfigurationError for one that can't be used."""
         self._key = _checked_key(api_key)
+
+    def prepare(self) -> None:
+        """Begin what the first request is going to need and what sends nothing to the service, beside other work.
+
+        Raises ConfigurationError for a base URL that can't be used.
+        """
+        self._connected().prepare()
+
+    @property
+    def needs_event_loop(self) -> bool:
+        """True where requests take httpx, for a proxy for one."""
+        return self._direct_url() is None
 
     async def close(self) -> None:
         """Close all connections. May be called twice; a later request opens them again."""
@@ -225,11 +243,26 @@ class OpenRouterClient:
 
     def _connected(self) -> Transport:
         if self._transport is None:
-            from neuralterm.infrastructure.openrouter.transport import Timeouts, Transport
+            from neuralterm.infrastructure.openrouter.exchange import Timeouts
 
             connect, idle, total = self._limits
-            self._transport = Transport(self._base_url, self._standing_headers(), Timeouts(connect, idle, total))
+            headers, timeouts = self._standing_headers(), Timeouts(connect, idle, total)
+            url = self._direct_url()
+            if url is None:
+                from neuralterm.infrastructure.openrouter.httpx_transport import HttpxTransport
+
+                self._transport = HttpxTransport(self._base_url, headers, timeouts)
+            else:
+                from neuralterm.infrastructure.openrouter.direct_transport import DirectTransport
+
+                self._transport = DirectTransport(url, headers, timeouts)
         return self._transport
+
+    def _direct_url(self) -> BaseUrl | None:
+        from neuralterm.infrastructure.openrouter.proxies import direct_url
+
+        direct = "httpx" not in sys.modules if self._direct is None else self._direct
+        return direct_url(self._base_url) if direct else None
 
     def _standing_headers(self) -> dict[str, str]:
         return {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+from neuralterm.domain.record import field, record
 from neuralterm.domain.text import one_line, shortened
 from neuralterm.infrastructure.openrouter.decoding import parse_clean_json
 
@@ -44,7 +44,7 @@ _STATUS_OF_NAME = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ErrorReport:
     """One error of the service.
 

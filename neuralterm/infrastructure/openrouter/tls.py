@@ -6,6 +6,8 @@ import os
 import re
 import ssl
 
+from neuralterm.domain.exceptions import ConfigurationError
+
 _SYSTEM_DIRECTORY = "/etc/ssl/certs"
 _HASHED_NAME = re.compile(r"[0-9a-f]{8}\.\d+\Z")
 
@@ -15,6 +17,7 @@ def tls_context(scheme: str) -> ssl.SSLContext:
 
     For `http` no certificates are loaded. For `https` those of SSL_CERT_FILE and SSL_CERT_DIR, which the ssl module looks
     up; without them the hashed directory of the system (0.1 ms; its bundle takes 20), or else those of certifi.
+    Raises ConfigurationError when they can't be read.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if scheme != "https":
@@ -28,7 +31,12 @@ def tls_context(scheme: str) -> ssl.SSLContext:
         import certifi
 
         file = certifi.where()
-    context.load_verify_locations(cafile=file, capath=directory)
+    try:
+        context.load_verify_locations(cafile=file, capath=directory)
+    except OSError as exc:
+        raise ConfigurationError(
+            f"the certificates to trust can't be read: {exc}", hint="check SSL_CERT_FILE and SSL_CERT_DIR"
+        ) from exc
     return context
 
 

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from neuralterm.domain.record import record
 
 if TYPE_CHECKING:
     import tiktoken
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EncodingDefinition:
     """What tiktoken needs besides the vocabulary: how text is split first, and which tokens are not text."""
 

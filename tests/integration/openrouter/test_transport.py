@@ -21,14 +21,14 @@ from neuralterm.domain.exceptions import (
     StreamStalledError,
 )
 from neuralterm.domain.loopback import is_loopback
-from neuralterm.infrastructure.openrouter import OpenRouterClient
+from neuralterm.infrastructure.openrouter.exchange import Timeouts
+from neuralterm.infrastructure.openrouter.httpx_transport import HttpxTransport
 from neuralterm.infrastructure.openrouter.tls import tls_context
-from neuralterm.infrastructure.openrouter.transport import Timeouts, Transport
 from neuralterm.setting_values import checked_base_url
 
-from .wire_doubles import HEAD, HELLO, chunk, collect, failure_of, raw_server, sse
+from .wire_doubles import HEAD, HELLO, a_client, chunk, collect, failure_of, raw_server, sse
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("every_way")]
 
 ANSWER = sse(chunk("Grüß"), chunk(" Gott 👋"), chunk(finish="stop"), "[DONE]")
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -46,7 +46,7 @@ def ask(client, **options):
 async def test_an_answer_in_one_write():
     async with (
         raw_server(CHUNKED + framed(ANSWER) + b"0\r\n\r\n") as server,
-        OpenRouterClient(None, server.url) as client,
+        a_client(None, server.url) as client,
     ):
         items = await collect(ask(client))
     assert [item["content"] for item in items] == ["Grüß", " Gott 👋", "Grüß Gott 👋"]
@@ -57,13 +57,13 @@ async def test_an_answer_in_one_write():
 
 async def test_an_answer_byte_by_byte():
     writes = [UNTIL_CLOSE, *(bytes([byte]) for byte in ANSWER)]
-    async with raw_server(*writes) as server, OpenRouterClient(None, server.url) as client:
+    async with raw_server(*writes) as server, a_client(None, server.url) as client:
         items = await collect(ask(client))
     assert items[-1]["content"] == "Grüß Gott 👋"
 
 
 async def test_after_the_end_nothing_more_is_waited_for():
-    async with raw_server(UNTIL_CLOSE + ANSWER, then="hold") as server, OpenRouterClient(None, server.url) as client:
+    async with raw_server(UNTIL_CLOSE + ANSWER, then="hold") as server, a_client(None, server.url) as client:
         items = await collect(ask(client))
         with anyio.fail_after(5):
             await server.gone.wait()
@@ -82,7 +82,7 @@ async def test_after_the_end_nothing_more_is_waited_for():
 async def test_a_cut_connection_keeps_what_came(head, then):
     body = sse(chunk("Be"))
     body = framed(body) if head is CHUNKED else body
-    async with raw_server(head, body, then=then) as server, OpenRouterClient(None, server.url) as client:
+    async with raw_server(head, body, then=then) as server, a_client(None, server.url) as client:
         stream = ask(client)
         _, error = await failure_of(stream, StreamInterruptedError)
     assert type(error) is StreamInterruptedError
@@ -95,7 +95,7 @@ async def test_a_cut_connection_keeps_what_came(head, then):
 async def test_silence_is_a_stall():
     async with (
         raw_server(UNTIL_CLOSE + sse(chunk("Be")), then="hold") as server,
-        OpenRouterClient(None, server.url, idle_timeout=0.1) as client,
+        a_client(None, server.url, idle_timeout=0.1) as client,
     ):
         stream = ask(client)
         items, error = await failure_of(stream, StreamStalledError)
@@ -106,7 +106,7 @@ async def test_silence_is_a_stall():
 async def test_silence_after_the_head_is_a_stall_too():
     async with (
         raw_server(UNTIL_CLOSE, then="hold") as server,
-        OpenRouterClient(None, server.url, idle_timeout=0.1) as client,
+        a_client(None, server.url, idle_timeout=0.1) as client,
     ):
         stream = ask(client)
         await failure_of(stream, StreamStalledError)
@@ -116,7 +116,7 @@ async def test_silence_after_the_head_is_a_stall_too():
 async def test_the_time_for_the_whole_call_is_limited():
     async with (
         raw_server(UNTIL_CLOSE + sse(chunk("Be")), then="hold") as server,
-        OpenRouterClient(None, server.url, timeout=0.3) as client,
+        a_client(None, server.url, timeout=0.3) as client,
     ):
         items, error = await failure_of(ask(client), StreamStalledError)
     assert [item["content"] for item in items] == ["Be"]
@@ -125,7 +125,7 @@ async def test_the_time_for_the_whole_call_is_limited():
 
 @pytest.mark.parametrize("limit", [{"timeout": 0.1}, {"idle_timeout": 0.1}])
 async def test_no_reply_in_time(limit):
-    async with raw_server(then="hold") as server, OpenRouterClient(None, server.url, **limit) as client:
+    async with raw_server(then="hold") as server, a_client(None, server.url, **limit) as client:
         _, error = await failure_of(ask(client), ServiceUnreachableError)
     assert error.request_sent
     assert not error.retryable
@@ -147,7 +147,7 @@ def nobody_picks_up():
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse connections when the queue is full")
 async def test_before_there_is_a_connection_nothing_is_sent():
     with nobody_picks_up() as url:
-        async with OpenRouterClient(None, url, timeout=0.1) as client:
+        async with a_client(None, url, timeout=0.1) as client:
             stream = ask(client)
             _, error = await failure_of(stream, ServiceUnreachableError)
         assert (error.request_sent, stream.snapshot()["request_sent"]) == (False, False)
@@ -160,7 +160,7 @@ async def test_what_goes_out_and_is_not_answered_was_sent():
 
 
 async def is_sent_when_given_up(url):
-    async with OpenRouterClient(None, url) as client:
+    async with a_client(None, url) as client:
         stream = ask(client)
         with anyio.move_on_after(0.2):
             await anext(aiter(stream))
@@ -169,7 +169,7 @@ async def is_sent_when_given_up(url):
 
 @pytest.mark.parametrize("then", ["close", "reset"])
 async def test_a_connection_that_ends_before_the_status_line(then):
-    async with raw_server(then=then) as server, OpenRouterClient(None, server.url) as client:
+    async with raw_server(then=then) as server, a_client(None, server.url) as client:
         _, error = await failure_of(ask(client), ServiceUnreachableError)
     assert error.request_sent
     assert not error.retryable
@@ -180,7 +180,7 @@ async def test_nobody_listens():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://user:secret@127.0.0.1:{free.getsockname()[1]}"
-        async with OpenRouterClient(None, url) as client:
+        async with a_client(None, url) as client:
             _, error = await failure_of(ask(client), ServiceUnreachableError)
     assert not error.request_sent
     assert error.retryable
@@ -189,20 +189,20 @@ async def test_nobody_listens():
 
 
 async def test_what_is_no_http():
-    async with raw_server(b"SSH-2.0-OpenSSH_9.2\r\n") as server, OpenRouterClient(None, server.url) as client:
+    async with raw_server(b"SSH-2.0-OpenSSH_9.2\r\n") as server, a_client(None, server.url) as client:
         await failure_of(ask(client), ServiceUnreachableError)
 
 
 async def test_the_status_counts_when_its_body_is_cut():
     head = b"HTTP/1.1 503 Busy\r\nContent-Length: 99\r\nRetry-After: 4\r\n\r\n{"
-    async with raw_server(head) as server, OpenRouterClient(None, server.url) as client:
+    async with raw_server(head) as server, a_client(None, server.url) as client:
         _, error = await failure_of(ask(client), OpenRouterAPIError)
     assert (error.status_code, error.retry_after) == (503, 4.0)
 
 
 async def test_an_endless_error_body_is_not_read_to_its_end():
     head = b"HTTP/1.1 500 Oops\r\nContent-Length: 999999999\r\n\r\n" + b"x" * 100_000
-    async with raw_server(head, then="hold") as server, OpenRouterClient(None, server.url) as client:
+    async with raw_server(head, then="hold") as server, a_client(None, server.url) as client:
         _, error = await failure_of(ask(client), OpenRouterAPIError)
     assert len(error.response_body) == 4096
 
@@ -210,7 +210,7 @@ async def test_an_endless_error_body_is_not_read_to_its_end():
 async def test_closing_early_hangs_up():
     async with (
         raw_server(UNTIL_CLOSE + sse(chunk("Be")), then="hold") as server,
-        OpenRouterClient(None, server.url) as client,
+        a_client(None, server.url) as client,
     ):
         stream = ask(client)
         assert (await anext(stream))["content"] == "Be"
@@ -223,7 +223,7 @@ async def test_closing_early_hangs_up():
 
 async def test_a_reply_that_is_still_held_hangs_up_when_it_is_closed():
     async with raw_server(UNTIL_CLOSE + b"x", then="hold") as server:
-        transport = Transport(server.url, {}, Timeouts(connect=5, idle=5, total=None))
+        transport = HttpxTransport(server.url, {}, Timeouts(connect=5, idle=5, total=None))
         reply = await transport.send("GET", "/models")
         assert await reply.read_block() == b"x"
         await reply.aclose()
@@ -235,7 +235,7 @@ async def test_a_reply_that_is_still_held_hangs_up_when_it_is_closed():
 async def test_cancelling_hangs_up_and_stays_a_cancellation():
     async with (
         raw_server(UNTIL_CLOSE + sse(chunk("Be")), then="hold") as server,
-        OpenRouterClient(None, server.url) as client,
+        a_client(None, server.url) as client,
     ):
         stream = ask(client)
         assert (await anext(stream))["content"] == "Be"
@@ -251,7 +251,7 @@ async def test_cancelling_hangs_up_and_stays_a_cancellation():
 
 async def test_close_may_be_called_twice_and_requests_open_again():
     async with raw_server(UNTIL_CLOSE + ANSWER) as server:
-        client = OpenRouterClient(None, server.url)
+        client = a_client(None, server.url)
         await client.close()
         await collect(ask(client))
         await client.close()
@@ -263,7 +263,7 @@ async def test_close_may_be_called_twice_and_requests_open_again():
 
 async def test_loopback_is_reached_without_the_proxy_of_the_environment(monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    async with raw_server(UNTIL_CLOSE + ANSWER) as server, OpenRouterClient(None, server.url) as client:
+    async with raw_server(UNTIL_CLOSE + ANSWER) as server, a_client(None, server.url) as client:
         assert (await collect(ask(client)))[-1]["content"] == "Grüß Gott 👋"
 
 
@@ -278,7 +278,7 @@ async def test_loopback_is_reached_without_the_proxy_of_the_environment(monkeypa
 async def test_settings_of_the_environment_that_can_not_be_used(monkeypatch, tmp_path, name, value):
     (tmp_path / "empty.pem").touch()
     monkeypatch.setenv(name, value or str(tmp_path / "empty.pem"))
-    async with OpenRouterClient(None, "https://openrouter.invalid/api/v1") as client:
+    async with a_client(None, "https://openrouter.invalid/api/v1") as client:
         _, error = await failure_of(ask(client), ConfigurationError)
     assert name in error.hint
     assert "secret" not in error.message
@@ -287,14 +287,14 @@ async def test_settings_of_the_environment_that_can_not_be_used(monkeypatch, tmp
 async def test_a_server_that_does_not_speak_tls():
     async with raw_server() as server:
         url = server.url.replace("http://", "https://")
-        async with OpenRouterClient(None, url, connect_timeout=0.2) as client:
+        async with a_client(None, url, connect_timeout=0.2) as client:
             _, error = await failure_of(ask(client), ServiceUnreachableError)
     assert not error.request_sent
 
 
 async def test_a_list_cut_short_may_be_asked_for_again():
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
-    async with raw_server(head) as server, OpenRouterClient(None, server.url) as client:
+    async with raw_server(head) as server, a_client(None, server.url) as client:
         with pytest.raises(ServiceUnreachableError) as caught:
             await client.get_available_models()
     assert caught.value.retryable
@@ -319,7 +319,7 @@ def test_one_client_serves_one_loop_after_the_other():
     """A script that runs each call in a loop of its own leaves a kept connection behind, which must not be used again."""
     with ThreadingHTTPServer(("127.0.0.1", 0), KeepAlive) as server:
         threading.Thread(target=server.serve_forever).start()
-        client = OpenRouterClient(None, f"http://127.0.0.1:{server.server_port}")
+        client = a_client(None, f"http://127.0.0.1:{server.server_port}")
         try:
             lists = [anyio.run(client.get_available_models) for _ in range(3)]
         finally:
@@ -338,7 +338,7 @@ def test_https_verifies_certificates_and_http_loads_none(monkeypatch, tmp_path):
     broken = tmp_path / "broken.pem"
     broken.write_text("no certificate")
     monkeypatch.setenv("SSL_CERT_FILE", str(broken))
-    with pytest.raises(ssl.SSLError):
+    with pytest.raises(ConfigurationError, match="certificates"):
         tls_context("https")
     assert tls_context("http").cert_store_stats()["x509"] == 0
 
@@ -356,7 +356,7 @@ async def test_through_a_proxy_the_key_goes_in_a_tunnel_only(monkeypatch):
     async with raw_server(b"HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n") as proxy:
         for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url.removesuffix("/api/v1"))
-        async with OpenRouterClient("sk-a-key-of-ours", "https://openrouter.invalid/api/v1") as client:
+        async with a_client("sk-a-key-of-ours", "https://openrouter.invalid/api/v1") as client:
             await failure_of(ask(client), ServiceUnreachableError)
         (request,) = proxy.requests
     assert request.startswith(b"CONNECT openrouter.invalid:443 ")
@@ -366,7 +366,7 @@ async def test_through_a_proxy_the_key_goes_in_a_tunnel_only(monkeypatch):
 async def test_plain_http_goes_past_the_proxy_which_would_see_the_key(monkeypatch):
     async with raw_server() as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url.removesuffix("/api/v1"))
-        async with OpenRouterClient("sk-a-key-of-ours", "http://openrouter.invalid/v1", connect_timeout=0.5) as client:
+        async with a_client("sk-a-key-of-ours", "http://openrouter.invalid/v1", connect_timeout=0.5) as client:
             await failure_of(ask(client), ServiceUnreachableError)
     assert proxy.requests == []
 
@@ -399,7 +399,7 @@ async def test_plain_http_goes_past_the_proxy_which_would_see_the_key(monkeypatc
 def test_what_passes_for_this_machine_is_this_machine_to_the_transport(parts):
     try:
         url = checked_base_url("http://" + "".join(parts), allow_insecure_http=False)
-        transport = Transport(url, {}, Timeouts(1, 1, 1))
+        transport = HttpxTransport(url, {}, Timeouts(1, 1, 1))
     except ConfigurationError:
         return
     assert is_loopback(transport.host)

@@ -9,6 +9,7 @@ from decimal import Decimal
 import anyio
 import pytest
 
+from neuralterm.application.deltas import Deltas
 from neuralterm.domain.exceptions import (
     InsufficientCreditsError,
     ModelUnavailableError,
@@ -23,17 +24,16 @@ from neuralterm.domain.exceptions import (
 from neuralterm.domain.models import CostSource, MessageStatus
 from neuralterm.infrastructure.database import Database
 from neuralterm.infrastructure.ledger import SQLiteLedger
-from neuralterm.infrastructure.openrouter import OpenRouterClient
 from neuralterm.infrastructure.openrouter.completion import Completion
 from neuralterm.infrastructure.openrouter.inflating import Inflater
 from neuralterm.infrastructure.openrouter.limits import LARGEST_EVENT
 from neuralterm.infrastructure.openrouter.readers import EventStreamReader
 from neuralterm.infrastructure.repositories import SQLiteConversationRepository
 
-from .wire_doubles import HEAD, HELLO, chunk, failure_of, raw_server, sse
+from .wire_doubles import HEAD, HELLO, a_client, chunk, failure_of, raw_server, sse
 from .wire_house import WireHouse
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("every_way")]
 
 OPEN = HEAD + b"Connection: close\r\n\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -304,7 +304,7 @@ def jumping(step):
 async def test_signs_of_life_are_not_enough(headers, padding):
     async with (
         raw_server(headers, then=padding) as server,
-        OpenRouterClient(None, server.url, clock=jumping(25)) as client,
+        a_client(None, server.url, clock=jumping(25)) as client,
     ):
         _, error = await failure_of(client.chat_completion_stream(HELLO, "m"), StreamStalledError)
         with anyio.fail_after(5):
@@ -324,7 +324,7 @@ async def test_each_piece_of_the_answer_begins_the_waiting_anew():
     padded = [sse(piece) for piece in pieces for _ in range(8)]
     async with (
         raw_server(OPEN, *padded, DONE) as server,
-        OpenRouterClient(None, server.url, clock=jumping(400)) as client,
+        a_client(None, server.url, clock=jumping(400)) as client,
     ):
         items = [item async for item in client.chat_completion_stream(HELLO, "m")]
     assert items[-1]["content"] == "a" * 8
@@ -334,7 +334,7 @@ async def test_time_that_the_reader_of_the_answer_takes_does_not_count():
     now = 0.0
     async with (
         raw_server(OPEN, BE, b": ping\n\n", sse(chunk("!")) + DONE) as server,
-        OpenRouterClient(None, server.url, clock=lambda: now) as client,
+        a_client(None, server.url, clock=lambda: now) as client,
     ):
         texts = []
         async for item in client.chat_completion_stream(HELLO, "m"):
@@ -346,7 +346,7 @@ async def test_time_that_the_reader_of_the_answer_takes_does_not_count():
 async def test_bytes_without_an_answer_are_not_read_for_ever():
     async with (
         raw_server(OPEN, BE, then=(b": " + b"x" * 60_000 + b"\n") * 16) as server,
-        OpenRouterClient(None, server.url) as client,
+        a_client(None, server.url) as client,
     ):
         items, error = await failure_of(client.chat_completion_stream(HELLO, "m"), StreamInterruptedError)
     assert [item["content"] for item in items] == ["Be"]
@@ -366,7 +366,7 @@ def test_an_answer_without_end_ends(body, kind):
     completion = Completion("m", lambda: 0.0, largest=40)
     reader = EventStreamReader(completion, lambda error: OpenRouterAPIError(str(error)))
     with pytest.raises(StreamInterruptedError, match="longer than 40 characters"):
-        list(reader.feed(body))
+        reader.feed(body, Deltas())
     assert completion.as_dict().items() >= kind.items()
 
 
@@ -392,7 +392,7 @@ async def test_trickles_end():
     async def ends(name, writes, drops, kind):
         async with (
             raw_server(*writes, then=drops, pause=0.02) as server,
-            OpenRouterClient(None, server.url, idle_timeout=0.3) as client,
+            a_client(None, server.url, idle_timeout=0.3) as client,
         ):
             with anyio.fail_after(20):
                 _, error = await failure_of(client.chat_completion_stream(HELLO, "m"))
@@ -421,7 +421,7 @@ def test_compressed_bytes_unfold_in_pieces(size):
 async def test_a_list_of_models_that_trickles_ends_too():
     async with (
         raw_server(b"HTTP/1.1 200 OK\r\n\r\n", then=b" ", pause=0.02) as server,
-        OpenRouterClient(None, server.url, idle_timeout=0.1) as client,
+        a_client(None, server.url, idle_timeout=0.1) as client,
     ):
         with anyio.fail_after(20), pytest.raises(ServiceUnreachableError):
             await client.get_available_models()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import httpx
 
+from neuralterm.infrastructure.openrouter import OpenRouterClient
+
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "openrouter"
 BASE_URL = "https://openrouter.ai/api/v1"
 CHAT_URL = f"{BASE_URL}/chat/completions"
@@ -46,6 +48,20 @@ async def failure_of(stream, kind=Exception):
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nX-Generation-Id: gen-head\r\n"
+
+
+class _Way:
+    """By which way `a_client` goes: None leaves it to the client."""
+
+    direct = None
+
+
+way = _Way()
+
+
+def a_client(*args, **options):
+    """Return a client that goes the way of the running test; see the fixture `every_way`."""
+    return OpenRouterClient(*args, direct=way.direct, **options)
 
 
 class RawServer:

@@ -8,10 +8,11 @@ from neuralterm.cli.exit_codes import exit_code_of, exit_code_of_answer
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import NeuralTermError
 from neuralterm.infrastructure.circuit_breaker import CircuitBreaker
-from neuralterm.infrastructure.openrouter import OpenRouterClient
 from tests.fakes.counter import WordCounter
 from tests.fakes.events import Recorder, loud_bus
 from tests.fakes.world import Lookup
+
+from .wire_doubles import a_client
 
 MODEL = OpenRouterModel(
     id="acme/large",
@@ -26,7 +27,7 @@ class WireHouse:
 
     def __init__(self, repository, ledger, url, **limits):
         self.repository, self.ledger = repository, ledger
-        self.client = OpenRouterClient("sk-or-v1-0123456789abcdef", url, **limits)
+        self.client = a_client("sk-or-v1-0123456789abcdef", url, **limits)
         self.events = Recorder()
         bus = loud_bus()
         bus.subscribe_all(self.events)
