@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 # Digits of other scripts and `1_000` are numbers to Python, and more likely a slip than an amount.
-_AMOUNT = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_AMOUNT = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 # Control characters, and what ends a line or a paragraph.
 _NOT_IN_TAGS = ("Cc", "Zl", "Zp")
 
@@ -152,7 +152,7 @@ def usd_or_none(text: str) -> Decimal | None:
 def number_or_none(text: str) -> Decimal | None:
     """Return a number of zero or more, below a thousand million; None for any other text."""
     written = text.strip()
-    return parse_usd(written) if _AMOUNT.fullmatch(written) else None
+    return parse_usd(written) if re.fullmatch(_AMOUNT, written) else None
 
 
 def patterns_in(table: Mapping[str, Any], key: str) -> list[re.Pattern[str]]:

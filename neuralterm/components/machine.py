@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 # What JSON allows inside a string but a terminal obeys, a line reader takes for a line end, or UTF-8 can't carry.
-_UNSAFE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSAFE = "[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 
 
 def dumps(document: Mapping[str, Any], *, one_line: bool = False) -> str:
@@ -40,7 +40,7 @@ def dumps(document: Mapping[str, Any], *, one_line: bool = False) -> str:
         indent=None if one_line else 2,
         separators=(",", ":") if one_line else None,
     )
-    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return re.sub(_UNSAFE, lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def event_line(event_type: str, body: Mapping[str, Any]) -> str:

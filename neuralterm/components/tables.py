@@ -89,8 +89,3 @@ def grouped(count: int | None) -> str:
 def minute(at: datetime) -> str:
     """Write a time to the minute, in UTC."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
-
-
-def numbered(count: int, noun: str) -> str:
-    """Write how many there are of something: `1 call`, `1,234 calls`."""
-    return f"{grouped(count)} {noun}" + ("" if count == 1 else "s")

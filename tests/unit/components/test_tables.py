@@ -1,4 +1,4 @@
-from neuralterm.components.tables import columns_of, fitted_table, grouped, numbered, table
+from neuralterm.components.tables import columns_of, fitted_table, grouped, table
 
 
 def test_cells_are_never_read_as_numbers():
@@ -21,10 +21,6 @@ def test_a_table_without_rows_is_its_header():
 
 def test_counts():
     assert (grouped(1234567), grouped(0), grouped(None)) == ("1,234,567", "0", "?")
-
-
-def test_numbers_of_things():
-    assert [numbered(count, "call") for count in (0, 1, 1234)] == ["0 calls", "1 call", "1,234 calls"]
 
 
 def test_columns_of_a_terminal():
