@@ -474,6 +474,7 @@ class Container:
             attachments=lambda: self.attachments,
             estimates=self.estimates,
             settle_open_calls=self.settle_open_calls,
+            joins_reads=True,
         )
 
     @cached_property
@@ -502,11 +503,12 @@ class Container:
             (Events.CONTEXT_TRUNCATED, self.notices),
             (Events.REQUEST_RETRIED, self.notices),
             (Events.STORAGE_FAILED, self.notices),
-            (Events.REASONING_GENERATED, self.notices),
             (Events.MESSAGE_STARTED, self.session),
             (Events.MESSAGE_COMPLETED, self.session),
         ):
             self.bus.subscribe(event_type, observer)
+        if self.console.shows_asides:
+            self.bus.subscribe(Events.REASONING_GENERATED, self.notices)
         if self.cost_tracker is not None:
             self.bus.subscribe_all(self.cost_tracker)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from neuralterm.application.admission import call_plan
@@ -13,12 +13,12 @@ from neuralterm.application.events import DomainEvent, EventBus, Events
 from neuralterm.application.journal import Unsaved
 from neuralterm.application.opening import Opening
 from neuralterm.application.ports import ChatClient, Circuit, Clock, ConversationRepository, TokenCounting
+from neuralterm.application.receiving import Receiving
 from neuralterm.application.records import Answer, SendOptions
 from neuralterm.application.retry import delay_before_retry, is_bought
 from neuralterm.application.settlement import Ending, cost_of, error_code, status_of
 from neuralterm.application.spending import SpendingGate
 from neuralterm.application.turn import Prompt, Turn, pending_answer
-from neuralterm.application.wire_request import request_arguments
 from neuralterm.domain.exceptions import (
     BudgetExceededError,
     MissingRecordError,
@@ -27,7 +27,6 @@ from neuralterm.domain.exceptions import (
     StorageError,
 )
 from neuralterm.domain.models import Cost, MessageStatus
-from neuralterm.domain.money import dollars
 from neuralterm.domain.record import record, replace
 
 # How long the database may be waited for when the answer is there: what it does not take is kept beside it (seconds).
@@ -79,14 +78,17 @@ class Answering:
         self._emit(Events.MESSAGE_STARTED, turn, payload)
         return turn
 
-    async def attempts(self, turn: Turn) -> AsyncGenerator[str, None]:
-        """Make the request, again while it fails before its first delta and there is time; yield its text."""
+    async def attempts(self, turn: Turn, *, joined: bool = False) -> AsyncGenerator[str, None]:
+        """Make the request, again while it fails before its first delta and there is time; yield its text.
+
+        With `joined`, the text that came in one read of the network is one piece.
+        """
         deadline = self.clock.monotonic() + turn.options.retry_for
         circuit = self.circuits(turn.asked_for)
         failures: list[NeuralTermError] = []
         while True:
             try:
-                stream = self._stream(turn, circuit)
+                stream = Receiving(self, turn, circuit, joined=joined).texts()
                 async with contextlib.aclosing(stream):
                     async for text in stream:
                         yield text
@@ -115,6 +117,8 @@ class Answering:
         ending = turn.ending(error)
         cost = self._cost(turn, ending) if turn.call_open else turn.call.cost
         answer = turn.finish(status_of(ending), cost, error_code(error), self.clock.monotonic())
+        # The database may be waited for, and all that came is on disk before anything is.
+        self._keep(lambda: turn.write_journal(self.repository.journal, self.clock.monotonic()))
         with self.repository.patience(_LAST_PATIENCE_S if _process_ends(error) else _PATIENCE_S):
             failure = self._keep(lambda: self._store_answer(turn))
         if failure is not None:
@@ -146,80 +150,6 @@ class Answering:
         if affordable is None or affordable < self.spending.min_tokens:
             return None
         return affordable if cap is None or affordable < cap else None
-
-    async def _stream(self, turn: Turn, circuit: Circuit) -> AsyncGenerator[str, None]:
-        """Make one request and yield its text; the circuit is asked before and told afterwards, never wrapped round."""
-        arguments = request_arguments(turn)
-        circuit.check()
-        chunks = self.client.chat_completion_stream(**arguments)
-        if hasattr(chunks, "on_generation"):
-            chunks.on_generation = lambda generation_id: self._note_generation(turn, generation_id)
-        if waits_are_told := hasattr(chunks, "on_wait"):
-            chunks.on_wait = lambda: self._flush(turn)
-        try:
-            async for chunk in chunks:
-                if chunk["type"] == "final":
-                    turn.final = chunk
-                    continue
-                # Only when more comes than there is money for: an answer that ends where the money ends is whole.
-                self._stop_if(turn, self._has_no_room(turn))
-                text = self._take(turn, chunk, chunks)
-                if not waits_are_told or turn.is_journal_due(self.clock.monotonic()):
-                    self._flush(turn)
-                if text:
-                    yield text
-                self._stop_if(turn, self.tracker is not None and self.tracker.overspent)
-            circuit.record(None)
-        except BaseException as error:
-            turn.final = _snapshot(chunks) or turn.final
-            circuit.record(error)
-            raise
-        finally:
-            close = getattr(chunks, "aclose", None)
-            if close is not None:
-                await close()
-
-    def _take(self, turn: Turn, chunk: Mapping[str, Any], chunks: AsyncIterator[dict[str, Any]]) -> str:
-        text, reasoning = chunk.get("content") or "", chunk.get("reasoning") or ""
-        now = self.clock.monotonic()
-        first = not turn.has_text
-        turn.take(text, reasoning, now)
-        if first:
-            self._note_generation(turn, _snapshot(chunks).get("generation_id"))
-        for event, delta in ((Events.REASONING_GENERATED, reasoning), (Events.TOKEN_GENERATED, text)):
-            if delta:
-                self._emit(event, turn, {"delta": delta})
-        return text
-
-    def _note_generation(self, turn: Turn, generation_id: str | None) -> None:
-        if generation_id and generation_id != turn.call.generation_id:
-            turn.call.generation_id = generation_id
-            self._keep(lambda: self.repository.journal.note_generation(turn.message.id, generation_id))
-
-    def _flush(self, turn: Turn) -> None:
-        """Write down what has come: it is on disk before anything else is waited for."""
-        self._keep(lambda: turn.write_journal(self.repository.journal, self.clock.monotonic()))
-
-    def _has_no_room(self, turn: Turn) -> bool:
-        """Say whether one more token would cross a limit, or take more than was reserved of a budget that others share."""
-        if self.tracker is None:
-            return False
-        return self.tracker.exceeded or self._is_overdrawn(turn)
-
-    def _is_overdrawn(self, turn: Turn) -> bool:
-        assert self.tracker is not None
-        return turn.permit.shares_budget and turn.is_at_cap(self.tracker.output_tokens)
-
-    def _stop_if(self, turn: Turn, reached: bool) -> None:
-        if not reached or self.tracker is None:
-            return
-        spent = self.tracker.accumulated_cost
-        why = f"after about {dollars(spent)}"
-        if self._is_overdrawn(turn) and not self.tracker.exceeded:
-            why = f"at {turn.permit.output_cap:,} tokens, which is what was reserved for it"
-        raise BudgetExceededError(
-            f"the answer was stopped by a budget {why}; what came is kept", spent_usd=spent, mid_answer=True
-        )
 
     def _give_up_attempt(self, turn: Turn, error: NeuralTermError) -> None:
         """Close the ledger row of a request that is going to be made again."""
@@ -284,9 +214,3 @@ class Answering:
 def _process_ends(error: BaseException | None) -> bool:
     """Say whether it was an interruption that ended the answer."""
     return error is not None and not isinstance(error, Exception)
-
-
-def _snapshot(chunks: AsyncIterator[dict[str, Any]]) -> Mapping[str, Any]:
-    """Return what a stream knows so far, if it is one that tells."""
-    snapshot = getattr(chunks, "snapshot", None)
-    return snapshot() if snapshot is not None else {}

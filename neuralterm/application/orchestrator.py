@@ -40,7 +40,8 @@ class ChatOrchestrator:
     None leaves the limit to the model's window. `attachments` is called when a message has any, and keeps them.
     `lookup_patience`: seconds that looking a model up may take where the answer does not depend on it. `estimates` counts
     tokens where the service does not. `settle_open_calls` is called before a budget refuses a call while others are
-    uncertain. `circuits` gives each turn a circuit for what it asks for; without it, `circuit_breaker` is one for all.
+    uncertain. `circuits` gives each turn a circuit for what it asks for; without it, `circuit_breaker` is one for all. With
+    `joins_reads`, the text that came in one read of the network is handed on in one piece.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class ChatOrchestrator:
         estimates: TokenEstimates | None = None,
         settle_open_calls: Callable[[], Awaitable[None]] | None = None,
         lookup_patience: float = 5.0,
+        joins_reads: bool = False,
     ) -> None:
         clock = clock or SystemClock()
         counter = with_bounds(token_counter)
@@ -69,6 +71,7 @@ class ChatOrchestrator:
         self._repository = repository
         self._client = openrouter
         self._bus = event_bus
+        self._joins_reads = joins_reads
         self._answering = Answering(
             repository=repository,
             client=openrouter,
@@ -151,7 +154,7 @@ class ChatOrchestrator:
         prompt = await self._prepare(conversation_id, content, options, attachments)
         turn = await self._answering.begin(prompt, temperature, options)
         try:
-            attempts = self._answering.attempts(turn)
+            attempts = self._answering.attempts(turn, joined=self._joins_reads)
             async with contextlib.aclosing(attempts):
                 async for text in attempts:
                     yield text, None

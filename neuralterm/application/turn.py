@@ -75,7 +75,8 @@ class Turn:
     `call` is the request that was made last; `call_open` is false while it is settled and the next one not yet made.
     `cap_lowered` is true once the account did not pay for the
     cap that was wished, `has_learnt` once the reported usage has been compared with what was counted here, `is_stored` once
-    the database has the answer, `is_spooled` once it did not take it.
+    the database has the answer, `is_spooled` once it did not take it. `written` and `written_reasoning` are what the journal
+    has: pieces as they came would take ten times the room of their text.
     """
 
     prompt: Prompt
@@ -85,8 +86,8 @@ class Turn:
     options: SendOptions
     temperature: float | None
     started: float
-    texts: list[str] = field(default_factory=list)
-    reasonings: list[str] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
+    written_reasoning: list[str] = field(default_factory=list)
     final: Mapping[str, Any] = field(default_factory=dict)
     first_token_ms: int | None = None
     call_open: bool = True
@@ -102,12 +103,12 @@ class Turn:
     @property
     def content(self) -> str:
         """The text so far."""
-        return "".join(self.texts)
+        return "".join((*self.written, *self._unwritten))
 
     @property
     def reasoning(self) -> str | None:
         """The reasoning so far."""
-        return "".join(self.reasonings) or None
+        return "".join((*self.written_reasoning, *self._unwritten_reasoning)) or None
 
     @property
     def asked_for(self) -> str:
@@ -117,7 +118,7 @@ class Turn:
     @property
     def has_text(self) -> bool:
         """True once anything was delivered, reasoning included."""
-        return bool(self.texts or self.reasonings)
+        return self.first_token_ms is not None
 
     @property
     def shortened_to(self) -> int | None:
@@ -140,15 +141,13 @@ class Turn:
         self.cap_lowered = True
 
     def take(self, text: str, reasoning: str, now: float) -> None:
-        """Add what one delta brought."""
+        """Add what one delta brought, or one read of the network where nobody counts deltas."""
         if self.first_token_ms is None and (text or reasoning):
             self.first_token_ms = round((now - self.started) * 1000)
         self.deltas += 1
         if text:
-            self.texts.append(text)
             self._unwritten.append(text)
         if reasoning:
-            self.reasonings.append(reasoning)
             self._unwritten_reasoning.append(reasoning)
 
     def is_journal_due(self, now: float) -> bool:
@@ -159,9 +158,12 @@ class Turn:
         """Write down what came since the last time; what can't be written now waits for the next time."""
         if self._unwritten or self._unwritten_reasoning:
             self._written_at = now
-            journal.append(self.message.id, "".join(self._unwritten), "".join(self._unwritten_reasoning))
-            self._unwritten.clear()
-            self._unwritten_reasoning.clear()
+            text, reasoning = "".join(self._unwritten), "".join(self._unwritten_reasoning)
+            self._unwritten, self._unwritten_reasoning = [text], [reasoning]
+            journal.append(self.message.id, text, reasoning)
+            self.written.append(text)
+            self.written_reasoning.append(reasoning)
+            self._unwritten, self._unwritten_reasoning = [], []
 
     def ending(self, error: BaseException | None) -> Ending:
         """Return what is known of the end."""

@@ -75,34 +75,44 @@ class NdjsonView(EventObserver):
     def __init__(self, console: Console) -> None:
         self._console = console
         self._failure: Exception | None = None
+        self._lines: list[str] = []
         self._last: str | None = None
 
     def on_event(self, event: DomainEvent) -> None:
-        """Print the line of an event; nothing more once that has failed."""
-        if self._failure is not None:
-            return
+        """Print the line of an event; those of tokens with the next delta, which is that of the same read of the network."""
         payload = event.payload or {}
-        if event.event_type == Events.MESSAGE_COMPLETED:
+        if event.event_type == Events.TOKEN_GENERATED:
+            self._lines.append(machine.delta_line(event.event_type, event.conversation_id, payload["delta"]))
+        elif event.event_type == Events.MESSAGE_COMPLETED:
             # Others who hear of it may have something to say first: that the budget is used up, for one.
             self._last = machine.event_line(event.event_type, machine.answer_document(payload["answer"]))
-            return
-        self._print(machine.event_line(event.event_type, {"conversation_id": event.conversation_id, **payload}))
+        else:
+            self._lines.append(
+                machine.event_line(event.event_type, {"conversation_id": event.conversation_id, **payload})
+            )
+            self._print()
 
-    def _print(self, line: str) -> None:
+    def _print(self) -> None:
+        """Print what is waiting; nothing more once that has failed."""
+        lines, self._lines = self._lines, []
+        if not lines or self._failure is not None:
+            return
         try:
-            self._console.print(line)
+            self._console.print("\n".join(lines))
         except (OSError, StreamInterruptedError) as error:
             self._failure = error
 
     def delta(self, text: str) -> None:
-        """Raise what went wrong with printing."""
+        """Print the lines that wait, and raise what went wrong with printing."""
+        self._print()
         if self._failure is not None:
             raise self._failure
 
     def close(self, answer: Answer | None) -> None:
         """Print the last line, and raise what went wrong with printing."""
-        if self._last is not None and self._failure is None:
-            self._print(self._last)
+        if self._last is not None:
+            self._lines.append(self._last)
+            self._last = None
         self.delta("")
 
 

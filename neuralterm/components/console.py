@@ -67,6 +67,11 @@ class Console:
         """Columns of the terminal that stdout is; None when it is something else."""
         return self.width if self.stdout_is_terminal else None
 
+    @property
+    def shows_asides(self) -> bool:
+        """True where somebody may read the model's reasoning: stderr is a terminal, and not quiet."""
+        return self.stderr_is_terminal and not self.quiet
+
     def require_stdout(self) -> None:
         """Raise ValidationError if stdout is closed, so that nothing is bought for nobody."""
         if self._stdout_is_closed:
@@ -160,7 +165,7 @@ class Console:
 
     def aside(self, text: str) -> None:
         """Write a piece of the model's reasoning, dim and marked as quoted, if stderr is a terminal and not quiet."""
-        if self.quiet or not self.stderr_is_terminal:
+        if not self.shows_asides:
             return
         text = visible(text)
         body = text.rstrip("\n")

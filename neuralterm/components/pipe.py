@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TextIO
 
-# A pipe that takes anything takes a page, which is as much text as this has at most in UTF-8.
-_PART = 1024
 _PATIENCE_MS = 50
 
 
@@ -24,6 +22,9 @@ class Outlet:
         import select
 
         self._stream = stream
+        self._descriptor = descriptor
+        # What a pipe that takes anything takes without waiting.
+        self._part = select.PIPE_BUF
         self._interrupted = interrupted
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLOUT)
@@ -40,22 +41,18 @@ class Outlet:
         return cls(stream, descriptor, interrupted) if may_wait else None
 
     def write(self, text: str) -> None:
-        """Write a text and flush it, part by part as there is room.
+        """Write a text, part by part as there is room.
 
         Raises NobodyReadsError when interrupted while there is none, OSError as writing does.
         """
-        for part in _parts(text):
+        self._stream.flush()
+        # Not through the stream, which would take two calls of the system more where Python buffers nothing.
+        data = text.encode(self._stream.encoding, self._stream.errors or "strict")
+        start = 0
+        while start < len(data):
             self._wait()
-            self._stream.write(part)
-            self._flush()
-
-    def _flush(self) -> None:
-        while True:
-            try:
-                self._stream.flush()
-                return
-            except BlockingIOError:  # what did not go is kept for the next try
-                self._wait()
+            with suppress(BlockingIOError):
+                start += os.write(self._descriptor, data[start : _end_of_part(data, start, self._part)])
 
     def _wait(self) -> None:
         while not self._poll.poll(_PATIENCE_MS):
@@ -63,8 +60,12 @@ class Outlet:
                 raise NobodyReadsError
 
 
-def _parts(text: str) -> Iterator[str]:
-    return (text[start : start + _PART] for start in range(0, len(text), _PART))
+def _end_of_part(data: bytes, start: int, size: int) -> int:
+    """Return the end of a part of UTF-8 of at most so many bytes, between two characters."""
+    end = start + size
+    while start < end < len(data) and data[end] & 0xC0 == 0x80:
+        end -= 1
+    return end
 
 
 def descriptor_of(stream: TextIO | None) -> int | None:

@@ -26,13 +26,22 @@ def numbered(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
-def join_surrogates(text: str) -> str:
-    """Join surrogate pairs to the characters they stand for; lone surrogates become U+FFFD."""
+def has_surrogates(text: str) -> bool:
+    """Say whether there is any half of a surrogate pair in the text, which UTF-8 can't hold."""
+    if text.isascii():
+        return False
     try:
         text.encode()
     except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
+        return True
+    return False
+
+
+def join_surrogates(text: str) -> str:
+    """Join surrogate pairs to the characters they stand for; lone surrogates become U+FFFD."""
+    if not has_surrogates(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def without_key(text: str, key: str | None) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from .stand_in import StandIn, error, text
 
-HEAVY = {"httpx", "pydantic", "tiktoken", "anyio", "tabulate", "sqlite3", "prompt_toolkit", "asyncio"}
+HEAVY = {"httpx", "pydantic", "tiktoken", "anyio", "sqlite3", "prompt_toolkit", "asyncio"}
 NOT_FOR_SEND = (
     (HEAVY - {"sqlite3"})
     | {"importlib.metadata", "ssl", "http.client", "email", "logging"}

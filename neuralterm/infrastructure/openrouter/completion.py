@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
-from typing import Any
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
 
+from neuralterm.application.deltas import Deltas
 from neuralterm.domain.exceptions import StreamInterruptedError
 from neuralterm.domain.models import TokenUsage
 from neuralterm.domain.text import join_surrogates
@@ -13,8 +16,13 @@ from neuralterm.infrastructure.openrouter.limits import LARGEST_ANSWER
 from neuralterm.infrastructure.openrouter.tool_calls import ToolCalls
 from neuralterm.infrastructure.openrouter.usage import parse_usage
 
+if TYPE_CHECKING:
+    from neuralterm.infrastructure.openrouter.recurring import RecurringChunk
+
 # These say that an answer is not what was asked for; a weightier reason replaces an earlier one.
 _WEIGHT = {"length": 1, "content_filter": 1, "error": 2}
+# The same few names come with every chunk; so many, of so many characters, are remembered as they are without the key.
+_MOST_NAMES, _LONGEST_NAME = 16, 200
 _CUT_BY_LIMIT = frozenset({"length", "max_output_tokens", "max_tokens", "model_length"})
 
 
@@ -36,6 +44,7 @@ class Completion:
         largest: int = LARGEST_ANSWER,
     ) -> None:
         self._clean = clean
+        self._cleaned: dict[str, str] = {}
         self._clock = clock
         self._on_generation = on_generation
         self._content = TextJoiner()
@@ -61,7 +70,10 @@ class Completion:
     def has_output(self) -> bool:
         """True once anything that the model wrote has arrived: text, reasoning, a refusal or a tool call."""
         return bool(
-            self._content.text or self._reasoning.text or self._refusal.text or self._tool_calls.as_list() is not None
+            self._content.has_text
+            or self._reasoning.has_text
+            or self._refusal.has_text
+            or self._tool_calls.as_list() is not None
         )
 
     @property
@@ -86,9 +98,10 @@ class Completion:
             self._generation_id = self._clean(generation_id)
             self._on_generation(self._generation_id)
 
-    def absorb(self, chunk: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Take in a chunk, or a whole reply; return the delta for its text, None when it has none."""
-        self.note_generation(_text(chunk.get("id")))
+    def absorb(self, chunk: Mapping[str, Any], deltas: Deltas) -> None:
+        """Take in a chunk, or a whole reply; add the delta for its text, if it has any."""
+        if self._generation_id is None:
+            self.note_generation(_text(chunk.get("id")))
         self._model = self._text(chunk.get("model")) or self._model
         self._provider = self._text(chunk.get("provider")) or self._provider
         self._usage = parse_usage(chunk.get("usage")) or self._usage
@@ -96,19 +109,33 @@ class Completion:
         self.choices += bool(choice)
         self._take_finish_reason(choice)
         part = choice.get("delta")
-        if not isinstance(part, Mapping):
+        if not isinstance(part, dict):
             part = choice.get("message")
-        return self._take_part(part) if isinstance(part, Mapping) else None
+        if isinstance(part, dict):
+            self._take_part(part, deltas)
+
+    def absorb_again(self, recurring: RecurringChunk, texts: list[str], deltas: Deltas) -> None:
+        """Take in a chunk that was taken in before, once for each text, with that text in it."""
+        texts = self._until_too_long(texts)
+        self._model = self._text(recurring.chunk.get("model")) or self._model
+        self._provider = self._text(recurring.chunk.get("provider")) or self._provider
+        self.choices += len(texts)
+        self.pieces += sum(map(bool, texts))
+        self._size += sum(map(len, texts))
+        shown = (self._reasoning if recurring.is_reasoning else self._content).feed_all(texts)
+        if shown:
+            self._note_first()
+            (deltas.add_reasonings if recurring.is_reasoning else deltas.add_contents)(shown)
 
     def check_size(self) -> None:
         """Raise StreamInterruptedError once there is more of the answer than any model writes."""
         if self._size > self._largest:
             raise StreamInterruptedError(f"the answer is longer than {self._largest:,} characters")
 
-    def flush(self) -> dict[str, Any] | None:
-        """Return the delta for text that was kept back: no more chunks will come."""
+    def flush(self, deltas: Deltas) -> None:
+        """Add the delta for text that was kept back, if there is any: no more chunks will come."""
         self._refusal.flush()
-        return self._delta(self._content.flush(), self._reasoning.flush())
+        self._add(self._content.flush(), self._reasoning.flush(), deltas)
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything known so far under the keys of the final dictionary."""
@@ -138,8 +165,13 @@ class Completion:
             self._native_finish_reason = native or self._native_finish_reason
         self._native_finish_reason = self._native_finish_reason or native
 
-    def _take_part(self, part: Mapping[str, Any]) -> dict[str, Any] | None:
-        self.pieces += any(value for name, value in part.items() if name != "role")
+    def _take_part(self, part: Mapping[str, Any], deltas: Deltas) -> None:
+        told = [name for name, value in part.items() if value and name != "role"]
+        self.pieces += bool(told)
+        if told == ["content"] and isinstance(part["content"], str):
+            self._size += len(part["content"])
+            self._add(self._content.feed(part["content"]), "", deltas)
+            return
         calls, annotations = part.get("tool_calls"), part.get("annotations")
         self._tool_calls.absorb(calls)
         if isinstance(annotations, list):
@@ -150,18 +182,34 @@ class Completion:
         reasoning = _written(part.get("reasoning")) or _written(part.get("reasoning_content"))
         self._size += len(content) + len(reasoning) + len(refusal)
         self._refusal.feed(refusal)
-        return self._delta(self._content.feed(content), self._reasoning.feed(reasoning))
+        self._add(self._content.feed(content), self._reasoning.feed(reasoning), deltas)
 
-    def _delta(self, content: str, reasoning: str) -> dict[str, Any] | None:
-        if not content and not reasoning:
-            return None
+    def _add(self, content: str, reasoning: str, deltas: Deltas) -> None:
+        if content or reasoning:
+            self._note_first()
+            deltas.add(content, reasoning)
+
+    def _note_first(self) -> None:
         if self._first is None:
             self._first = self._clock()
-        return {"type": "delta", "content": content, "reasoning": reasoning}
+
+    def _until_too_long(self, texts: list[str]) -> list[str]:
+        """Return the texts up to the one with which there is more than is kept."""
+        room = self._largest - self._size
+        if sum(map(len, texts)) <= room:
+            return texts
+        return texts[: bisect_right(list(accumulate(map(len, texts))), room) + 1]
 
     def _text(self, value: object) -> str | None:
-        text = _text(value)
-        return None if text is None else self._clean(text)
+        if not isinstance(value, str) or not value:
+            return None
+        known = self._cleaned.get(value)
+        if known is not None:
+            return known
+        cleaned = self._clean(join_surrogates(value))
+        if len(self._cleaned) < _MOST_NAMES and len(value) <= _LONGEST_NAME:
+            self._cleaned[value] = cleaned
+        return cleaned
 
     def _milliseconds(self, moment: float | None) -> int | None:
         if moment is None or self._started is None:
@@ -169,10 +217,10 @@ class Completion:
         return round((moment - self._started) * 1000)
 
 
-def first_choice(chunk: Mapping[str, Any]) -> Mapping[str, Any]:
+def first_choice(chunk: Mapping[str, Any]) -> dict[str, Any]:
     """Return `choices[0]`; an empty mapping when there is none."""
     choices = chunk.get("choices")
-    if isinstance(choices, list) and choices and isinstance(choices[0], Mapping):
+    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
         return choices[0]
     return {}
 
@@ -187,5 +235,5 @@ def _written(value: object) -> str:
         return value
     if not isinstance(value, list):
         return ""
-    texts = (part.get("text") for part in value if isinstance(part, Mapping))
+    texts = (part.get("text") for part in value if isinstance(part, dict))
     return "".join(text for text in texts if isinstance(text, str))

@@ -8,8 +8,12 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from neuralterm.domain.text import join_surrogates
+from neuralterm.domain.text import has_surrogates, join_surrogates
 
+# So many pieces of text are kept as they came.
+_FEW = 256
+# Kept: `json.loads` with any option makes a decoder for each call.
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=lambda _: None)
 _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -22,7 +26,7 @@ def parse_json(text: str | bytes) -> Any:
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace").lstrip("\ufeff")
     try:
-        return json.loads(text, parse_float=Decimal, parse_constant=lambda _: None)
+        return _DECODER.decode(text)
     except RecursionError as exc:
         raise ValueError("nested too deeply") from exc
 
@@ -54,15 +58,26 @@ class TextJoiner:
 
     def __init__(self) -> None:
         self._parts: list[str] = []
+        self._latest: list[str] = []
         self._half = ""
 
     def feed(self, piece: str) -> str:
         """Add a piece; return what may be shown, which keeps back a first half that waits for its second."""
+        if not piece:
+            return ""
         piece = self._half + piece
         self._half = ""
-        if piece and "\ud800" <= piece[-1] <= "\udbff":
+        if "\ud800" <= piece[-1] <= "\udbff":
             self._half, piece = piece[-1], piece[:-1]
         return self._add(join_surrogates(piece))
+
+    def feed_all(self, pieces: list[str]) -> list[str]:
+        """Add many pieces; return what `feed` does for each, without those of which nothing may be shown yet."""
+        together = "".join(pieces)
+        if self._half or has_surrogates(together):
+            return list(filter(None, map(self.feed, pieces)))
+        self._add(together)
+        return list(filter(None, pieces))
 
     def flush(self) -> str:
         """Return what was kept back, as U+FFFD: no more pieces will come."""
@@ -70,11 +85,20 @@ class TextJoiner:
         return self._add(join_surrogates(half))
 
     @property
+    def has_text(self) -> bool:
+        """True once there is any text."""
+        return bool(self._latest or self._parts)
+
+    @property
     def text(self) -> str:
         """All that `feed` and `flush` returned."""
-        return "".join(self._parts)
+        return "".join((*self._parts, *self._latest))
 
     def _add(self, text: str) -> str:
         if text:
-            self._parts.append(text)
+            self._latest.append(text)
+            if len(self._latest) == _FEW:
+                # A short string takes ten times the room of its text.
+                self._parts.append("".join(self._latest))
+                self._latest.clear()
         return text

@@ -1,26 +1,30 @@
 """From the bytes of a reply to deltas and errors, without I/O.
 
-A reader is fed what arrives and yields deltas; `finished` says that nothing more is needed. `close` is called at the
-end of the bytes and raises unless the answer was complete.
+A reader is fed what arrives and adds deltas to those it is given, before it raises too; `finished` says that nothing more is
+needed. `close` is called at the end of the bytes and raises unless the answer was complete.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from neuralterm.application.deltas import Deltas
 from neuralterm.domain.exceptions import OpenRouterAPIError, StreamInterruptedError
 from neuralterm.infrastructure.openrouter.completion import Completion, first_choice
 from neuralterm.infrastructure.openrouter.decoding import parse_json, without_surrogates
 from neuralterm.infrastructure.openrouter.errors import CHECK_BASE_URL
 from neuralterm.infrastructure.openrouter.limits import LARGEST_REPLY
+from neuralterm.infrastructure.openrouter.recurring import RecurringChunk, learn
 from neuralterm.infrastructure.openrouter.sse import ServerSentEvent, SSEDecoder
 
-Delta = dict[str, Any]
 # Makes the exception for an `error` found under HTTP 200.
 ErrorOf = Callable[[object], OpenRouterAPIError]
 
 END_OF_STREAM = "[DONE]"
+
+# So many chunks that did not recur, one after the other, are enough to look no further for one that does.
+_MOST_LESSONS = 16
 
 
 class BodyReader(Protocol):
@@ -30,11 +34,11 @@ class BodyReader(Protocol):
     def finished(self) -> bool:
         """True when nothing more is needed."""
 
-    def feed(self, block: bytes) -> Iterator[Delta]:
-        """Take bytes as they came; yield the deltas that they complete."""
+    def feed(self, block: bytes, deltas: Deltas) -> None:
+        """Take bytes as they came; add the deltas that they complete."""
 
-    def close(self, failure: StreamInterruptedError | None = None) -> Iterator[Delta]:
-        """Yield what is left, then raise `failure`, or a fitting error, if the answer is not complete."""
+    def close(self, deltas: Deltas, failure: StreamInterruptedError | None = None) -> None:
+        """Add what is left, then raise `failure`, or a fitting error, if the answer is not complete."""
 
 
 class EventStreamReader:
@@ -45,44 +49,66 @@ class EventStreamReader:
         self._completion = completion
         self._error_of = error_of
         self._decoder = SSEDecoder()
+        self._recurring: RecurringChunk | None = None
+        self._lessons = 0
 
-    def feed(self, block: bytes) -> Iterator[Delta]:
-        """Take bytes as they came; yield the deltas that they complete."""
-        for event in self._decoder.feed(block):
-            yield from self._take(event)
-            if self.finished:
-                return
+    def feed(self, block: bytes, deltas: Deltas) -> None:
+        """Take bytes as they came; add the deltas that they complete."""
+        events = self._decoder.feed(block)
+        position = 0
+        while position < len(events) and not self.finished:
+            position += self._take_recurring(events, position, deltas)
+            if position < len(events):
+                self._take(events[position], deltas)
+                position += 1
 
-    def close(self, failure: StreamInterruptedError | None = None) -> Iterator[Delta]:
-        """Yield what is left, then raise unless `[DONE]` came, be it without its blank line."""
+    def close(self, deltas: Deltas, failure: StreamInterruptedError | None = None) -> None:
+        """Add what is left, then raise unless `[DONE]` came, be it without its blank line."""
         cut_off = self._decoder.close()
         if cut_off is not None and (cut_off.data == END_OF_STREAM or _parse_object(cut_off.data) is not None):
-            yield from self._take(cut_off)
+            self._take(cut_off, deltas)
         if self.finished:
             return
-        yield from _rest(self._completion)
+        self._completion.flush(deltas)
         if failure is not None:
             raise failure
         if not self._completion.choices:
             raise StreamInterruptedError("the service closed the stream without an answer")
         raise StreamInterruptedError("the stream ended before the answer was complete")
 
-    def _take(self, event: ServerSentEvent) -> Iterator[Delta]:
+    def _take_recurring(self, events: list[ServerSentEvent], start: int, deltas: Deltas) -> int:
+        """Take the events from `start` on that are a known chunk with another text; return how many they are."""
+        texts = self._recurring.texts(events, start) if self._recurring is not None else []
+        if self._recurring is not None and texts:
+            self._completion.absorb_again(self._recurring, texts, deltas)
+            self._completion.check_size()
+            self._lessons = 0
+        return len(texts)
+
+    def _take(self, event: ServerSentEvent, deltas: Deltas) -> None:
         if event.data == END_OF_STREAM:
-            yield from self._finish()
+            self._finish(deltas)
             return
         chunk = _parse_object(event.data)
         if chunk is None and event.type == "error":
             chunk = {"error": event.data}
         if chunk is None:
-            yield from _rest(self._completion)
+            self._completion.flush(deltas)
             raise StreamInterruptedError("the service sent something in the stream that is not a chunk of an answer")
         if event.type == "error" and "error" not in chunk:
             chunk = {"error": chunk}
-        yield from _absorb(self._completion, chunk, self._error_of)
+        _absorb(self._completion, chunk, self._error_of, deltas)
+        if self._lessons < _MOST_LESSONS:
+            self._learn(event, chunk)
 
-    def _finish(self) -> Iterator[Delta]:
-        yield from _rest(self._completion)
+    def _learn(self, event: ServerSentEvent, chunk: Mapping[str, Any]) -> None:
+        recurring = learn(event.data, chunk, first_choice(chunk))
+        if recurring is not None:
+            self._lessons += 1
+            self._recurring = recurring if self._lessons < _MOST_LESSONS else None
+
+    def _finish(self, deltas: Deltas) -> None:
+        self._completion.flush(deltas)
         if not self._completion.choices:
             raise StreamInterruptedError("the service ended the stream without an answer")
         _check_end(self._completion, self._error_of)
@@ -98,21 +124,20 @@ class JsonBodyReader:
         self._error_of = error_of
         self._body = bytearray()
 
-    def feed(self, block: bytes) -> Iterator[Delta]:
+    def feed(self, block: bytes, deltas: Deltas) -> None:
         """Take bytes as they came; the answer is read at the end."""
         self._body += block
         if len(self._body) > LARGEST_REPLY:
             raise StreamInterruptedError(f"the service sent an answer of more than {LARGEST_REPLY} bytes")
-        yield from ()
 
-    def close(self, failure: StreamInterruptedError | None = None) -> Iterator[Delta]:
-        """Yield the answer, then raise if it came with an error, or if the body is no answer."""
+    def close(self, deltas: Deltas, failure: StreamInterruptedError | None = None) -> None:
+        """Add the answer, then raise if it came with an error, or if the body is no answer."""
         reply = _parse_object(bytes(self._body))
         self._body.clear()
         if reply is None:
             raise failure or StreamInterruptedError("the service closed the connection before its answer was complete")
-        yield from _absorb(self._completion, reply, self._error_of)
-        yield from _rest(self._completion)
+        _absorb(self._completion, reply, self._error_of, deltas)
+        self._completion.flush(deltas)
         if not first_choice(reply):
             raise StreamInterruptedError("the service sent a reply without an answer in it")
         _check_end(self._completion, self._error_of)
@@ -138,19 +163,19 @@ class AnyBodyReader:
         """True when nothing more is needed."""
         return self._reader is not None and self._reader.finished
 
-    def feed(self, block: bytes) -> Iterator[Delta]:
-        """Take bytes as they came; yield the deltas that they complete."""
+    def feed(self, block: bytes, deltas: Deltas) -> None:
+        """Take bytes as they came; add the deltas that they complete."""
         if self._reader is None:
             block = block.lstrip()
             if not block:
                 return
             self._reader = self._reader_for(block[:1])
-        yield from self._reader.feed(block)
+        self._reader.feed(block, deltas)
 
-    def close(self, failure: StreamInterruptedError | None = None) -> Iterator[Delta]:
-        """Yield what is left, then raise `failure`, or a fitting error, if the answer is not complete."""
+    def close(self, deltas: Deltas, failure: StreamInterruptedError | None = None) -> None:
+        """Add what is left, then raise `failure`, or a fitting error, if the answer is not complete."""
         reader = self._reader or self._reader_for(b"")
-        yield from reader.close(failure)
+        reader.close(deltas, failure)
 
     def _reader_for(self, first: bytes) -> BodyReader:
         if first == b"<":
@@ -165,21 +190,13 @@ def web_page() -> OpenRouterAPIError:
     return OpenRouterAPIError("the service answered with a web page", 200, hint=CHECK_BASE_URL)
 
 
-def _absorb(completion: Completion, chunk: Mapping[str, Any], error_of: ErrorOf) -> Iterator[Delta]:
-    delta = completion.absorb(chunk)
-    if delta is not None:
-        yield delta
+def _absorb(completion: Completion, chunk: Mapping[str, Any], error_of: ErrorOf, deltas: Deltas) -> None:
+    completion.absorb(chunk, deltas)
     completion.check_size()
     error = chunk.get("error") or first_choice(chunk).get("error")
     if error:
-        yield from _rest(completion)
+        completion.flush(deltas)
         _fail(completion, error_of(without_surrogates(error)))
-
-
-def _rest(completion: Completion) -> Iterator[Delta]:
-    delta = completion.flush()
-    if delta is not None:
-        yield delta
 
 
 def _check_end(completion: Completion, error_of: ErrorOf) -> None:

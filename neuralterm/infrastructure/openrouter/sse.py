@@ -12,6 +12,7 @@ from neuralterm.domain.exceptions import StreamInterruptedError
 from neuralterm.infrastructure.openrouter.limits import LARGEST_EVENT, LONGEST_OTHER_LINE
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_BLANK_LINE = b"\n\n"
 _DATA_BEGINNINGS = (b"data:", _BYTE_ORDER_MARK + b"data:")
 
 
@@ -44,14 +45,15 @@ class SSEDecoder:
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """Take the next bytes; return the events that they complete."""
         self._check_size()
-        lines = self._normalise(chunk).split(b"\n")
+        chunk = self._normalise(chunk)
         events: list[ServerSentEvent] = []
-        for line in lines[:-1]:
-            if self._hold(line):
-                break
-            self._finish_line(events)
-        else:
-            self._hold(lines[-1])
+        start = 0 if self._is_between_events() else self._take_lines(chunk, 0, _end_of_event(chunk), events)
+        last = chunk.rfind(_BLANK_LINE, start)
+        if last >= start and self._is_between_events() and len(chunk) <= self._largest_event:
+            end = last + len(_BLANK_LINE)
+            self._take_events(chunk[start:end], events)
+            start = end
+        self._take_lines(chunk, start, len(chunk), events)
         if not events:
             self._check_size()
         return events
@@ -67,6 +69,40 @@ class SSEDecoder:
             self._finish_line(events)
         self._dispatch(events)
         return events[0] if events else None
+
+    def _is_between_events(self) -> bool:
+        return not (self._line or self._data or self._type or self._too_large)
+
+    def _take_events(self, chunk: bytes, events: list[ServerSentEvent]) -> None:
+        """Take whole events: those of one line of data at once, the others line by line."""
+        if self._at_start:
+            chunk = chunk.removeprefix(_BYTE_ORDER_MARK)
+            self._at_start = False
+        try:
+            text = chunk.decode()
+        except UnicodeDecodeError:
+            self._take_lines(chunk, 0, len(chunk), events)
+            return
+        for part in text[: -len(_BLANK_LINE)].split("\n\n"):
+            if part.startswith("data: ") and "\n" not in part:
+                events.append(ServerSentEvent(part[6:]))
+                continue
+            lines = f"{part}\n\n".encode()
+            self._take_lines(lines, 0, len(lines), events)
+            if self._too_large:
+                return
+
+    def _take_lines(self, chunk: bytes, start: int, end: int, events: list[ServerSentEvent]) -> int:
+        """Take a part of the bytes line by line; return its end."""
+        if self._too_large:
+            return end
+        *lines, rest = chunk[start:end].split(b"\n")
+        for line in lines:
+            if self._hold(line):
+                return end
+            self._finish_line(events)
+        self._hold(rest)
+        return end
 
     def _normalise(self, chunk: bytes) -> bytes:
         if not chunk:
@@ -116,6 +152,12 @@ class SSEDecoder:
             self._data.clear()
             self._data_size = 0
         self._type = b""
+
+
+def _end_of_event(chunk: bytes) -> int:
+    """Return where the first event of the bytes ends that has an end in them; all of them if none has."""
+    found = chunk.find(_BLANK_LINE)
+    return len(chunk) if found < 0 else found + len(_BLANK_LINE)
 
 
 def _field(line: bytes) -> tuple[bytes, bytes]:

@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
-from neuralterm.domain.exceptions import OpenRouterAPIError, StreamInterruptedError
+from neuralterm.application.deltas import Deltas
+from neuralterm.domain.exceptions import NeuralTermError, OpenRouterAPIError, StreamInterruptedError
 from neuralterm.infrastructure.openrouter.completion import Completion
 from neuralterm.infrastructure.openrouter.decoding import with_every_text
 from neuralterm.infrastructure.openrouter.errors import error_from_object
@@ -31,6 +32,7 @@ Ask = Callable[[Callable[[], None]], AbstractAsyncContextManager["Reply"]]
 class CompletionStream:
     """Asks when the first item is asked for; yields deltas and last the final dictionary.
 
+    `batches` is the other way to read it: the deltas of each read of the network together, and nothing at the end.
     `snapshot` may be called at any time, also after an error or `aclose`. An answer that did not come to its end raises
     StreamInterruptedError; an answer that did not begin raises OpenRouterAPIError or one of its subclasses.
 
@@ -59,7 +61,8 @@ class CompletionStream:
         self.on_wait: Callable[[], None] | None = None
         self._completion = Completion(model, clock, self._tell_generation, clean)
         self._is_sent = False
-        self._items = self._run()
+        self._batches = self._run()
+        self._items = self._each()
 
     def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
         return self
@@ -70,12 +73,23 @@ class CompletionStream:
     async def aclose(self) -> None:
         """Stop reading and let go of the connection."""
         await self._items.aclose()
+        await self._batches.aclose()
+
+    def batches(self) -> AsyncIterator[Deltas]:
+        """Return the deltas as they come, those of one read of the network together, in the place of single items."""
+        return self._batches
 
     def snapshot(self) -> dict[str, Any]:
         """Return what is known so far, under the keys of the final dictionary, and `request_sent`."""
         return {**self._completion.as_dict(), "request_sent": self._is_sent}
 
-    async def _run(self) -> AsyncGenerator[dict[str, Any], None]:
+    async def _each(self) -> AsyncGenerator[dict[str, Any], None]:
+        async for deltas in self._batches:
+            for content, reasoning in deltas:
+                yield {"type": "delta", "content": content, "reasoning": reasoning}
+        yield self._completion.as_dict()
+
+    async def _run(self) -> AsyncGenerator[Deltas, None]:
         completion = self._completion
         completion.start()
         try:
@@ -86,14 +100,29 @@ class CompletionStream:
                     if self.on_wait is not None:
                         self.on_wait()
                     block, failure = await self._read(reply)
-                    pieces = completion.pieces
-                    for delta in reader.feed(block) if block else reader.close(failure):
-                        yield delta
-                    if completion.pieces > pieces:
-                        self._patience.renew()
+                    deltas, error = self._deltas(reader, block, failure)
+                    if deltas:
+                        yield deltas
+                    if error is not None:
+                        raise error
         finally:
             completion.end()
-        yield completion.as_dict()
+
+    def _deltas(
+        self, reader: BodyReader, block: bytes, failure: StreamInterruptedError | None
+    ) -> tuple[Deltas, NeuralTermError | None]:
+        """Return what a block brings, and the error that comes after it."""
+        deltas, pieces = Deltas(), self._completion.pieces
+        try:
+            if block:
+                reader.feed(block, deltas)
+            else:
+                reader.close(deltas, failure)
+        except NeuralTermError as exc:
+            return deltas, exc
+        if self._completion.pieces > pieces:
+            self._patience.renew()
+        return deltas, None
 
     def _note_sending(self) -> None:
         self._is_sent = True

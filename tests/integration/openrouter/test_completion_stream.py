@@ -8,6 +8,7 @@ import respx
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuralterm.application.deltas import Deltas
 from neuralterm.domain.exceptions import (
     ConfigurationError,
     InsufficientCreditsError,
@@ -83,7 +84,7 @@ async def test_the_id_is_told_when_the_head_is_there(told, service):
 
 async def test_without_a_header_the_first_chunk_tells_it_before_its_own_text(told, service):
     service.return_value = event_stream({**chunk("a"), "id": None}, chunk("b"), {**chunk("c"), "id": "x"}, "[DONE]")
-    assert await told() == ["delta", "gen-7", "delta", "delta", "final"]
+    assert await told() == ["gen-7", "delta", "delta", "delta", "final"]
     service.return_value = event_stream({**chunk("a"), "id": ""}, "[DONE]")
     assert await told() == ["delta", "final"]
     service.return_value = httpx.Response(200, json={**chunk(), "choices": [{"message": {"content": "a"}}]})
@@ -190,7 +191,8 @@ async def test_lone_surrogates_of_the_user_are_replaced(client, service):
 def test_json_import_available():
     completion = Completion("m", lambda: 0.0)
     reader = EventStreamReader(completion, lambda error: OpenRouterAPIError(str(error)))
-    assert [delta["content"] for delta in reader.feed(sse(chunk("a"), chunk("b"), "[DONE]"))] == ["a", "b"]
+    reader.feed(sse(chunk("a"), chunk("b"), "[DONE]"), deltas := Deltas())
+    assert deltas.contents == ["a", "b"]
     assert reader.finished
     assert parse_json('{"cost": 7.5e-05, "nan": NaN}') == {"cost": Decimal("0.000075"), "nan": None}
     with pytest.raises(ValueError):
@@ -300,7 +302,8 @@ def test_text_split_anywhere_in_utf_16_is_put_together_again(text, data):
     pieces = [units[a:b].decode("utf-16-le", "surrogatepass") for a, b in pairwise(borders)]
     completion = Completion("m", lambda: 0.0)
     reader = EventStreamReader(completion, lambda error: OpenRouterAPIError(str(error)))
-    shown = "".join(delta["content"] for delta in reader.feed(sse(*map(chunk, pieces), "[DONE]")))
+    reader.feed(sse(*map(chunk, pieces), "[DONE]"), deltas := Deltas())
+    shown = "".join(deltas.contents)
     assert shown == completion.as_dict()["content"] == units.decode("utf-16-le", "replace")
     shown.encode()
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 import anyio
 import pytest
 
+from neuralterm.application.deltas import Deltas
 from neuralterm.domain.exceptions import (
     InsufficientCreditsError,
     ModelUnavailableError,
@@ -365,7 +366,7 @@ def test_an_answer_without_end_ends(body, kind):
     completion = Completion("m", lambda: 0.0, largest=40)
     reader = EventStreamReader(completion, lambda error: OpenRouterAPIError(str(error)))
     with pytest.raises(StreamInterruptedError, match="longer than 40 characters"):
-        list(reader.feed(body))
+        reader.feed(body, Deltas())
     assert completion.as_dict().items() >= kind.items()
 
 

@@ -8,6 +8,17 @@ def test_cells_are_never_read_as_numbers():
     assert len({len(row) for row in rows}) == 1
 
 
+def test_columns_have_the_width_of_their_cells_on_a_terminal():
+    assert table(
+        ["name", "n", "more"], [["模型", "5", ""], ["e\u0301", "1,234,567", "x"]], right=["n"]
+    ).splitlines() == [
+        "name            n  more",
+        "------  ---------  ------",
+        "模型            5",
+        "e\u0301       1,234,567  x",
+    ]
+
+
 def test_a_cell_stays_on_its_line_and_whole():
     lines = table(["a", "b"], [["one\ntwo", "x" * 500]]).splitlines()
 
