@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unicodedata import category
 
 from neuralterm.domain.base_url import plain_base_url
 from neuralterm.domain.budget import checked_warning_level
@@ -190,6 +189,8 @@ def checked_tag(text: str) -> str:
     """Return a tag. Raises `ValidationError` for one that is empty or has control characters, such as a newline."""
     if not text.strip():
         raise ValidationError("a tag is empty", hint="leave it out")
+    from unicodedata import category
+
     if any(category(character) in _NOT_IN_TAGS for character in text):
         raise ValidationError(f"the tag {text!r} has control characters", hint="a tag is text on one line")
     return text

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuralterm.config import DEFAULT_BASE_URL, Flags, Settings, load_settings
+from neuralterm.config import DEFAULT_BASE_URL, Settings, load_settings
 from neuralterm.domain.budget import Budget, Window
 from neuralterm.domain.exceptions import ConfigurationError
 from neuralterm.domain.money import plain
 from neuralterm.setting_files import user_folder
+from neuralterm.setting_flags import Flags
 
 
 def refused(load, *args, **kwargs):
