@@ -47,9 +47,8 @@ docs-check: $(VENV)/.dev
 	$(BIN)/python scripts/write_reference --check
 	$(BIN)/python scripts/write_faults --check
 
-bench: $(VENV)/.dev ## measure start-up, and reports over few and many calls
+bench: $(VENV)/.dev ## measure speed and memory against what docs/performance.md promises
 	$(BIN)/python scripts/bench
-	$(BIN)/python scripts/bench_reports
 
 build: $(VENV)/.dev ## build wheel and source archive into dist/
 	$(BIN)/python -m build

@@ -285,7 +285,7 @@ class Container:
     def catalogue(self) -> Catalogue | DeclaredCatalogue:
         from neuralterm.application.catalogue import Catalogue
 
-        catalogue = Catalogue(self.client, self.model_cache, self.clock, on_stale=self.console.note)
+        catalogue = Catalogue(lambda: self.client, self.model_cache, self.clock, on_stale=self.console.note)
         if self.settings.server_prices is None:
             return catalogue
         from neuralterm.application.declared_catalogue import DeclaredCatalogue

@@ -39,10 +39,13 @@ class Listing:
 class Catalogue:
     """Knows the models, with as few questions to the service as will do.
 
-    A copy younger than `MAX_AGE` is taken for the truth. `on_stale` is told one sentence when an older one is used.
+    A copy younger than `MAX_AGE` is taken for the truth. `client` returns who asks the service, and is called only for that.
+    `on_stale` is told one sentence when an older copy is used.
     """
 
-    def __init__(self, client: ChatClient, cache: ModelCache, clock: Clock, *, on_stale: Callable[[str], None]) -> None:
+    def __init__(
+        self, client: Callable[[], ChatClient], cache: ModelCache, clock: Clock, *, on_stale: Callable[[str], None]
+    ) -> None:
         self._client = client
         self._cache = cache
         self._clock = clock
@@ -114,7 +117,7 @@ class Catalogue:
         return Listing(models, fetched_at, stale=self._older_than(MAX_AGE, fetched_at))
 
     async def _fetch(self) -> Listing:
-        models = await self._client.get_available_models()
+        models = await self._client().get_available_models()
         fetched_at = self._clock.now()
         try:
             self._cache.store(models, fetched_at)

@@ -160,16 +160,15 @@ def _time(number: int) -> str:
 
 
 def _remarks(model: OpenRouterModel) -> str:
+    # Few models have any, and reading prices takes its time.
+    overrides = model.prices.overrides if model.pricing.get("overrides") else ()
+    only_by_size = all(override.utc_start is None for override in overrides)
     remarks = [
         (is_batch(model), "batch jobs only"),
-        (bool(model.prices.overrides), "more for long prompts" if _only_by_size(model) else "varies by prompt or time"),
+        (bool(overrides), "more for long prompts" if only_by_size else "varies by prompt or time"),
         (model.expiration_date not in _NEVER, f"until {model.expiration_date}"),
     ]
     return ", ".join(text for holds, text in remarks if holds)
-
-
-def _only_by_size(model: OpenRouterModel) -> bool:
-    return all(override.utc_start is None for override in model.prices.overrides)
 
 
 def _per_million(listed: object) -> str:

@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from neuralterm.domain.text import one_line
 
 _SHORTEST_NAME = 8
-_HEADER_ROOM = 2
-_GAP = "  "
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> str:
@@ -17,22 +15,19 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Seque
 
     Cells are written as they are, on one line, never cut and never read as numbers.
     """
+    from neuralterm.components.tabulate_import import tabulate_for
+
     cells = [[one_line(cell) for cell in row] for row in rows]
-    widths = [
-        max([columns_of(header) + _HEADER_ROOM, *(columns_of(row[index]) for row in cells)])
-        for index, header in enumerate(headers)
-    ]
-    to_the_right = [bool(rows) and header in right for header in headers]
-
-    def laid_out(line: Sequence[str]) -> str:
-        return _GAP.join(map(_padded, line, widths, to_the_right)).rstrip()
-
-    return "\n".join(map(laid_out, (headers, ["-" * width for width in widths], *cells)))
-
-
-def _padded(cell: str, width: int, is_right: bool) -> str:
-    room = " " * (width - columns_of(cell))
-    return room + cell if is_right else cell + room
+    wide = not all(cell.isascii() for row in (headers, *cells) for cell in row)
+    return str(
+        tabulate_for(wide=wide)(
+            cells,
+            headers=list(headers),
+            tablefmt="simple",
+            colalign=["right" if header in right else "left" for header in headers] if rows else None,
+            disable_numparse=True,
+        )
+    )
 
 
 def fitted_table(

@@ -24,7 +24,7 @@ TOKENS_PER_PROMPT = 3
 CLOSE_BOUND_PER_MESSAGE = 8
 CLOSE_BOUND_PER_PROMPT = 16
 
-# tiktoken panics on a million spaces in a row, and is slow on long runs without a break.
+# So much is counted before somebody may interrupt.
 LONGEST_PIECE = 200_000
 
 
@@ -55,15 +55,18 @@ class TokenCounter:
         """Return the number of tokens of a text; spellings such as `<|endoftext|>` count as ordinary text."""
         return sum(self._counts(text, model_id))
 
-    def _counts(self, text: str, model_id: str) -> Iterator[int]:
-        """Yield the tokens of each piece of a text."""
+    def _counts(self, text: str, model_id: str, for_each_cut: int = 0) -> Iterator[int]:
+        """Yield the tokens of each piece of a text, with so many more for every place where a run had to be cut."""
         if not text:
             return
+        from neuralterm.infrastructure.token_pieces import parts, well_formed
+
         encoder = self._load(encoding_name(model_id))
         for number, piece in enumerate(_pieces(text)):
             if number and self._interrupted():
                 raise KeyboardInterrupt
-            yield _count_piece(encoder, piece)
+            counts = [_count_piece(encoder, part) for part in parts(well_formed(piece))]
+            yield sum(counts) + for_each_cut * (len(counts) - 1)
 
     def count_message(self, message: Message, model_id: str) -> int:
         """Return the tokens of a message in a prompt: its content, its role, and 3 that frame it."""
@@ -91,7 +94,9 @@ class TokenCounter:
         framing = framing_bound(messages)
         if "gpt-oss" not in model_id:  # whose preamble is long
             framing = CLOSE_BOUND_PER_PROMPT + CLOSE_BOUND_PER_MESSAGE * len(messages)
-        return attached + framing + sum(self.count_tokens(message.content, model_id) for message in messages)
+        # Two parts of a run may, hardly ever, have fewer tokens than the whole.
+        counts = (count for message in messages for count in self._counts(message.content, model_id, for_each_cut=1))
+        return attached + framing + sum(counts)
 
     def fits(self, messages: Iterable[Message], model_id: str, max_tokens: int) -> bool:
         """Tell whether the prompt has at most `max_tokens`; counts only where the bound does not settle it."""

@@ -11,19 +11,8 @@ import pytest
 from .stand_in import StandIn, error, text
 
 # Nor may help: each takes as much as a twentieth of its time.
-NOT_FOR_HELP = {
-    "shutil",
-    "dataclasses",
-    "decimal",
-    "json",
-    "logging",
-    "select",
-    "socket",
-    "tomllib",
-    "platformdirs",
-    "http",
-}
-HEAVY = {"httpx", "pydantic", "tiktoken", "anyio", "sqlite3", "prompt_toolkit", "asyncio"}
+NOT_FOR_HELP = {"shutil", "dataclasses", "json", "logging", "socket", "tomllib", "platformdirs", "http"}
+HEAVY = {"httpx", "pydantic", "tiktoken", "anyio", "tabulate", "sqlite3", "prompt_toolkit", "asyncio"}
 NOT_FOR_SEND = (
     (HEAVY - {"sqlite3"})
     | {
@@ -67,6 +56,10 @@ class TestImports:
         modules = modules_of("send", "hi")
         assert modules & NOT_FOR_SEND == set()
         assert "socket" in modules
+
+    def test_the_model_list_is_shown_without_what_asks_for_it(self, service, run):
+        run("models")
+        assert modules_of("models") & {"httpx", "pydantic", "asyncio", "importlib.metadata", "wcwidth"} == set()
 
     def test_importing_the_package_opens_and_reads_nothing(self, tmp_path, data_dir):
         subprocess.run([sys.executable, "-c", "import neuralterm, neuralterm.cli.root"], check=True)

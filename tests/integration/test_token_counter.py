@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import random
 import subprocess
 import sys
 import zlib
@@ -10,12 +11,13 @@ from pathlib import Path
 
 import pytest
 import tiktoken_ext.openai_public
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from neuralterm.application.context import TRUNCATION_MARKER, dropped
 from neuralterm.domain.models import Message, MessageRole
 from neuralterm.infrastructure.token_counter import LONGEST_PIECE, TokenCounter, encoding_name, shared_encoder
+from neuralterm.infrastructure.token_pieces import LONGEST_RUN
 from neuralterm.infrastructure.vocabularies import DEFINITIONS, read_tokens
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -107,10 +109,12 @@ def test_count_messages_total(counter):
 @given(st.text(st.characters(codec=None, categories=["L", "N", "P", "Z", "C"]), max_size=60))
 @example("\ud800")
 @example("a\ud83d\ude00\udc00b")
+@example("\ud83d\ud83d\ude00\ude00\udc00 \ud800")
 def test_any_text_is_counted_within_the_bound(text):
     counter = TokenCounter()
     message = user(text)
     exact = counter.count_messages([message], GPT_4O)
+    assert counter.count_tokens(text, GPT_4O) == len(shared_encoder("o200k_base").encode_ordinary(text))
     assert 0 <= exact <= counter.upper_bound([message], GPT_4O) <= counter.upper_bound([message])
 
 
@@ -172,6 +176,49 @@ def test_text_without_line_ends_is_cut_all_the_same(unit):
     assert all(encoder.pieces)
     if unit == "word ":
         assert all(piece.startswith(" word") for piece in encoder.pieces[1:])
+
+
+# fmt: off
+RUNS = [
+    "x", "Ж", "的", "é", "ก็", "a\u0301", "aA", "=", "=\n", "/\r", "\0", "\x1c-", "\u0301", "\U0001f600", "_", " ", "\t", " \n",
+    "\n", "\u3000", "\x1f ",
+]
+# fmt: on
+
+
+@pytest.mark.parametrize("unit", RUNS)
+def test_a_run_without_a_break_is_cut_into_short_parts(unit):
+    encoder = ScriptedEncoder()
+    text = "1" + unit * (20 * LONGEST_RUN // len(unit)) + "1"
+    TokenCounter(lambda _: encoder).count_tokens(text, GPT_4O)
+    assert "".join(encoder.pieces) == text
+    assert max(map(len, encoder.pieces)) <= 2 * LONGEST_RUN
+
+
+@pytest.mark.parametrize("unit", ["word ", "f(x)", "0", "a1", "\u0431\u0430, ", "\u6211\u3002", "->x", "a\n"])
+def test_text_with_breaks_stays_whole(unit):
+    encoder = ScriptedEncoder()
+    text = unit * (20 * LONGEST_RUN // len(unit))
+    TokenCounter(lambda _: encoder).count_tokens(text, GPT_4O)
+    assert encoder.pieces == [text]
+
+
+def test_runs_of_mixed_letters_take_no_time_to_find(counter):
+    assert counter.count_tokens("1é的" * 5_000 + "é的" * LONGEST_RUN + ">" * LONGEST_RUN, GPT_4O) > 10_000
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.sampled_from("abcXYZéЖ的ก็\u0301=-/.'\n\r \t\xa0\u3000\U0001f600\0"), min_size=1, max_size=6),
+    st.sampled_from(["gpt-4", GPT_4O]),
+    st.integers(0, 100),
+)
+def test_a_cut_run_is_counted_within_a_thousandth_and_bounded(characters, model, seed):
+    text = "".join(random.Random(seed).choices(characters, k=5 * LONGEST_RUN))
+    exact = len(shared_encoder(encoding_name(model)).encode_ordinary(text))
+    counter = TokenCounter()
+    assert abs(counter.count_tokens(text, model) - exact) <= max(exact // 1000, 5)
+    assert counter.upper_bound([user(text)], model) >= exact
 
 
 def test_a_million_spaces_do_not_panic(counter):

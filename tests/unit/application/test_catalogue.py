@@ -86,7 +86,7 @@ class World:
         self.cache = cache or FakeCache()
         self.clock = FakeClock()
         self.told = []
-        self.catalogue = Catalogue(self.client, self.cache, self.clock, on_stale=self.told.append)
+        self.catalogue = Catalogue(lambda: self.client, self.cache, self.clock, on_stale=self.told.append)
 
 
 def aged(hours, models=(MINI, BIG)):
