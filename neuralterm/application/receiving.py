@@ -43,16 +43,18 @@ class Receiving:
             async for deltas in _reads(chunks, turn):
                 for text in self._texts_of(deltas):
                     yield text
-            turn.final = _snapshot(chunks) or turn.final
+            self._note_what_is_known()
             self._circuit.record(None)
         except BaseException as error:
-            turn.final = _snapshot(chunks) or turn.final
+            self._note_what_is_known()
             self._circuit.record(error)
             raise
         finally:
             close = getattr(chunks, "aclose", None)
             if close is not None:
                 await close()
+            # It knows this object too, and both would stay in memory with all of the text.
+            del self._chunks
 
     def _listen(self, chunks: Any) -> None:
         if hasattr(chunks, "on_generation"):
@@ -60,6 +62,11 @@ class Receiving:
         if hasattr(chunks, "on_wait"):
             self._waits_are_told = True
             chunks.on_wait = self._flush
+
+    def _note_what_is_known(self) -> None:
+        told = _snapshot(self._chunks) or self._turn.final
+        # The text is kept already.
+        self._turn.final = {name: value for name, value in told.items() if name not in ("content", "reasoning")}
 
     def _texts(self, deltas: Deltas) -> Iterator[str]:
         """Take deltas one by one; yield the text of each."""

@@ -76,7 +76,7 @@ class Turn:
     `cap_lowered` is true once the account did not pay for the
     cap that was wished, `has_learnt` once the reported usage has been compared with what was counted here, `is_stored` once
     the database has the answer, `is_spooled` once it did not take it. `written` and `written_reasoning` are what the journal
-    has: pieces as they came would take ten times the room of their text.
+    has: single pieces would take ten times the room of their text.
     """
 
     prompt: Prompt
@@ -103,11 +103,13 @@ class Turn:
     @property
     def content(self) -> str:
         """The text so far."""
+        self.written = _joined(self.written)
         return "".join((*self.written, *self._unwritten))
 
     @property
     def reasoning(self) -> str | None:
         """The reasoning so far."""
+        self.written_reasoning = _joined(self.written_reasoning)
         return "".join((*self.written_reasoning, *self._unwritten_reasoning)) or None
 
     @property
@@ -247,3 +249,8 @@ def pending_answer(prompt: Prompt) -> Message:
         model_id=prompt.model_id,
         status=MessageStatus.PENDING,
     )
+
+
+def _joined(parts: list[str]) -> list[str]:
+    """Return the text in one part, which is then the text itself and no second copy of it."""
+    return ["".join(parts)] if len(parts) > 1 else parts
