@@ -84,6 +84,10 @@ class Completion:
             return "length"
         return self._finish_reason
 
+    def leave_text(self) -> None:
+        """Keep no content and no reasoning from now on: who takes the deltas does."""
+        self._content.keeps = self._reasoning.keeps = False
+
     def start(self) -> None:
         """Begin to measure."""
         self._started = self._clock()

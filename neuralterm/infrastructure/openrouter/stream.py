@@ -85,7 +85,11 @@ class CompletionStream:
         await self._batches.aclose()
 
     def batches(self) -> AsyncIterator[Deltas]:
-        """Return the deltas as they come, those of one read of the network together, in the place of single items."""
+        """Return the deltas as they come, those of one read of the network together, in the place of single items.
+
+        Their text is not kept here: `snapshot` leaves `content` empty and `reasoning` None.
+        """
+        self._completion.leave_text()
         return self._batches
 
     def snapshot(self) -> dict[str, Any]:
