@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuralterm.application.cost_tracker import CostTracker
 from neuralterm.application.deltas import Deltas
 from neuralterm.application.events import EventBus, Events
 from neuralterm.application.journal import MemoryJournal
@@ -17,7 +18,7 @@ from tests.fakes.client import WAIT, ReadingChatClient, final, known, reasoning
 from tests.fakes.counter import WordCounter
 from tests.fakes.events import Recorder
 from tests.fakes.storage import InMemoryConversationRepository
-from tests.fakes.world import make_world
+from tests.fakes.world import MODEL, Lookup, make_world
 
 pytestmark = pytest.mark.anyio
 
@@ -46,11 +47,17 @@ def joining(*scripts, **arguments):
     return make_world(*scripts, client=ReadingChatClient(), joins_reads=True, **arguments)
 
 
-def unwatched(*scripts):
-    """An orchestrator that joins reads, to whom nobody listens; its conversation, bus and journal."""
+def unwatched(*scripts, limit=None):
+    """An answer of an orchestrator that joins reads, to whom nobody listens but perhaps a budget; its bus and journal."""
     repository, bus = InMemoryConversationRepository(), CountingBus()
     repository.journal = CountingJournal()
-    orchestrator = ChatOrchestrator(repository, ReadingChatClient(*scripts), bus, WordCounter(), joins_reads=True)
+    tracker = None
+    if limit is not None:
+        bus.subscribe_all(tracker := CostTracker(bus, limit))
+        tracker.set_model(MODEL)
+    orchestrator = ChatOrchestrator(
+        repository, ReadingChatClient(*scripts), bus, WordCounter(), cost_tracker=tracker, joins_reads=True
+    )
     repository.save(conversation := Conversation())
     return orchestrator.send_message(conversation.id, "hello"), bus, repository.journal
 
@@ -117,18 +124,38 @@ async def test_what_the_stream_knows_at_its_end_is_in_the_answer():
 
 @given(
     limit=st.sampled_from(["0.00002", "0.00006", "0.0001", "0.0004"]),
-    words=st.lists(st.text("ab ", max_size=5), max_size=30),
+    words=st.lists(st.text("ab ", max_size=9), max_size=30),
     waits=st.sets(st.integers(0, 30)),
+    is_watched=st.booleans(),
 )
-def test_a_budget_stops_at_the_same_delta_however_they_come(limit, words, waits):
-    async def run(world):
-        conversation, texts = await world.converse(), []
-        error = await shown(world.orchestrator.send_message(conversation.id, "hello"), texts)
-        return "".join(texts), type(error), world.answer().content, world.answer().status, world.events.types
-
+def test_a_budget_stops_at_the_same_delta_however_they_come(limit, words, waits, is_watched):
     script = [item for at, word in enumerate(words) for item in ((WAIT, word) if at in waits else (word,))]
-    results = [anyio.run(run, make([*script, final()], tracker_limit=Decimal(limit))) for make in (joining, make_world)]
-    assert results[0] == results[1]
+
+    async def run(joins):
+        bus, repository, texts = EventBus(), InMemoryConversationRepository(), []
+        bus.subscribe_all(tracker := CostTracker(bus, Decimal(limit)))
+        if is_watched:
+            bus.subscribe_all(Recorder())
+        client = ReadingChatClient([*script, final()])
+        lookup = Lookup(MODEL)
+        orchestrator = ChatOrchestrator(
+            repository, client, bus, WordCounter(), cost_tracker=tracker, models=lookup, joins_reads=joins
+        )
+        repository.save(conversation := Conversation(model_id=MODEL.id))
+        error = await shown(orchestrator.send_message(conversation.id, "hello"), texts)
+        answer = repository.get_messages(conversation.id)[-1]
+        return "".join(texts), type(error), answer.content, answer.status
+
+    assert anyio.run(run, True) == anyio.run(run, False)
+
+
+async def test_far_from_every_limit_a_budget_does_not_look_at_each_delta():
+    words = ["word "] * 400
+    stream, bus, _ = unwatched([*words, WAIT, *words, final()], limit=Decimal(1))
+    texts = []
+    assert await shown(stream, texts) is None
+    assert texts == ["word " * 400] * 2
+    assert bus.emitted.count(Events.TOKEN_GENERATED) == 2
 
 
 def test_the_bus_knows_who_listens():
@@ -137,8 +164,10 @@ def test_the_bus_knows_who_listens():
     bus.subscribe("x", Recorder())
     assert bus.is_heard("x")
     assert not bus.is_heard("y")
-    bus.subscribe_all(Recorder())
+    bus.subscribe_all(somebody := Recorder())
     assert bus.is_heard("y")
+    assert not bus.is_heard("y", besides=somebody)
+    assert bus.is_heard("x", besides=somebody)
 
 
 def test_deltas_are_kept_in_their_order():
@@ -149,4 +178,3 @@ def test_deltas_are_kept_in_their_order():
     deltas.add("c", "so")
     assert list(deltas) == [("a", ""), ("b", ""), ("", "hm"), ("c", "so")]
     assert len(deltas) == 4
-    assert list(deltas.together()) == [("abc", "hmso")]
