@@ -158,6 +158,20 @@ async def test_far_from_every_limit_a_budget_does_not_look_at_each_delta():
     assert bus.emitted.count(Events.TOKEN_GENERATED) == 2
 
 
+class _Looking(InMemoryConversationRepository):
+    """Notes what the journal has of an answer when its end is about to be stored."""
+
+    def finish_message(self, message):
+        self.seen = self.journal.read(message.id).text
+        super().finish_message(message)
+
+
+async def test_all_of_it_is_in_the_journal_before_the_database_may_be_waited_for():
+    world = joining(["a", WAIT, "b", "c", final()], repository=_Looking())
+    await world.ask()
+    assert world.repository.seen == "abc"
+
+
 def test_the_bus_knows_who_listens():
     bus = EventBus()
     assert not bus.is_heard("x")
