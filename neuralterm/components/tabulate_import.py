@@ -43,7 +43,6 @@ def _as_it_is() -> Iterator[None]:
 
 
 def _metadata() -> ModuleType:
-    metadata: Any = ModuleType("importlib.metadata")
-    metadata.version = lambda _: "unknown"
-    metadata.PackageNotFoundError = ImportError
+    metadata = ModuleType("importlib.metadata")
+    vars(metadata).update(version=lambda _: "unknown", PackageNotFoundError=ImportError)
     return metadata
