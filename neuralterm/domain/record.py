@@ -10,6 +10,7 @@ Not offered: `InitVar`, `KW_ONLY`, `init=False`, ordering, and `super()` without
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from operator import attrgetter
 from reprlib import recursive_repr
 from typing import Any, TypeVar, dataclass_transform, overload
@@ -66,38 +67,58 @@ def replace(instance: T, /, **changes: Any) -> T:
 
 
 class Definition:
-    """What the methods of a record class need to know of it.
+    """What the methods of a record class need to know of it; most of it is made when it is first asked for.
 
-    `values` and `compared` take the values of all, and of the compared, fields from an instance. `setters` fill the slot of
-    a field, past the ban of a frozen class on assignments.
+    `own` are the fields that the class declares itself, with what it gives them (or MISSING); `by_name` says of each field,
+    inherited ones first, whether it goes by name only.
     """
 
-    __slots__ = ("_twin", "cls", "compared", "fields", "frozen", "setters", "shown", "values")
+    cls: Any  # once it is there
 
-    def __init__(self, fields: dict[str, Field], frozen: bool) -> None:
-        self.fields = fields
+    def __init__(
+        self, own: dict[str, Any], annotations: Mapping[str, Any], bases: list[Definition], frozen: bool, kw_only: bool
+    ) -> None:
+        self.own = own
+        self.annotations = annotations
+        self.bases = bases
         self.frozen = frozen
-        self.values = _getter(list(fields))
-        self.compared = _getter([name for name, each in fields.items() if each.compare])
-        self.shown = [name for name, each in fields.items() if each.repr]
-        self.setters: dict[str, Callable[[Any, Any], None]] = {}
-        self.cls: Any = None
-        self._twin: Any = None
+        self.by_name = dict.fromkeys(own, kw_only)
+        for base in reversed(bases):
+            self.by_name = base.by_name | self.by_name
 
-    def complete(self, cls: type) -> None:
-        """Take what there is only once the class is there."""
-        self.cls = cls
-        for name in self.fields:
-            self.setters[name] = getattr(cls, name).__set__
+    @cached_property
+    def fields(self) -> dict[str, Field]:
+        """All fields, inherited ones first."""
+        fields: dict[str, Field] = {}
+        for base in self.bases:
+            fields |= base.fields
+        for name, given in self.own.items():
+            each = given if isinstance(given, Field) else Field(given, None, True, True)
+            each.annotation, each.kw_only = self.annotations[name], self.by_name[name]
+            fields[name] = each
+        return fields
 
-    @property
+    @cached_property
+    def setters(self) -> dict[str, Callable[[Any, Any], None]]:
+        """What fills the slot of each field, past the ban of a frozen class on assignments."""
+        return {name: getattr(self.cls, name).__set__ for name in self.by_name}
+
+    @cached_property
+    def values(self) -> Callable[[Any], tuple[Any, ...]]:
+        """What takes the values of all fields from an instance."""
+        return _getter(list(self.fields))
+
+    @cached_property
+    def compared(self) -> Callable[[Any], tuple[Any, ...]]:
+        """What takes the values that are compared and hashed."""
+        return _getter([name for name, each in self.fields.items() if each.compare])
+
+    @cached_property
     def twin(self) -> Any:
-        """The dataclass with the same fields; made when it is asked for."""
-        if self._twin is None:
-            from neuralterm.domain.twins import twin_of
+        """The dataclass with the same fields."""
+        from neuralterm.domain.twins import twin_of
 
-            self._twin = twin_of(self)
-        return self._twin
+        return twin_of(self)
 
     @property
     def __signature__(self) -> Any:
@@ -120,68 +141,66 @@ def _define(decorated: type, frozen: bool, kw_only: bool) -> type:
     All is in the class when it is made: to set a special method of a class later costs as much as to make the class.
     """
     namespace = dict(decorated.__dict__)
-    own = _own_fields(decorated, namespace, kw_only)
-    for name in (*own, "__dict__", "__weakref__"):
-        namespace.pop(name, None)
-    taken = {slot for base in decorated.__mro__[1:] for slot in base.__dict__.get("__slots__", ())}
-    definition = Definition(_inherited(decorated, frozen) | own, frozen)
-    positional = [name for name, each in definition.fields.items() if not each.kw_only]
+    namespace.pop("__dict__", None)
+    namespace.pop("__weakref__", None)
+    annotations = decorated.__annotations__
+    own = {name: namespace.pop(name, MISSING) for name, each in annotations.items() if not _is_of_class(each)}
+    _refuse_mutable(own)
+    definition = Definition(own, annotations, _definitions_of_bases(decorated, frozen), frozen, kw_only)
+    taken = {slot for base in decorated.__mro__[1:-1] for slot in base.__dict__.get("__slots__", ())}
+    positional = tuple([name for name, by_name in definition.by_name.items() if not by_name])
     if namespace.get("__hash__") is None:
         namespace["__hash__"] = _hash if frozen else None
     namespace = {
         **(_FROZEN if frozen else _SHARED),
-        "__match_args__": tuple(positional),
+        "__match_args__": positional,
         "__init__": _initialiser(definition, positional, hasattr(decorated, "__post_init__")),
         **namespace,
         "__record__": definition,
         "__slots__": tuple([name for name in own if name not in taken]),
         "__qualname__": decorated.__qualname__,
     }
-    cls = type(decorated)(decorated.__name__, decorated.__bases__, namespace)
-    definition.complete(cls)
-    return cls
+    definition.cls = type(decorated)(decorated.__name__, decorated.__bases__, namespace)
+    return definition.cls  # type: ignore[no-any-return]
 
 
-def _inherited(cls: type, frozen: bool) -> dict[str, Field]:
-    """Return the fields of the records among the base classes."""
-    fields: dict[str, Field] = {}
-    for base in reversed(cls.__mro__[1:]):
-        definition = base.__dict__.get("__record__")
-        if definition is None:
-            continue
-        if definition.frozen is not frozen:
-            raise TypeError("cannot inherit a frozen record from one that is not, nor the other way round")
-        fields |= definition.fields
-    return fields
+def _is_of_class(annotation: Any) -> bool:
+    text = annotation if type(annotation) is str else repr(annotation)
+    return text.startswith(("ClassVar", "typing.ClassVar"))
 
 
-def _own_fields(cls: type, namespace: Mapping[str, Any], kw_only: bool) -> dict[str, Field]:
-    """Return the fields that a class declares itself: all its annotations but `ClassVar`."""
-    fields: dict[str, Field] = {}
-    for name, annotation in cls.__annotations__.items():
-        text = annotation if isinstance(annotation, str) else repr(annotation)
-        if text.startswith(("ClassVar", "typing.ClassVar")):
-            continue
-        default = namespace.get(name, MISSING)
-        each = default if isinstance(default, Field) else Field(default, None, True, True)
-        if each.default.__class__.__hash__ is None:
-            raise ValueError(
-                f"mutable default {type(each.default)} for field {name} is not allowed: use default_factory"
-            )
-        each.annotation = annotation
-        each.kw_only = kw_only
-        fields[name] = each
-    return fields
+def _refuse_mutable(own: Mapping[str, Any]) -> None:
+    for name, default in own.items():
+        if default.__class__.__hash__ is None:
+            raise ValueError(f"mutable default {type(default)} for field {name} is not allowed: use default_factory")
 
 
-def _initialiser(definition: Definition, positional: list[str], prepares: bool) -> Callable[..., None]:
-    """Return the `__init__` of a record class; its setters are not there yet."""
-    fields, setters = definition.fields, definition.setters
-    defaults = {name: each.default for name, each in fields.items() if each.default is not MISSING}
-    factories = [(name, each.factory) for name, each in fields.items() if each.factory is not None]
-    count, most = len(fields), len(positional)
+def _definitions_of_bases(cls: type, frozen: bool) -> list[Definition]:
+    """Return those of the records among the base classes, the furthest first."""
+    found = [base.__dict__["__record__"] for base in cls.__mro__[-2:0:-1] if "__record__" in base.__dict__]
+    if any(definition.frozen is not frozen for definition in found):
+        raise TypeError("cannot inherit a frozen record from one that is not, nor the other way round")
+    return found
+
+
+def _initialiser(definition: Definition, positional: tuple[str, ...], prepares: bool) -> Callable[..., None]:
+    """Return the `__init__` of a record class. What it needs to know it asks for when the first instance is made."""
+    setters: dict[str, Callable[[Any, Any], None]] = {}
+    defaults: dict[str, Any] = {}
+    factories: list[tuple[str, Callable[[], Any]]] = []
+    count, most = len(definition.by_name), len(positional)
+
+    def learn() -> None:
+        for name, each in definition.fields.items():
+            if each.default is not MISSING:
+                defaults[name] = each.default
+            elif each.factory is not None:
+                factories.append((name, each.factory))
+        setters.update(definition.setters)
 
     def __init__(self: Any, /, *args: Any, **named: Any) -> None:  # noqa: N807  (it becomes the method of that name)
+        if not setters:
+            learn()
         if len(args) == count == most and not named:
             for fill, value in zip(setters.values(), args, strict=True):
                 fill(self, value)
@@ -240,7 +259,7 @@ def _hash(self: Any) -> int:
 
 @recursive_repr("...")
 def _repr(self: Any) -> str:
-    shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__record__.shown)
+    shown = ", ".join(f"{name}={getattr(self, name)!r}" for name, each in self.__record__.fields.items() if each.repr)
     return f"{self.__class__.__qualname__}({shown})"
 
 
