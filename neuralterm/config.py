@@ -16,6 +16,8 @@ from neuralterm.application.budgets import PlacedBudget
 from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL, SMALLEST_OUTPUT_CAP, Budget
 from neuralterm.domain.models import DEFAULT_MODEL
 from neuralterm.domain.record import field, record
+from neuralterm.setting_files import user_folder
+from neuralterm.setting_flags import Flags
 from neuralterm.setting_sources import Source, folder_in, is_on
 from neuralterm.setting_values import flag_in, model_in, seconds_in, text_in, whole_in, zone_in
 
@@ -34,18 +36,6 @@ TEMPLATES = "templates"
 _KEYS = ("OPENROUTER_API_KEY", "OPENROUTER_KEY")
 # What the branch is called where CI has checked out a commit without one; a pull request's own branch goes first.
 _CI_BRANCHES = ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME")
-
-
-@record
-class Flags:
-    """What the command line says; None or False where it says nothing."""
-
-    config: Path | None = None
-    sandbox: bool = False
-    quiet: bool = False
-    verbose: bool = False
-    debug: bool = False
-    no_color: bool = False
 
 
 @record
@@ -105,11 +95,10 @@ class Settings:
 
 def data_directory(environ: Mapping[str, str] | None = None) -> Path:
     """Return the folder that `NEURALTERM_DATA_DIR` names, or else the user's data directory of this platform."""
-    if named := (os.environ if environ is None else environ).get("NEURALTERM_DATA_DIR"):
+    env = os.environ if environ is None else environ
+    if named := env.get("NEURALTERM_DATA_DIR"):
         return Path(named).expanduser()
-    from platformdirs import user_data_path
-
-    return user_data_path("neuralterm", appauthor=False)
+    return user_folder("data", env)
 
 
 def load_settings(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from neuralterm.components.chat import ChatParts
     from neuralterm.components.console import Console
     from neuralterm.components.notices import Notices
-    from neuralterm.config import Flags, Settings
+    from neuralterm.config import Settings
     from neuralterm.domain.budget import Budget
     from neuralterm.infrastructure.backup import BackupReport
     from neuralterm.infrastructure.budget_store import SQLiteBudgetStore
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from neuralterm.infrastructure.repositories import SQLiteConversationRepository
     from neuralterm.infrastructure.template_files import TemplateFiles
     from neuralterm.infrastructure.token_counter import TokenCounter
+    from neuralterm.setting_flags import Flags
 
 _SANDBOX_KEY = "sandbox"
 # Seconds; the service writes down what an answer cost some seconds after its end.

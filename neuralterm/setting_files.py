@@ -6,18 +6,39 @@ regular file of modest size in its own folder, so that it shows nothing of other
 
 from __future__ import annotations
 
+import os
 import re
+import sys
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from neuralterm.domain.exceptions import ConfigurationError
 
 PROJECT_FILE = ".neuralterm.toml"
+_NAME = "neuralterm"
 LARGEST_PROJECT_FILE = 64 * 1024
 
 # Reading a key takes time that grows with the square of its parts.
-_LONG_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}""", re.ASCII)
+_LONG_KEY = r"""(?a)(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}"""
+# Where Linux has the folders of a user: what names them, and where they are below the home otherwise.
+_FOLDERS = {"data": ("XDG_DATA_HOME", ".local/share"), "config": ("XDG_CONFIG_HOME", ".config")}
+
+
+def user_folder(kind: Literal["data", "config"], env: Mapping[str, str]) -> Path:
+    """Return our folder among the user's data or configuration.
+
+    What is plain on Linux is decided here: the library that knows all systems takes a tenth of a short command's time.
+    """
+    variable, usual = _FOLDERS[kind]
+    folder = env.get(variable) or os.path.join(env.get("HOME", ""), usual)
+    if sys.platform == "linux" and "ANDROID_DATA" not in env and os.path.isabs(folder):
+        return Path(folder, _NAME)
+    import platformdirs
+
+    find = platformdirs.user_data_path if kind == "data" else platformdirs.user_config_path
+    return find(_NAME, appauthor=False)
 
 
 def read_user_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
@@ -52,12 +73,14 @@ def read_project_file(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"the configuration file {path} can't be read: {error.strerror}") from error
     if len(content) > LARGEST_PROJECT_FILE:
         raise ConfigurationError(f"the project file {path} is larger than {LARGEST_PROJECT_FILE // 1024} KiB")
-    if _LONG_KEY.search(content.decode("utf-8", "replace")):
+    if re.search(_LONG_KEY, content.decode("utf-8", "replace")):
         raise ConfigurationError(f"the project file {path} has a key of too many parts")
     return _parsed(content, path)
 
 
 def _parsed(content: bytes, path: Path) -> dict[str, Any]:
+    if not content:
+        return {}
     import tomllib
 
     try:

@@ -13,7 +13,7 @@ from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL, Budget, Window
 from neuralterm.domain.exceptions import ConfigurationError
 from neuralterm.domain.record import record
 from neuralterm.domain.text import one_line
-from neuralterm.setting_files import PROJECT_FILE, project_file, read_project_file, read_user_file
+from neuralterm.setting_files import PROJECT_FILE, project_file, read_project_file, read_user_file, user_folder
 from neuralterm.setting_values import (
     amount_in,
     amounts_in,
@@ -182,9 +182,7 @@ class Source:
 def _user_file(env: Mapping[str, str]) -> Path:
     if named := env.get("NEURALTERM_CONFIG"):
         return Path(named)
-    from platformdirs import user_config_path
-
-    return user_config_path("neuralterm", appauthor=False) / USER_FILE
+    return user_folder("config", env) / USER_FILE
 
 
 def folder_in(file: Path | None, named: str | None) -> Path | None:

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unicodedata import category
 
 from neuralterm.domain.base_url import plain_base_url
 from neuralterm.domain.budget import checked_warning_level
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 
 # Digits of other scripts and `1_000` are numbers to Python, and more likely a slip than an amount.
-_AMOUNT = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_AMOUNT = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 # Control characters, and what ends a line or a paragraph.
 _NOT_IN_TAGS = ("Cc", "Zl", "Zp")
 
@@ -152,7 +151,7 @@ def usd_or_none(text: str) -> Decimal | None:
 def number_or_none(text: str) -> Decimal | None:
     """Return a number of zero or more, below a thousand million; None for any other text."""
     written = text.strip()
-    return parse_usd(written) if _AMOUNT.fullmatch(written) else None
+    return parse_usd(written) if re.fullmatch(_AMOUNT, written) else None
 
 
 def patterns_in(table: Mapping[str, Any], key: str) -> list[re.Pattern[str]]:
@@ -190,6 +189,8 @@ def checked_tag(text: str) -> str:
     """Return a tag. Raises `ValidationError` for one that is empty or has control characters, such as a newline."""
     if not text.strip():
         raise ValidationError("a tag is empty", hint="leave it out")
+    from unicodedata import category
+
     if any(category(character) in _NOT_IN_TAGS for character in text):
         raise ValidationError(f"the tag {text!r} has control characters", hint="a tag is text on one line")
     return text

@@ -52,7 +52,7 @@ BOUNDED_FIELDS = frozenset(
 # Routing suffixes that may choose a dearer tier or add a search.
 UNBOUNDED_SUFFIXES = frozenset({"nitro", "online"})
 # Models that search the web of their own accord, for a fee that the list tells for one search, not for a call.
-_SEARCHES_BY_ITSELF = re.compile(r"^perplexity/|-search|deep-research")
+_SEARCHES_BY_ITSELF = r"^perplexity/|-search|deep-research"
 # What the service calls the cap on the length of an answer.
 CAP_FIELDS = ("max_tokens", "max_completion_tokens")
 
@@ -196,7 +196,7 @@ def _unbounded_model(model_id: str, model: OpenRouterModel | None) -> Unbounded 
         return Unbounded(f"the price of {model_id} depends on routing", "choose a model with a fixed price")
     if UNBOUNDED_SUFFIXES.intersection(model_id.split(":")[1:]):
         return Unbounded(f"{model_id} may cost more than its list price", "leave the suffix out")
-    if _SEARCHES_BY_ITSELF.search(model_id.lower()) and model.pricing.get("web_search") not in (None, "", "0"):
+    if re.search(_SEARCHES_BY_ITSELF, model_id.lower()) and model.pricing.get("web_search") not in (None, "", "0"):
         return Unbounded(f"{model_id} searches the web, for a fee on each search", "choose another model", True)
     made = [kind for kind in model.output_modalities if kind != "text"]
     if made:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -60,6 +59,8 @@ def _is_lasting(error: NeuralTermError) -> bool:
 
 
 def _delay(failures: Sequence[NeuralTermError], seconds_left: float) -> float:
+    import random
+
     error = failures[-1]
     asked = error.retry_after if isinstance(error, CircuitOpenError | OpenRouterAPIError) else None
     if isinstance(error, CircuitOpenError) and asked is not None:

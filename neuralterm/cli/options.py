@@ -13,7 +13,7 @@ import click
 if TYPE_CHECKING:
     from decimal import Decimal
 
-_SPAN = re.compile(r"(\d+)\s*([mhdw])")
+_SPAN = r"(\d+)\s*([mhdw])"
 _SPAN_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -52,7 +52,7 @@ class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic only sin
             return value
         text = str(value).strip()
         try:
-            if span := _SPAN.fullmatch(text):
+            if span := re.fullmatch(_SPAN, text):
                 return datetime.now(UTC) - timedelta(**{_SPAN_UNITS[span[2]]: int(span[1])})
             moment = datetime.fromisoformat(text)
             return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

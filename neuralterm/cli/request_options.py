@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from neuralterm.cli.stdin import argument_text
-from neuralterm.config import Flags
 from neuralterm.domain.exceptions import ValidationError
 from neuralterm.domain.record import replace
+from neuralterm.setting_flags import Flags
 
 if TYPE_CHECKING:
     from neuralterm.application.attachments import AttachmentFile

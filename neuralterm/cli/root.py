@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from neuralterm.container import Container
+from neuralterm.setting_terminal import terminal_columns
 from neuralterm.version import __version__
 
 _COMMANDS = {
@@ -21,6 +22,8 @@ _COMMANDS = {
     "cost": "Where the money went.",
     "history": "Everything said.",
 }
+
+_NARROWEST_HELP, _WIDEST_HELP = 50, 100  # columns
 
 # With one of these an error is also told as JSON, a mistake in the command line itself included.
 _MACHINE_FLAGS = frozenset({"--json", "--ndjson"})
@@ -47,6 +50,9 @@ class Root(click.Group):
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         """Parse the command line."""
+        # As Click does it, but for what it imports to see how wide the terminal is. It is told a width in its own tests.
+        if click.formatting.FORCED_WIDTH is None:
+            extra["terminal_width"] = max(min(terminal_columns(), _WIDEST_HELP) - 2, _NARROWEST_HELP)
         with _past_click():
             return super().make_context(*args, **extra)
 
@@ -91,7 +97,7 @@ class Root(click.Group):
         return outcome.exit_code
 
 
-@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": _WIDEST_HELP})
 @click.version_option(__version__, prog_name="neuralterm")
 @click.option("--config", type=click.Path(path_type=Path), help="Read settings from this file.")
 @click.option("--sandbox", is_flag=True, help="Answer from a built-in server: no key, no network, no money.")
@@ -105,7 +111,7 @@ def cli(container: Container, /, **flags: Any) -> None:
 
     Only the answer goes to stdout. Budgets hold, answers are kept, exit codes tell what happened.
     """
-    from neuralterm.config import Flags
+    from neuralterm.setting_flags import Flags
 
     container.flags = Flags(**flags)
     if container.flags.verbose or container.flags.debug:

@@ -12,10 +12,10 @@ from neuralterm.application.reports import known_usd, usd_from
 from neuralterm.components.cost_view import group_cost, group_unsettled, key_words, unsettled_document, unsettled_words
 from neuralterm.components.foreign_text import visible
 from neuralterm.components.machine import SCHEMA_VERSION, moment, money
-from neuralterm.components.tables import grouped, minute, numbered
+from neuralterm.components.tables import grouped, minute
 from neuralterm.domain.models import KNOWN_SOURCES
 from neuralterm.domain.money import dollars
-from neuralterm.domain.text import one_line
+from neuralterm.domain.text import numbered, one_line
 
 # All that could mean something to Markdown or HTML, `@` and `.` included: mentions and addresses become links by themselves.
 _MARKUP = re.compile(r"[^\w /-]|_")

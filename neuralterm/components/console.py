@@ -13,6 +13,7 @@ from neuralterm.components.foreign_text import MARK, LineGuard, distinct, quoted
 from neuralterm.components.pipe import NobodyReadsError, Outlet, silence
 from neuralterm.domain.exceptions import StreamInterruptedError, ValidationError
 from neuralterm.domain.text import one_line
+from neuralterm.setting_terminal import terminal_columns
 
 OUTPUT_FAILED = "OUTPUT_FAILED"
 
@@ -58,9 +59,7 @@ class Console:
     @property
     def width(self) -> int:
         """Columns of the terminal; 80 where there is none."""
-        import shutil
-
-        return shutil.get_terminal_size().columns
+        return terminal_columns()
 
     @property
     def stdout_width(self) -> int | None:

@@ -10,10 +10,11 @@ from neuralterm.application.records import CallTotals
 from neuralterm.application.reports import CostReport, known_usd, usd_from
 from neuralterm.components.bars import bar
 from neuralterm.components.machine import SCHEMA_VERSION, moment, money
-from neuralterm.components.tables import columns_of, fitted_table, grouped, minute, numbered
+from neuralterm.components.tables import columns_of, fitted_table, grouped, minute
 from neuralterm.domain.budget import Window
 from neuralterm.domain.models import KNOWN_SOURCES, CostSource
 from neuralterm.domain.money import dollars
+from neuralterm.domain.text import numbered
 
 _EXPLAINED = {
     CostSource.BILLED: "the service said so in its replies",

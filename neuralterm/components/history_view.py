@@ -10,11 +10,11 @@ from neuralterm.application.history import Transcript
 from neuralterm.application.records import ConversationSummary, SearchHit
 from neuralterm.components import machine
 from neuralterm.components.attachments_view import attachment_documents, with_attachments
-from neuralterm.components.tables import grouped, minute, numbered, table
+from neuralterm.components.tables import grouped, minute, table
 from neuralterm.domain.models import DAMAGED, Conversation, Message, MessageStatus, is_unsettled
 from neuralterm.domain.money import dollars
 from neuralterm.domain.spans import in_words
-from neuralterm.domain.text import one_line, shortened
+from neuralterm.domain.text import numbered, one_line, shortened
 
 _SHORTEST_ID = 8
 _SHORTEST_TITLE = 20

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 # What JSON allows inside a string but a terminal obeys, a line reader takes for a line end, or UTF-8 can't carry.
-_UNSAFE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSAFE = "[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 
 _encoded = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -135,8 +135,12 @@ def error_document(
     }
 
 
+def _escape(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
+
+
 def _escaped(text: str) -> str:
-    return text if text.isascii() and "\x7f" not in text else _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return text if text.isascii() and "\x7f" not in text else re.sub(_UNSAFE, _escape, text)
 
 
 def _json_value(value: Any) -> Any:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from neuralterm.application.events import DomainEvent, EventObserver, Events
 from neuralterm.components.console import Console
-from neuralterm.components.tables import numbered
 from neuralterm.domain.money import dollars
-from neuralterm.domain.text import one_line
+from neuralterm.domain.text import numbered, one_line
 
 if TYPE_CHECKING:
     from neuralterm.application.recovery import Recovered

@@ -8,9 +8,8 @@ from neuralterm.application.bounds import BudgetStatus
 from neuralterm.application.preview import Preview
 from neuralterm.components.cost_view import budget_document
 from neuralterm.components.machine import money
-from neuralterm.components.tables import numbered
 from neuralterm.domain.money import dollars
-from neuralterm.domain.text import one_line
+from neuralterm.domain.text import numbered, one_line
 
 
 def preview_document(preview: Preview) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from neuralterm.application.reconciling import ReconcileResult
 from neuralterm.application.records import KeyReport, ServiceCharges, Uncertain
 from neuralterm.application.verification import Verification, WindowCheck
 from neuralterm.components.machine import SCHEMA_VERSION, moment, money
-from neuralterm.components.tables import numbered, table
+from neuralterm.components.tables import table
 from neuralterm.domain.budget import Window
 from neuralterm.domain.money import dollars
-from neuralterm.domain.text import one_line
+from neuralterm.domain.text import numbered, one_line
 
 _NAMES = {Window.TOTAL: "all time", Window.MONTH: "this month", Window.WEEK: "this week", Window.DAY: "today"}
 _OTHERS = "Days are those of UTC, weeks begin on Monday. Other programs that use the same key make the service's number larger."

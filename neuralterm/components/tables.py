@@ -77,6 +77,8 @@ def _cut(cell: str, columns: int) -> str:
 
 def columns_of(text: str) -> int:
     """Return how many columns of a terminal the longest line takes: wide characters take two, combining ones none."""
+    if text.isascii():
+        return max(map(len, text.splitlines()), default=0)
     from unicodedata import combining, east_asian_width
 
     def columns(character: str) -> int:
@@ -93,8 +95,3 @@ def grouped(count: int | None) -> str:
 def minute(at: datetime) -> str:
     """Write a time to the minute, in UTC."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
-
-
-def numbered(count: int, noun: str) -> str:
-    """Write how many there are of something: `1 call`, `1,234 calls`."""
-    return f"{grouped(count)} {noun}" + ("" if count == 1 else "s")

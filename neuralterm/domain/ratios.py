@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from math import sqrt
 
 from neuralterm.domain.record import record
@@ -22,30 +21,46 @@ class Family:
 
 
 # Measured on samples of 250 KB; other languages are further off, up to a factor of 1.5 for Chinese and Russian.
+_OLDER_CLAUDE = Family("claude", 1.25, 0.09)
 _FAMILIES = (
-    (re.compile(r"claude-(2|3|instant|[a-z]+-4(\.[0-6])?(?![.\d]))"), Family("claude", 1.25, 0.09)),
-    (re.compile(r"claude"), Family("claude-4.7", 1.6, 0.08)),
-    (re.compile(r"gemini|gemma"), Family("gemini", 1.2, 0.12)),
-    (re.compile(r"deepseek"), Family("deepseek", 1.1, 0.05)),
-    (re.compile(r"mistral|mixtral|ministral|codestral|devstral"), Family("mistral", 1.1, 0.08)),
-    (re.compile(r"llama"), Family("llama", 1.0, 0.05)),
-    (re.compile(r"qwen|qwq"), Family("qwen", 1.0, 0.07)),
-    (re.compile(r"gpt-(3\.5|35|4|5|oss)|chatgpt-4|o[134](?![\w.])"), Family("openai", 1.0, 0.03)),
+    (("gemini", "gemma"), Family("gemini", 1.2, 0.12)),
+    (("deepseek",), Family("deepseek", 1.1, 0.05)),
+    (("mistral", "mixtral", "ministral", "codestral", "devstral"), Family("mistral", 1.1, 0.08)),
+    (("llama",), Family("llama", 1.0, 0.05)),
+    (("qwen", "qwq"), Family("qwen", 1.0, 0.07)),
+    (("claude",), Family("claude-4.7", 1.6, 0.08)),
 )
+_OPENAI = Family("openai", 1.0, 0.03)
 _OTHER_SPREAD = 0.25
 
 
 def bare_name(model_id: str) -> str:
     """Return the id without author, variant (`:free`) and preset (`@preset/...`), in lower case."""
-    return re.split("[:@]", model_id.lower(), maxsplit=1)[0].rpartition("/")[2]
+    return model_id.lower().partition(":")[0].partition("@")[0].rpartition("/")[2]
+
+
+def is_openai(name: str) -> bool:
+    """Say whether a bare name is that of a text model of OpenAI."""
+    if name.startswith(("gpt-3.5", "gpt-35", "gpt-4", "gpt-5", "gpt-oss", "chatgpt-4")):
+        return True
+    return name.startswith(("o1", "o3", "o4")) and not (name[2:3].isalnum() or name[2:3] in ("_", "."))
+
+
+def is_older_claude(name: str) -> bool:
+    """Say whether a bare name is that of a Claude up to version 4.6."""
+    import re
+
+    return re.match(r"claude-(2|3|instant|[a-z]+-4(\.[0-6])?(?![.\d]))", name) is not None
 
 
 def family_of(model_id: str) -> Family:
     """Return the family of a model; one that is not known here is its author's own, of uncertain factor."""
     name = bare_name(model_id)
-    known = next((family for pattern, family in _FAMILIES if pattern.match(name)), None)
+    if is_openai(name):
+        return _OPENAI
+    known = next((family for beginnings, family in _FAMILIES if name.startswith(beginnings)), None)
     if known is not None:
-        return known
+        return _OLDER_CLAUDE if name.startswith("claude") and is_older_claude(name) else known
     author, slash, _ = model_id.lower().partition("/")
     return Family(author.lstrip("~") if slash else name, 1.0, _OTHER_SPREAD)
 

@@ -1,4 +1,4 @@
-"""Text from outside: on one line, shortened, without secrets, or as UTF-8 can hold it."""
+"""Text from outside: on one line, shortened, without secrets, or as UTF-8 can hold it; and counts in words."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ def shortened(text: str, width: int) -> str:
     """Return the text on one line of at most `width` characters; `…` stands for what is left out."""
     line = one_line(text)
     return line if len(line) <= width else line[: max(width - 1, 0)].rstrip() + "…"
+
+
+def numbered(count: int, noun: str) -> str:
+    """Write how many there are of something: `1 call`, `1,234 calls`."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def has_surrogates(text: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -79,5 +78,7 @@ class Wait:
             return False
         if waited >= _TOLD_AFTER:
             self._waiting.tell()
-        time.sleep(random.uniform(*_PAUSE))
+        from random import uniform
+
+        time.sleep(uniform(*_PAUSE))
         return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from threading import Lock
@@ -11,7 +10,7 @@ from typing import Protocol
 from neuralterm.application.context import has_attachments, truncate
 from neuralterm.application.counting import byte_bound, framing_bound, utf8_length
 from neuralterm.domain.models import Message
-from neuralterm.domain.ratios import bare_name, family_of
+from neuralterm.domain.ratios import bare_name, family_of, is_openai
 from neuralterm.domain.record import replace
 
 CL100K = "cl100k_base"
@@ -27,9 +26,6 @@ CLOSE_BOUND_PER_PROMPT = 16
 
 # So much is counted before somebody may interrupt.
 LONGEST_PIECE = 200_000
-
-_CL100K_MODELS = re.compile(r"gpt-(4(?![.o\d])|3\.5|35)")
-_OPENAI_MODELS = re.compile(r"(gpt-(3\.5|35|4|5|oss)|chatgpt-4|o[134](?![\w.]))")
 
 
 class Encoder(Protocol):
@@ -138,7 +134,13 @@ def encoding_name(model_id: str) -> str:
     The id may carry an author (`openai/`) and a variant (`:free`). Models that are not OpenAI's, and unknown ones, get the
     newer encoding, which is the better guess for all of them.
     """
-    return CL100K if _CL100K_MODELS.match(bare_name(model_id)) else O200K
+    return CL100K if _is_older_openai(bare_name(model_id)) else O200K
+
+
+def _is_older_openai(name: str) -> bool:
+    after_4 = name.removeprefix("gpt-4")
+    is_4 = after_4 != name and not (after_4[:1].isdecimal() or after_4.startswith((".", "o")))
+    return is_4 or name.startswith(("gpt-3.5", "gpt-35"))
 
 
 _loading = Lock()
@@ -159,7 +161,7 @@ def _build_encoder(name: str) -> Encoder:
 
 def _has_known_vocabulary(model_id: str) -> bool:
     author, slash, _ = model_id.lower().partition("/")
-    return (not slash or author == "openai") and bool(_OPENAI_MODELS.match(bare_name(model_id)))
+    return (not slash or author == "openai") and is_openai(bare_name(model_id))
 
 
 def _attached(message: Message) -> int:

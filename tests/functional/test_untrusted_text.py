@@ -11,8 +11,8 @@ from neuralterm.cli.outcome import Outcome
 from neuralterm.cli.root import cli
 from neuralterm.components.console import Console
 from neuralterm.components.log_lines import show_logs
-from neuralterm.config import Flags
 from neuralterm.container import Container
+from neuralterm.setting_flags import Flags
 
 from .stand_in import MODELS, chunk, error, events, text
 from .terminal import Terminal

@@ -1,14 +1,18 @@
+import os
 from decimal import Decimal
 from pathlib import Path
 
+import platformdirs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuralterm.config import DEFAULT_BASE_URL, Flags, Settings, load_settings
+from neuralterm.config import DEFAULT_BASE_URL, Settings, load_settings
 from neuralterm.domain.budget import Budget, Window
 from neuralterm.domain.exceptions import ConfigurationError
 from neuralterm.domain.money import plain
+from neuralterm.setting_files import user_folder
+from neuralterm.setting_flags import Flags
 
 
 def refused(load, *args, **kwargs):
@@ -33,6 +37,18 @@ def test_without_names_the_folders_are_the_users_own(tmp_path):
     settings = load_settings(environ={}, directory=tmp_path)
     assert settings.data_dir.is_absolute()
     assert settings.data_dir.name == "neuralterm"
+
+
+@pytest.mark.parametrize("home", ["/home/someone", "relative", "", None])
+@pytest.mark.parametrize("named", ["/elsewhere/of mine/", " /padded ", "relative/folder", "~/below", " ", None])
+def test_the_folders_of_the_user_are_those_of_the_system(home, named, monkeypatch):
+    for name, value in (("HOME", home), ("XDG_DATA_HOME", named), ("XDG_CONFIG_HOME", named)):
+        monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(name, value)
+
+    data, config = (user_folder(kind, os.environ) for kind in ("data", "config"))
+
+    assert data == platformdirs.user_data_path("neuralterm", appauthor=False)
+    assert config == platformdirs.user_config_path("neuralterm", appauthor=False)
 
 
 class TestPrecedence:

@@ -121,7 +121,7 @@ def export(container: Container, /, ids: tuple[str, ...], format_: str, output: 
 def delete(container: Container, /, ids: tuple[str, ...], yes: bool) -> None:
     """Delete conversations for good; what they cost stays in the ledger. Asks first."""
     from neuralterm.application.history import delete_conversations, resolve_all
-    from neuralterm.components.tables import numbered
+    from neuralterm.domain.text import numbered
 
     found = resolve_all(container.repository, ids)
     if not yes and not _confirmed(container, found):
@@ -142,8 +142,9 @@ def backup(container: Container, /, target: Path, force: bool) -> None:
     that end in -wal and -shm beside it.
     """
     from neuralterm.components.progress import Progress
-    from neuralterm.components.tables import grouped, numbered
+    from neuralterm.components.tables import grouped
     from neuralterm.domain.exceptions import ValidationError
+    from neuralterm.domain.text import numbered
 
     if str(target) == "-":
         raise ValidationError("a backup can't be written to stdout", hint="name a file")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any
 
 from neuralterm.domain.record import field, record
@@ -13,7 +12,7 @@ from neuralterm.infrastructure.openrouter.decoding import parse_clean_json
 
 _LONGEST_MESSAGE = 500
 _LARGEST_BODY = 4096
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_TITLE = r"(?is)<title[^>]*>(.*?)</title>"
 # What says nothing; the cause is in `metadata.raw` then.
 _EMPTY_PHRASES = frozenset({"", "provider returned error", "error", "unknown error"})
 
@@ -169,7 +168,7 @@ def _message_without_error(status: int, body: bytes) -> str:
     text = body[:_LARGEST_BODY].decode("utf-8", "replace").strip()
     if not text.startswith("<"):
         return excerpt(text) or f"{_phrase(status)}, without a word of explanation"
-    title = _TITLE.search(text)
+    title = re.search(_TITLE, text)
     heading = excerpt(title.group(1), 100) if title else ""
     return f"{_phrase(status)}: a web page{f' ({heading})' if heading else ''} instead of an API answer"
 
@@ -177,6 +176,8 @@ def _message_without_error(status: int, body: bytes) -> str:
 def _phrase(status: int | None) -> str:
     if status is None:
         return "the service reported an error without saying which"
+    from http import HTTPStatus
+
     try:
         return f"the service answered HTTP {status} {HTTPStatus(status).phrase}"
     except ValueError:

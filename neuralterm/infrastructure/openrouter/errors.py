@@ -27,13 +27,12 @@ from neuralterm.infrastructure.openrouter.retry_after import retry_after
 
 _CONTEXT_NAMES = frozenset({"context_length_exceeded", "token_limit_exceeded"})
 # A 400 that merely mentions tokens (a bad `max_tokens`, a malformed token) is not about the context window.
-_CONTEXT_WORDS = re.compile(
-    r"context[ _](?:length|window|size|limit)|prompt is too long|input is too long|input token count[^.]* exceeds"
-    r"|exceeds?[^.]* maximum (?:number of )?(?:input )?tokens allowed",
-    re.IGNORECASE,
+_CONTEXT_WORDS = (
+    r"(?i)context[ _](?:length|window|size|limit)|prompt is too long|input is too long|input token count[^.]* exceeds"
+    r"|exceeds?[^.]* maximum (?:number of )?(?:input )?tokens allowed"
 )
 # Twelve digits are more tokens than anything has; a longer number is no number of tokens.
-_AFFORDABLE = re.compile(r"can only afford (?:up to )?(-?[0-9][0-9,]{0,15})(?![0-9,]*[0-9])", re.IGNORECASE)
+_AFFORDABLE = r"(?i)can only afford (?:up to )?(-?[0-9][0-9,]{0,15})(?![0-9,]*[0-9])"
 _TIMEOUTS = (408, 504, 524)
 _UNAVAILABLE = (502, 503, 529)
 # What a server or a network can't do today, it can't do in a minute either.
@@ -123,7 +122,7 @@ def _other(report: ErrorReport) -> OpenRouterAPIError:
 
 
 def _bad_request(report: ErrorReport) -> OpenRouterAPIError:
-    if report.names & _CONTEXT_NAMES or _CONTEXT_WORDS.search(report.message):
+    if report.names & _CONTEXT_NAMES or re.search(_CONTEXT_WORDS, report.message):
         hint = "shorten the input, lower --max-tokens, or choose a model with a larger context window"
         return TokenLimitError(report.message, report.status, report.body, hint=hint)
     unknown_model = "model_not_found" in report.names or report.says("not a valid model")
@@ -158,7 +157,7 @@ def _is_in_flight(report: ErrorReport) -> bool:
 
 def _affordable_tokens(message: str) -> int | None:
     """Return the N of "can only afford N": digits, perhaps in groups of three; less than nothing is nothing."""
-    found = _AFFORDABLE.search(message)
+    found = re.search(_AFFORDABLE, message)
     return None if found is None else max(0, int(found[1].replace(",", "")))
 
 

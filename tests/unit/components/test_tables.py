@@ -1,4 +1,4 @@
-from neuralterm.components.tables import columns_of, fitted_table, grouped, numbered, table
+from neuralterm.components.tables import columns_of, fitted_table, grouped, table
 
 
 def test_cells_are_never_read_as_numbers():
@@ -6,6 +6,17 @@ def test_cells_are_never_read_as_numbers():
 
     assert [row.split() for row in rows] == [["1e5", "007"], ["0x1F", "1.50"]]
     assert len({len(row) for row in rows}) == 1
+
+
+def test_columns_have_the_width_of_their_cells_on_a_terminal():
+    assert table(
+        ["name", "n", "more"], [["模型", "5", ""], ["e\u0301", "1,234,567", "x"]], right=["n"]
+    ).splitlines() == [
+        "name            n  more",
+        "------  ---------  ------",
+        "模型            5",
+        "e\u0301       1,234,567  x",
+    ]
 
 
 def test_a_cell_stays_on_its_line_and_whole():
@@ -21,10 +32,6 @@ def test_a_table_without_rows_is_its_header():
 
 def test_counts():
     assert (grouped(1234567), grouped(0), grouped(None)) == ("1,234,567", "0", "?")
-
-
-def test_numbers_of_things():
-    assert [numbered(count, "call") for count in (0, 1, 1234)] == ["0 calls", "1 call", "1,234 calls"]
 
 
 def test_columns_of_a_terminal():

@@ -5,9 +5,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from neuralterm.domain.text import join_surrogates, one_line, shortened, without_key, without_password
+from neuralterm.domain.text import join_surrogates, numbered, one_line, shortened, without_key, without_password
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
+
+
+def test_numbers_of_things():
+    assert [numbered(count, "call") for count in (0, 1, 1234)] == ["0 calls", "1 call", "1,234 calls"]
 
 
 @given(st.text(), st.integers(1, 50))
