@@ -167,7 +167,7 @@ class _Looking(InMemoryConversationRepository):
 
 
 async def test_all_of_it_is_in_the_journal_before_the_database_may_be_waited_for():
-    world = joining(["a", WAIT, "b", "c", final()], repository=_Looking())
+    world = make_world(["a", "b", "c", final()], repository=_Looking())
     await world.ask()
     assert world.repository.seen == "abc"
 
