@@ -22,6 +22,8 @@ class Connection:
         # What a call raises that has to wait until there is something to read, or room to write.
         self._wants_read: tuple[type[Exception], ...] = (BlockingIOError,)
         self._wants_write: tuple[type[Exception], ...] = ()
+        # True when there was no more than was read the last time: then it is quicker to wait before trying again.
+        self._is_drained = False
 
     async def encrypt(self, context: ssl.SSLContext, host: str, deadline: float) -> None:
         """Agree with the other side on a key. Raises TimeoutError past `deadline`, on the clock `time.monotonic`."""
@@ -55,9 +57,14 @@ class Connection:
     async def read(self, seconds: float) -> bytes:
         """Return what has come, empty at the end of the connection; TimeoutError when nothing comes for `seconds`."""
         await waiting.checkpoint()
+        if self._is_drained:
+            await self._wait(False, seconds)
         while True:
             try:
-                return self._socket.recv(LARGEST_BLOCK)
+                block = self._socket.recv(LARGEST_BLOCK)
+                # What is encrypted may be here already, read together with what came before.
+                self._is_drained = len(block) < LARGEST_BLOCK and not self._wants_write
+                return block
             except self._wants_read:
                 await self._wait(False, seconds)
             except self._wants_write:
