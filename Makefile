@@ -48,7 +48,7 @@ docs-check: $(VENV)/.dev
 	$(BIN)/python scripts/write_faults --check
 
 bench: $(VENV)/.dev ## measure speed and memory against what docs/performance.md promises
-	$(BIN)/python scripts/bench
+	$(BIN)/python scripts/bench $(ARGS)
 
 build: $(VENV)/.dev ## build wheel and source archive into dist/
 	$(BIN)/python -m build

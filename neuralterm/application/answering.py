@@ -114,6 +114,8 @@ class Answering:
 
     def keep(self, turn: Turn, error: BaseException | None) -> Answer:
         """Store how the answer ended. May be called again when more is known of its cost."""
+        if not turn.is_stored:  # the database may have to be waited for
+            self._keep(lambda: turn.write_journal(self.repository.journal, self.clock.monotonic()))
         ending = turn.ending(error)
         cost = self._cost(turn, ending) if turn.call_open else turn.call.cost
         answer = turn.finish(status_of(ending), cost, error_code(error), self.clock.monotonic())

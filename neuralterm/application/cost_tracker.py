@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from math import inf
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from neuralterm.application.counting import rough_tokens
+from neuralterm.application.counting import rough_tokens, utf8_length
 from neuralterm.application.events import DomainEvent, EventBus, EventObserver, Events
 from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL
 from neuralterm.domain.catalogue import OpenRouterModel
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 # Texts are counted in batches of this many characters: one count costs about as much for 200 characters as for one.
 _BATCH = 200
+
+# Fewer than any text has bytes, and a learnt factor beside it: as long as nothing happens at so many, nothing is counted.
+_MOST_TOKENS_PER_BYTE = 2
 
 TokenCount = Callable[[str, str], int]
 
@@ -66,6 +70,7 @@ class CostTracker(EventObserver):
         self._model: OpenRouterModel | None = None
         self._per_thousand: tuple[Decimal, Decimal] | None = None
         self._tokens_of_uncounted: int | None = None
+        self._quiet_below: float | None = None
         self._comes_in_pieces = True
         self._own = None if budget_limit is None else _Watched(name, budget_limit, warning_level, already_spent)
         self._watched: dict[str, _Watched] = {}
@@ -81,7 +86,7 @@ class CostTracker(EventObserver):
     def exceeded(self) -> bool:
         """True while more than a limit is used, or would be by one more token of the running answer."""
         with self._lock:
-            if not self._budgets():
+            if self._is_quiet():
                 return False
             here, more = self.accumulated_cost, self._next_token()
             return any(_used(each, here) + more > each.limit for each in self._budgets())
@@ -90,16 +95,24 @@ class CostTracker(EventObserver):
     def overspent(self) -> bool:
         """True while more than a limit is used."""
         with self._lock:
-            if not self._budgets():
+            if self._is_quiet():
                 return False
             here = self.accumulated_cost
             return any(_used(each, here) > each.limit for each in self._budgets())
 
-    @property
-    def output_tokens(self) -> int:
-        """How many tokens of the running answer have come, by estimate."""
+    def has_more_tokens_than(self, tokens: int) -> bool:
+        """Say whether more tokens of the running answer have come, by estimate."""
         with self._lock:
-            return self._tokens()
+            return self._size * _MOST_TOKENS_PER_BYTE > tokens and self._tokens() > tokens
+
+    def has_room_for(self, size: int, tokens: int | None = None) -> bool:
+        """Say whether so many bytes more of the running answer are certain to reach no limit and no warning level.
+
+        With `tokens`, nor so many tokens.
+        """
+        with self._lock:
+            after = self._size + size
+            return self._is_quiet(size) and (tokens is None or after * _MOST_TOKENS_PER_BYTE <= tokens)
 
     @property
     def is_watching(self) -> bool:
@@ -110,6 +123,7 @@ class CostTracker(EventObserver):
         """Compare the next answer with these budgets, as they are before it."""
         with self._lock:
             before, self._watched = self._watched, {}
+            self._quiet_below = None
             for status in budgets:
                 budget = status.budget
                 said = before.get(budget.name)
@@ -146,7 +160,8 @@ class CostTracker(EventObserver):
         payload = event.payload or {}
         with self._lock:
             self._follow(event.event_type, payload)
-            due = self._due(stopped=payload.get("status") is MessageStatus.STOPPED)
+            stopped = payload.get("status") is MessageStatus.STOPPED
+            due = self._due(stopped=stopped) if stopped or not self._is_quiet() else []
         # Observers are told outside the lock: one that waits for another thread must not block it here.
         for event_type, budget, spent in due:
             self._emit(event_type, event, budget, spent)
@@ -167,6 +182,7 @@ class CostTracker(EventObserver):
 
     def _begin(self, prompt_tokens: int, *, running: bool = False) -> None:
         self._running = running
+        self._size = 0
         self._prompt_tokens = prompt_tokens
         self._counted_tokens = 0
         self._uncounted: list[str] = []
@@ -176,6 +192,7 @@ class CostTracker(EventObserver):
 
     def _take_prices(self) -> None:
         """Take the prices for a prompt of this size at this time: long prompts and busy hours may cost more."""
+        self._quiet_below = None
         self._prices = self._per_thousand
         listed = getattr(self._model, "prices", None)
         if self._prices is None or not isinstance(listed, PriceList) or not listed.overrides:
@@ -185,6 +202,7 @@ class CostTracker(EventObserver):
             self._prices = (now.prompt * 1000, now.completion * 1000)
 
     def _read(self, delta: str) -> None:
+        self._size += utf8_length(delta)
         self._uncounted.append(delta)
         self._uncounted_length += len(delta)
         self._tokens_of_uncounted = None
@@ -203,11 +221,31 @@ class CostTracker(EventObserver):
             return None
         return usage.calculate_cost(*self._prices)
 
-    def _running_estimate(self) -> Decimal:
+    def _is_quiet(self, more: int = 0) -> bool:
+        """Say whether no limit and no warning level can be reached, be the text and `more` bytes as many tokens as can be."""
+        if self._quiet_below is None:
+            self._quiet_below = self._bytes_to_next_level()
+        return self._size + more < self._quiet_below
+
+    def _bytes_to_next_level(self) -> float:
+        """Return how many bytes of the running answer leave everything as it is, however many tokens they are."""
+        here = EXACT.add(self._settled, self._cost_with(0))
+        rooms = [EXACT.subtract(_next_level(each), _used(each, here)) for each in self._budgets()]
+        room, per_token = min(rooms, default=None), self._per_token()
+        if room is None or (room > 0 and not per_token):
+            return inf
+        return 0 if room <= 0 else int(room / per_token - 1) // _MOST_TOKENS_PER_BYTE
+
+    def _per_token(self) -> Decimal:
+        return Decimal(0) if self._prices is None else EXACT.divide(self._prices[1], Decimal(1000))
+
+    def _cost_with(self, tokens: int) -> Decimal:
         if self._prices is None:
             return Decimal(0)
-        tokens = self._tokens()
         return TokenUsage(self._prompt_tokens, tokens, self._prompt_tokens + tokens).calculate_cost(*self._prices)
+
+    def _running_estimate(self) -> Decimal:
+        return Decimal(0) if self._prices is None else self._cost_with(self._tokens())
 
     def _tokens(self) -> int:
         """Return the tokens of the running answer, counted only when somebody asks: where nobody does, nothing is loaded."""
@@ -222,7 +260,7 @@ class CostTracker(EventObserver):
         """What one more token of the running answer would cost, in USD."""
         if not self._running or self._prices is None or not self._has_text():
             return Decimal(0)
-        return EXACT.divide(self._prices[1], Decimal(1000))
+        return self._per_token()
 
     def _has_text(self) -> bool:
         return bool(self._counted_tokens or self._uncounted)
@@ -236,6 +274,7 @@ class CostTracker(EventObserver):
 
     def _due(self, *, stopped: bool) -> list[tuple[str, _Watched, Decimal]]:
         """Return the warnings that are due and have not been given, each with its budget and what is used (USD)."""
+        self._quiet_below = None
         open_budgets = [each for each in self._budgets() if not each.told_exceeded]
         if not open_budgets:
             return []
@@ -266,6 +305,11 @@ class CostTracker(EventObserver):
 
 def _used(budget: _Watched, spent_here: Decimal) -> Decimal:
     return EXACT.add(budget.base, EXACT.subtract(spent_here, budget.settled_before))
+
+
+def _next_level(budget: _Watched) -> Decimal:
+    """Return the amount at which something is said of a budget next (USD)."""
+    return budget.limit if budget.warned else EXACT.multiply(budget.limit, budget.warning_level)
 
 
 def _is_stopped(cause: DomainEvent) -> bool:

@@ -20,12 +20,6 @@ class Deltas:
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return zip(self.contents, self.reasonings, strict=True)
 
-    def together(self) -> Deltas:
-        """Return one piece for all of them."""
-        joined = Deltas()
-        joined.add("".join(self.contents), "".join(self.reasonings))
-        return joined
-
     def add(self, content: str, reasoning: str) -> None:
         """Add one piece."""
         self.contents.append(content)

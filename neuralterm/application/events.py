@@ -96,9 +96,9 @@ class EventBus:
         with self._lock:
             self._to_all = (*self._to_all, observer)
 
-    def is_heard(self, event_type: str) -> bool:
-        """Say whether anybody hears of this type of event; one that nobody hears need not be made."""
-        return bool(self._to_all or self._by_type.get(event_type))
+    def is_heard(self, event_type: str, besides: EventObserver | None = None) -> bool:
+        """Say whether anybody hears of this type of event, `besides` somebody; what nobody hears need not be emitted."""
+        return any(each is not besides for each in (*self._by_type.get(event_type, ()), *self._to_all))
 
     def emit(self, event: DomainEvent) -> None:
         """Tell the observers; returns when all have been told."""

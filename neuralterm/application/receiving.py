@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from neuralterm.application.counting import utf8_length
 from neuralterm.application.deltas import Deltas
 from neuralterm.application.events import DomainEvent, Events
 from neuralterm.application.ports import Circuit
@@ -43,16 +44,18 @@ class Receiving:
             async for deltas in _reads(chunks, turn):
                 for text in self._texts_of(deltas):
                     yield text
-            turn.final = _snapshot(chunks) or turn.final
+            self._note_what_is_known()
             self._circuit.record(None)
         except BaseException as error:
-            turn.final = _snapshot(chunks) or turn.final
+            self._note_what_is_known()
             self._circuit.record(error)
             raise
         finally:
             close = getattr(chunks, "aclose", None)
             if close is not None:
                 await close()
+            # It knows this object too, and both would stay in memory with all of the text.
+            del self._chunks
 
     def _listen(self, chunks: Any) -> None:
         if hasattr(chunks, "on_generation"):
@@ -60,6 +63,11 @@ class Receiving:
         if hasattr(chunks, "on_wait"):
             self._waits_are_told = True
             chunks.on_wait = self._flush
+
+    def _note_what_is_known(self) -> None:
+        told = _snapshot(self._chunks) or self._turn.final
+        # The text is kept already.
+        self._turn.final = {name: value for name, value in told.items() if name not in ("content", "reasoning")}
 
     def _texts(self, deltas: Deltas) -> Iterator[str]:
         """Take deltas one by one; yield the text of each."""
@@ -77,13 +85,11 @@ class Receiving:
                 raise self._stopped(tracker)
 
     def _joined_texts(self, deltas: Deltas) -> Iterator[str]:
-        """Take the deltas of one read; yield their text together. One by one only where somebody looks at each."""
-        if not self._is_each_looked_at(deltas):
-            deltas = deltas.together()
+        """Take the deltas of one read; yield their text together. One by one only where that may make a difference."""
         parts: list[str] = []
         stopped: BudgetExceededError | None = None
         try:
-            for text in self._texts(deltas):
+            for text in self._texts(deltas) if self._is_each_looked_at(deltas) else self._whole_text(deltas):
                 parts.append(text)  # noqa: PERF402  # what came before the stop is still to be shown
         except BudgetExceededError as error:
             stopped = error
@@ -92,18 +98,33 @@ class Receiving:
         if stopped is not None:
             raise stopped
 
+    def _whole_text(self, deltas: Deltas) -> Iterator[str]:
+        text = "".join(deltas.contents)
+        self._take(text, "".join(deltas.reasonings), len(deltas))
+        if not self._waits_are_told or self._turn.is_journal_due(self._parts.clock.monotonic()):
+            self._flush()
+        if text:
+            yield text
+
     def _is_each_looked_at(self, deltas: Deltas) -> bool:
-        if self._parts.tracker is not None:
+        tracker, is_heard = self._parts.tracker, self._parts.bus.is_heard
+        if tracker is not None and self._may_stop_in(deltas, tracker):
             return True
-        is_heard = self._parts.bus.is_heard
-        return (is_heard(Events.TOKEN_GENERATED) and any(deltas.contents)) or (
-            is_heard(Events.REASONING_GENERATED) and any(deltas.reasonings)
+        return (is_heard(Events.TOKEN_GENERATED, besides=tracker) and any(deltas.contents)) or (
+            is_heard(Events.REASONING_GENERATED, besides=tracker) and any(deltas.reasonings)
         )
 
-    def _take(self, text: str, reasoning: str) -> None:
+    def _may_stop_in(self, deltas: Deltas, tracker: CostTracker) -> bool:
+        cap = self._turn.permit.output_cap if self._turn.permit.shares_budget else None
+        if cap is not None and self._turn.deltas + len(deltas) >= cap:
+            return True
+        size = utf8_length("".join(deltas.contents)) + utf8_length("".join(deltas.reasonings))
+        return not tracker.has_room_for(size, None if cap is None else self._turn.most_tokens)
+
+    def _take(self, text: str, reasoning: str, deltas: int = 1) -> None:
         turn, bus = self._turn, self._parts.bus
         first = not turn.has_text
-        turn.take(text, reasoning, self._parts.clock.monotonic())
+        turn.take(text, reasoning, self._parts.clock.monotonic(), deltas)
         if first:
             self._note_generation(_snapshot(self._chunks).get("generation_id"))
         for event, delta in ((Events.REASONING_GENERATED, reasoning), (Events.TOKEN_GENERATED, text)):
@@ -127,7 +148,7 @@ class Receiving:
 
     def _is_overdrawn(self, tracker: CostTracker) -> bool:
         """Say whether more than was reserved would be taken of a budget that others share."""
-        return self._turn.permit.shares_budget and self._turn.is_at_cap(tracker.output_tokens)
+        return self._turn.permit.shares_budget and self._turn.is_at_cap(tracker.has_more_tokens_than)
 
     def _stopped(self, tracker: CostTracker) -> BudgetExceededError:
         spent = tracker.accumulated_cost

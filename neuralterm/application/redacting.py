@@ -56,6 +56,8 @@ class _Passage:
 
     def take(self, text: str, redaction: Redaction) -> tuple[str, _Passage]:
         """Return what can be written now, and what is left."""
+        if not text and not self.held:
+            return "", self
         safe, held = redaction.split(self.held + text, self.before)
         through = self.held + text
         return safe, _Passage(held, (self.before + through[: len(through) - len(held)])[-CONTEXT:])

@@ -59,6 +59,8 @@ class Redaction:
         through before this one (`CONTEXT` characters do), and a key that began there is blotted out from here on.
         """
         whole, forms = before + text, self._forms()
+        if self._patterns is None and not any(form[: CONTEXT + 1] in whole for form in forms):
+            return text, ""
         cut = len(whole) if self._patterns is None else self._patterns.held_from(whole)
         for form in forms:
             cut = min(cut, _start_of_beginning(whole, form))

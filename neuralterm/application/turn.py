@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -76,7 +76,7 @@ class Turn:
     `cap_lowered` is true once the account did not pay for the
     cap that was wished, `has_learnt` once the reported usage has been compared with what was counted here, `is_stored` once
     the database has the answer, `is_spooled` once it did not take it. `written` and `written_reasoning` are what the journal
-    has: pieces as they came would take ten times the room of their text.
+    has: single pieces would take ten times the room of their text.
     """
 
     prompt: Prompt
@@ -103,11 +103,13 @@ class Turn:
     @property
     def content(self) -> str:
         """The text so far."""
+        self.written = _joined(self.written)
         return "".join((*self.written, *self._unwritten))
 
     @property
     def reasoning(self) -> str | None:
         """The reasoning so far."""
+        self.written_reasoning = _joined(self.written_reasoning)
         return "".join((*self.written_reasoning, *self._unwritten_reasoning)) or None
 
     @property
@@ -127,24 +129,29 @@ class Turn:
         window = self.prompt.model.context_length if self.prompt.model else None
         return None if cap is None or (window and cap >= window) else cap
 
-    def is_at_cap(self, estimated_tokens: int) -> bool:
+    @property
+    def most_tokens(self) -> int | None:
+        """What a count made here may come to under the cap, which may be off by a factor of two; None without one."""
+        return None if self.permit.output_cap is None else 2 * self.permit.output_cap + _ESTIMATE_SLACK
+
+    def is_at_cap(self, has_more_tokens_than: Callable[[int], bool]) -> bool:
         """Say whether as much has come as the cap allows: a service that sends more ignores it.
 
-        Each delta is a token at least; counts made here may be off by a factor of two.
+        Each delta is a token at least.
         """
-        cap = self.permit.output_cap
-        return cap is not None and (self.deltas >= cap or estimated_tokens > 2 * cap + _ESTIMATE_SLACK)
+        cap, most = self.permit.output_cap, self.most_tokens
+        return cap is not None and most is not None and (self.deltas >= cap or has_more_tokens_than(most))
 
     def lower_cap(self, tokens: int) -> None:
         """Ask for no more than so many tokens from now on."""
         self.options = replace(self.options, max_tokens=tokens)
         self.cap_lowered = True
 
-    def take(self, text: str, reasoning: str, now: float) -> None:
-        """Add what one delta brought, or one read of the network where nobody counts deltas."""
+    def take(self, text: str, reasoning: str, now: float, deltas: int = 1) -> None:
+        """Add what one delta brought, or several together."""
         if self.first_token_ms is None and (text or reasoning):
             self.first_token_ms = round((now - self.started) * 1000)
-        self.deltas += 1
+        self.deltas += deltas
         if text:
             self._unwritten.append(text)
         if reasoning:
@@ -247,3 +254,8 @@ def pending_answer(prompt: Prompt) -> Message:
         model_id=prompt.model_id,
         status=MessageStatus.PENDING,
     )
+
+
+def _joined(parts: list[str]) -> list[str]:
+    """Return the text in one part, which is then the text itself and no second copy of it."""
+    return ["".join(parts)] if len(parts) > 1 else parts

@@ -50,8 +50,8 @@ class Root(click.Group):
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         """Parse the command line."""
-        # As Click does it, but for what it imports to see how wide the terminal is. It is told a width in its own tests.
-        if click.formatting.FORCED_WIDTH is None:
+        # As Click does it, but for what it imports to see how wide the terminal is. Some callers and its own tests tell it.
+        if click.formatting.FORCED_WIDTH is None and "terminal_width" not in extra:
             extra["terminal_width"] = max(min(terminal_columns(), _WIDEST_HELP) - 2, _NARROWEST_HELP)
         with _past_click():
             return super().make_context(*args, **extra)

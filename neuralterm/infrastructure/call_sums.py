@@ -14,7 +14,7 @@ from neuralterm.domain.models import KNOWN_SOURCES
 from neuralterm.domain.money import from_pico
 from neuralterm.infrastructure.columns import LARGEST_INTEGER, from_amount, from_ms, to_ms
 from neuralterm.infrastructure.database import Database, Row
-from neuralterm.infrastructure.migrations import DAY_MS, QUARTER_MS, SPANS_MS
+from neuralterm.infrastructure.schema import DAY_MS, QUARTER_MS, SPANS_MS
 from neuralterm.infrastructure.time_pieces import Piece, pieces
 from neuralterm.infrastructure.zone_offsets import zone_offsets
 

@@ -11,7 +11,6 @@ from uuid import UUID
 
 from neuralterm.application.records import Call, CallFilter, CallTotals, Committed, ServiceCharges
 from neuralterm.domain.exceptions import MissingRecordError
-from neuralterm.infrastructure import call_sums, service_sums
 from neuralterm.infrastructure.database import Database
 from neuralterm.infrastructure.rows import CALL_COLUMNS, call_from, call_parameters
 
@@ -30,14 +29,24 @@ _SETTLE = f"""
 _CALLS = f"SELECT {', '.join(CALL_COLUMNS)} FROM calls"  # noqa: S608 - made of constants
 # Left to itself SQLite would rather read all calls than sort the few.
 _RUNNING = f"{_CALLS} INDEXED BY calls_running WHERE owner IS NOT NULL OR status = 'pending' ORDER BY number"
+# Two halves, each of which an index has in order: sorting all that is uncertain would take longer with every call.
+_NEWEST = "ORDER BY started_at DESC, number DESC LIMIT :limit"
+_TO_RECONCILE_OF = f"""
+    SELECT * FROM (
+        SELECT {", ".join(CALL_COLUMNS)}, number FROM calls
+        WHERE {{service}} AND source IN ({{sources}}) AND generation_id IS NOT NULL AND owner IS NULL AND status <> 'pending'
+        {_NEWEST}
+    )
+"""  # noqa: S608 - made of constants
 _TO_RECONCILE = f"""
-    {_CALLS}
-    WHERE source IN ({{}}) AND generation_id IS NOT NULL
-      AND owner IS NULL AND status <> 'pending' AND (service IS NULL OR service = ?)
-    ORDER BY started_at DESC, number DESC LIMIT ?
-"""
-_UNCERTAIN = _TO_RECONCILE.format("'unsettled', 'estimated'")
-_NOT_NAMED = _TO_RECONCILE.format("'unsettled', 'estimated', 'computed'")
+    SELECT {", ".join(CALL_COLUMNS)} FROM (
+        {_TO_RECONCILE_OF.replace("{service}", "service = :service")}
+        UNION ALL
+        {_TO_RECONCILE_OF.replace("{service}", "service IS NULL")}
+    ) {_NEWEST}
+"""  # noqa: S608 - made of constants
+_UNCERTAIN = _TO_RECONCILE.replace("{sources}", "'unsettled', 'estimated'")
+_NOT_NAMED = _TO_RECONCILE.replace("{sources}", "'unsettled', 'estimated', 'computed'")
 
 _OF_GENERATION = f"{_CALLS} WHERE generation_id = ? ORDER BY number"
 
@@ -75,7 +84,9 @@ class SQLiteLedger:
 
     def committed(self, filter: CallFilter) -> Committed:
         """Return what calls use of a budget, to the pico-dollar."""
-        return call_sums.committed(self.database, filter)
+        from neuralterm.infrastructure.call_sums import committed
+
+        return committed(self.database, filter)
 
     def totals(self, filter: CallFilter, by: Sequence[str] = (), zone: tzinfo = UTC) -> list[CallTotals]:
         """Return sums over calls, one row for each combination of keys, ordered by keys; without keys one row.
@@ -84,7 +95,9 @@ class SQLiteLedger:
 
         Raises `ValidationError` for a grouping that is not one of `call_sums.GROUPINGS`.
         """
-        return call_sums.totals(self.database, filter, by, zone)
+        from neuralterm.infrastructure.call_sums import totals
+
+        return totals(self.database, filter, by, zone)
 
     def running(self) -> list[Call]:
         """Return the calls that nobody has settled, oldest first."""
@@ -97,10 +110,8 @@ class SQLiteLedger:
 
         Calls that an older version wrote down without their service may be anybody's, so they are among them.
         """
-        return [
-            call_from(row)
-            for row in self.database.query(_NOT_NAMED if computed else _UNCERTAIN, (service, max(limit, 0)))
-        ]
+        sql, parameters = _NOT_NAMED if computed else _UNCERTAIN, {"service": service, "limit": max(limit, 0)}
+        return [call_from(row) for row in self.database.query(sql, parameters)]
 
     def calls_of(self, generation_id: str) -> list[Call]:
         """Return the calls with that id of whatever service, oldest first."""
@@ -108,7 +119,9 @@ class SQLiteLedger:
 
     def charges_at(self, service: str, since: datetime | None = None) -> ServiceCharges:
         """Return what calls of that base URL were or may have been charged by it, to the pico-dollar."""
-        return service_sums.charges_at(self.database, service, since)
+        from neuralterm.infrastructure.service_sums import charges_at
+
+        return charges_at(self.database, service, since)
 
     def _parameters(self, call: Call) -> dict[str, Any]:
         return call_parameters(call.cleaned(self._clean))

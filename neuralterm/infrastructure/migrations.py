@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from neuralterm.infrastructure.schema import SCHEMA_VERSION, SPANS_MS, schema_version
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -196,9 +198,6 @@ def add_attachments(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-QUARTER_MS, DAY_MS = 15 * 60 * 1000, 24 * 60 * 60 * 1000
-# What totals are kept for, from coarse to fine. The coarse ones make sums over years quick.
-SPANS_MS = (64 * DAY_MS, DAY_MS, QUARTER_MS)
 _SUMS = (
     "calls",
     "prompt_tokens",
@@ -380,19 +379,22 @@ def add_circuits(connection: sqlite3.Connection) -> None:
     """)
 
 
+def tell_services_apart(connection: sqlite3.Connection) -> None:
+    """Let the calls to reconcile be found by service, newest first, whatever other services left unsettled."""
+    connection.execute("DROP INDEX calls_to_reconcile")
+    connection.execute("""
+        CREATE INDEX calls_to_reconcile ON calls (service, started_at)
+        WHERE source IN ('unsettled', 'estimated') AND generation_id IS NOT NULL
+    """)
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     create_schema,
     add_attachments,
     add_money,
     add_circuits,
+    tell_services_apart,
 )
-SCHEMA_VERSION = len(MIGRATIONS)
-
-
-def schema_version(connection: sqlite3.Connection) -> int:
-    """Return how many steps were applied to the file."""
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    return version
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -20,7 +20,7 @@ from neuralterm.infrastructure.database_file import (
     unread_log,
 )
 from neuralterm.infrastructure.lock_waiting import LockWaiting
-from neuralterm.infrastructure.migrations import SCHEMA_VERSION, migrate, schema_version
+from neuralterm.infrastructure.schema import SCHEMA_VERSION, schema_version
 from neuralterm.infrastructure.storage_errors import (
     is_unwritable,
     log_in_read_only_place_error,
@@ -187,5 +187,7 @@ def _configure(connection: sqlite3.Connection) -> int:
     if version <= SCHEMA_VERSION:
         connection.execute("PRAGMA journal_mode = WAL")  # a backup comes without
     if version < SCHEMA_VERSION:
+        from neuralterm.infrastructure.migrations import migrate
+
         migrate(connection)
     return version

@@ -159,7 +159,7 @@ class _JournalFile:
             raise spool_error(path, exc) from exc
 
     def write(self, record: dict[str, Any]) -> None:
-        self.write_bytes(json.dumps(record, separators=(",", ":")).encode() + b"\n")
+        self.write_bytes(f"{_encoded(record)}\n".encode())
 
     def write_bytes(self, data: bytes) -> None:
         try:
@@ -211,6 +211,7 @@ class _JournalFile:
         self._reserved = start + length
 
 
+_encoded = json.JSONEncoder(separators=(",", ":")).encode
 _CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta, tzinfo
 
 from neuralterm.infrastructure.columns import from_ms
-from neuralterm.infrastructure.migrations import DAY_MS, QUARTER_MS
+from neuralterm.infrastructure.schema import DAY_MS, QUARTER_MS
 
 
 def zone_offsets(zone: tzinfo, start: int, end: int) -> list[tuple[int, int]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -90,7 +89,8 @@ def _walls(runs: Mapping[str, Sequence[Run]]) -> dict[str, Series]:
 
 def _memory(row: str, runs: Mapping[str, Sequence[Run]]) -> Result:
     """Judge peaks of memory. A process begins with the peak of the one that starts it, which is this one."""
-    own = int(re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    own = int(status.partition("VmHWM:")[2].split()[0]) / 1024
     series = {name: Series([each.peak_mib for each in turns], "MiB") for name, turns in runs.items()}
     if min(series[NEURALTERM].values) <= own:
         raise MeasurementError(f"the bench has had {own:.0f} MiB itself, and can't measure less")

@@ -31,7 +31,7 @@ Row = tuple[Any, ...]
 
 _YEAR_MS = 365 * 86_400_000
 _WORDS = 20_000
-_SENTENCES = 30_000
+_SENTENCES = 30_000  # at most
 _CHINESE_EVERY = 20
 _TRIGGERS = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name IN ('messages', 'calls')"
 _ADD_CONVERSATION = "INSERT INTO conversations VALUES (?, ?, ?, ?, ?, ?, 0, 0)"
@@ -84,7 +84,7 @@ def _insert(connection: sqlite3.Connection, messages: int) -> None:
     triggers = connection.execute(_TRIGGERS).fetchall()
     for name, _ in triggers:
         connection.execute(f"DROP TRIGGER {name}")
-    source = _Source()
+    source = _Source(min(messages, _SENTENCES))
     for conversation, tags, rows in source.conversations(messages):
         connection.execute(_ADD_CONVERSATION, conversation)
         connection.executemany("INSERT INTO conversation_tags VALUES (?, ?, ?)", tags)
@@ -103,7 +103,8 @@ def _insert(connection: sqlite3.Connection, messages: int) -> None:
 class _Source:
     """Makes rows up, the same ones each time."""
 
-    def __init__(self) -> None:
+    def __init__(self, sentences: int) -> None:
+        self._count = sentences
         self._random = random.Random(20_261_126)
         tokens = [token.decode("utf-8", "replace") for token in read_tokens("o200k_base")]
         words = [token[1:] for token in tokens if re.fullmatch(" [A-Za-z]{2,}", token)]
@@ -144,8 +145,8 @@ class _Source:
 
     def _sentences(self, words: list[str], between: str, end: str) -> list[str]:
         weights = list(accumulate(1 / (rank + 3) for rank in range(len(words))))
-        drawn = iter(self._random.choices(words, cum_weights=weights, k=_SENTENCES * 16))
-        return [between.join(islice(drawn, self._random.randint(4, 16))).capitalize() + end for _ in range(_SENTENCES)]
+        drawn = iter(self._random.choices(words, cum_weights=weights, k=self._count * 16))
+        return [between.join(islice(drawn, self._random.randint(4, 16))).capitalize() + end for _ in range(self._count)]
 
     def _identity(self) -> str:
         digits = f"{self._random.getrandbits(128):032x}"

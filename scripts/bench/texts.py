@@ -49,6 +49,8 @@ def texts(size: int) -> Iterator[tuple[str, str]]:
     for name, alphabet in _ALPHABETS.items():
         width = len(alphabet[0].encode())
         yield name, "".join(chance.choices(alphabet, k=size // width))
+    yield "random words", " ".join("".join(chance.choices(string.ascii_lowercase, k=8)) for _ in range(size // 9))
+    yield "signs and line ends", "".join(chance.choices("=-/.\n\r", k=size))
     yield "base64", base64.b64encode(chance.randbytes(size * 3 // 4)).decode()
     yield "hexadecimal", chance.randbytes(size // 2).hex()
     yield "spaces, then a letter", " " * (size - 1) + "x"

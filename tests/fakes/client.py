@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 
 import anyio
 
+from neuralterm.application.deltas import Deltas
 from neuralterm.domain.models import TokenUsage
 
 FOREVER = object()
@@ -101,3 +102,52 @@ async def play(script, facts, tell_wait=None) -> AsyncIterator[dict]:
             await anyio.sleep_forever()
         else:
             item()
+
+
+class ReadingChatClient(FullChatClient):
+    """Its streams hand out their deltas in reads of the network, which end where a script has `WAIT`, a failure or its end."""
+
+    def chat_completion_stream(self, *arguments, **further):
+        return ReadingStream(super().chat_completion_stream(*arguments, **further))
+
+
+class ReadingStream:
+    def __init__(self, stream):
+        self._stream = stream
+        self._read = Deltas()
+        self.on_wait = None
+        stream.on_wait = self._end_read
+        self._ended = []
+        self.snapshot, self.aclose = stream.snapshot, stream.aclose
+
+    def _end_read(self):
+        if self._read:
+            self._ended.append(self._read)
+            self._read = Deltas()
+        self._ended.append(None)
+
+    def _told(self):
+        """What has been read, and the waits between."""
+        ended, self._ended = self._ended, []
+        for deltas in ended:
+            if deltas is None:
+                self.on_wait()
+            else:
+                yield deltas
+
+    async def batches(self):
+        try:
+            async for item in self._stream:
+                for deltas in self._told():
+                    yield deltas
+                if item["type"] == "delta":
+                    self._read.add(item["content"], item["reasoning"])
+        except Exception as error:
+            failure = error
+        else:
+            failure = None
+        self._end_read()
+        for deltas in self._told():
+            yield deltas
+        if failure is not None:
+            raise failure

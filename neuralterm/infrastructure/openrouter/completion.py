@@ -38,7 +38,7 @@ class Completion:
         self,
         model: str,
         clock: Callable[[], float],
-        on_generation: Callable[[str], None] = lambda _: None,
+        on_generation: Callable[[str], None] | None = None,
         clean: Callable[[str], str] = str,
         *,
         largest: int = LARGEST_ANSWER,
@@ -46,7 +46,7 @@ class Completion:
         self._clean = clean
         self._cleaned: dict[str, str] = {}
         self._clock = clock
-        self._on_generation = on_generation
+        self.on_generation = on_generation
         self._content = TextJoiner()
         self._reasoning = TextJoiner()
         self._refusal = TextJoiner()
@@ -84,6 +84,10 @@ class Completion:
             return "length"
         return self._finish_reason
 
+    def leave_text(self) -> None:
+        """Keep no content and no reasoning from now on: who takes the deltas does."""
+        self._content.keeps = self._reasoning.keeps = False
+
     def start(self) -> None:
         """Begin to measure."""
         self._started = self._clock()
@@ -96,7 +100,8 @@ class Completion:
         """Remember the id of the generation; the first one holds."""
         if generation_id and self._generation_id is None:
             self._generation_id = self._clean(generation_id)
-            self._on_generation(self._generation_id)
+            if self.on_generation is not None:
+                self.on_generation(self._generation_id)
 
     def absorb(self, chunk: Mapping[str, Any], deltas: Deltas) -> None:
         """Take in a chunk, or a whole reply; add the delta for its text, if it has any."""

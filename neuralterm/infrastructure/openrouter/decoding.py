@@ -54,9 +54,14 @@ def with_every_text(value: Any, change: Callable[[str], str]) -> Any:
 
 
 class TextJoiner:
-    """Collects text that arrives in pieces, where a piece may end between the two halves of a surrogate pair."""
+    """Collects text that arrives in pieces, where a piece may end between the two halves of a surrogate pair.
+
+    `has_text` is true once there is any; with `keeps` set to False, `text` has nothing of what comes then.
+    """
 
     def __init__(self) -> None:
+        self.has_text = False
+        self.keeps = True
         self._parts: list[str] = []
         self._latest: list[str] = []
         self._half = ""
@@ -85,17 +90,13 @@ class TextJoiner:
         return self._add(join_surrogates(half))
 
     @property
-    def has_text(self) -> bool:
-        """True once there is any text."""
-        return bool(self._latest or self._parts)
-
-    @property
     def text(self) -> str:
         """All that `feed` and `flush` returned."""
         return "".join((*self._parts, *self._latest))
 
     def _add(self, text: str) -> str:
-        if text:
+        self.has_text |= bool(text)
+        if text and self.keeps:
             self._latest.append(text)
             if len(self._latest) == _FEW:
                 # A short string takes ten times the room of its text.

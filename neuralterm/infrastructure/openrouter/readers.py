@@ -98,7 +98,8 @@ class EventStreamReader:
         if event.type == "error" and "error" not in chunk:
             chunk = {"error": chunk}
         _absorb(self._completion, chunk, self._error_of, deltas)
-        if self._lessons < _MOST_LESSONS:
+        # The first piece may be the only one.
+        if self._completion.pieces > 1 and self._lessons < _MOST_LESSONS:
             self._learn(event, chunk)
 
     def _learn(self, event: ServerSentEvent, chunk: Mapping[str, Any]) -> None:

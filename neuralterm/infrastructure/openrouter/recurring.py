@@ -8,7 +8,6 @@ any complete string takes it to the same state again, and the same end follows.
 from __future__ import annotations
 
 import json.decoder
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,8 +16,8 @@ from neuralterm.infrastructure.openrouter.sse import ServerSentEvent
 
 # Reads the inside of a string from an index on: its text, and the index behind its closing quote. Raises ValueError.
 _scan: Callable[[str, int], tuple[str, int]] = json.decoder.scanstring  # type: ignore[attr-defined]  # not in typeshed
-# Where the text of a piece may stand, and where it begins there. Other servers have the third.
-_BEGINNINGS = {name: re.compile(rf'"{name}" ?: ?"') for name in ("content", "reasoning", "reasoning_content")}
+# Where the text of a piece may stand. Other servers have the third.
+_NAMES = ("content", "reasoning", "reasoning_content")
 
 
 class RecurringChunk:
@@ -63,15 +62,24 @@ def learn(data: str, chunk: Mapping[str, Any], choice: Mapping[str, Any]) -> Rec
     if not isinstance(part, dict) or chunk.get("usage") or chunk.get("error") or _tells_end(choice):
         return None
     told = [name for name, value in part.items() if value and name != "role"]
-    beginning = _BEGINNINGS.get(told[0]) if len(told) == 1 else None
-    found = beginning.search(data) if beginning and isinstance(part[told[0]], str) else None
-    if found is None:
+    if len(told) != 1 or told[0] not in _NAMES or not isinstance(part[told[0]], str):
         return None
-    _, end = _scan(data, found.end())
-    before, after = data[: found.end()], data[end:]
+    start = _inside(data, told[0])
+    if start is None:
+        return None
+    _, end = _scan(data, start)
+    before, after = data[:start], data[end:]
     if not _holds_text(before, after, chunk, part, told[0]):
         return None
     return RecurringChunk(before, after, chunk, is_reasoning=told[0] != "content")
+
+
+def _inside(data: str, name: str) -> int | None:
+    """Return where the string behind the first such name begins, as servers write it; None if there is none."""
+    for mark in (f'"{name}":"', f'"{name}": "'):
+        if (found := data.find(mark)) >= 0:
+            return found + len(mark)
+    return None
 
 
 def _tells_end(choice: Mapping[str, Any]) -> bool:
@@ -81,7 +89,7 @@ def _tells_end(choice: Mapping[str, Any]) -> bool:
 def _holds_text(before: str, after: str, chunk: Mapping[str, Any], part: dict[str, Any], name: str) -> bool:
     """Try another text in its place: it must come out there, and nothing else may change."""
     text = part[name]
-    other = f"{text.encode('ascii', 'ignore').decode()}-".replace('"', "").replace("\\", "")
+    other = "+" if text == "-" else "-"
     try:
         probe = parse_json(f'{before}{other}"{after}')
     except ValueError:

@@ -57,12 +57,21 @@ class CompletionStream:
         self._model = model
         self._streamed = streamed
         self._patience = patience
-        self.on_generation: Callable[[str], None] | None = None
         self.on_wait: Callable[[], None] | None = None
-        self._completion = Completion(model, clock, self._tell_generation, clean)
+        self._completion = Completion(model, clock, clean=clean)
         self._is_sent = False
         self._batches = self._run()
         self._items = self._each()
+
+    @property
+    def on_generation(self) -> Callable[[str], None] | None:
+        """What is called with the service's id of the generation."""
+        # Not kept here and called from there: two that know each other stay in memory together, with the text.
+        return self._completion.on_generation
+
+    @on_generation.setter
+    def on_generation(self, listener: Callable[[str], None] | None) -> None:
+        self._completion.on_generation = listener
 
     def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
         return self
@@ -76,7 +85,11 @@ class CompletionStream:
         await self._batches.aclose()
 
     def batches(self) -> AsyncIterator[Deltas]:
-        """Return the deltas as they come, those of one read of the network together, in the place of single items."""
+        """Return the deltas as they come, those of one read of the network together, in the place of single items.
+
+        Their text is not kept here: `snapshot` leaves `content` empty and `reasoning` None.
+        """
+        self._completion.leave_text()
         return self._batches
 
     def snapshot(self) -> dict[str, Any]:
@@ -126,10 +139,6 @@ class CompletionStream:
 
     def _note_sending(self) -> None:
         self._is_sent = True
-
-    def _tell_generation(self, generation_id: str) -> None:
-        if self.on_generation is not None:
-            self.on_generation(generation_id)
 
     def _reader(self, reply: Reply) -> BodyReader:
         def error_of(error: object) -> OpenRouterAPIError:

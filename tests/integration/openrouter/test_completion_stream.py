@@ -545,3 +545,26 @@ async def test_a_base_url_that_is_none(url):
     async with OpenRouterClient(KEY, url) as client:
         _, error = await failure_of(client.chat_completion_stream(HELLO, "m"))
     assert type(error) is ConfigurationError
+
+
+async def test_batches_are_the_deltas_of_one_read_and_snapshot_has_the_rest(client, service):
+    first, second = sse(chunk("a"), chunk("b"), chunk("", delta={"reasoning": "hm"})), sse(chunk("c"), "[DONE]")
+
+    async def body():
+        yield first[:-1]
+        yield first[-1:] + second
+
+    service.return_value = httpx.Response(200, content=body(), headers={"content-type": "text/event-stream"})
+    stream = client.chat_completion_stream(HELLO, "m")
+    batches = [list(deltas) async for deltas in stream.batches()]
+    assert batches == [[("a", ""), ("b", "")], [("", "hm"), ("c", "")]]
+    known = stream.snapshot()
+    assert (known["content"], known["reasoning"], known["generation_id"]) == ("", None, "gen-7")
+
+
+async def test_batches_end_with_what_went_wrong(client, service):
+    service.return_value = event_stream(chunk("a"), chunk("b"), {"error": {"code": 502, "message": "x"}})
+    batches = client.chat_completion_stream(HELLO, "m").batches()
+    assert list(await anext(batches)) == [("a", ""), ("b", "")]
+    with pytest.raises(StreamInterruptedError):
+        await anext(batches)

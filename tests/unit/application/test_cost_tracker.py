@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuralterm.application.bounds import BudgetStatus
 from neuralterm.application.cost_tracker import CostTracker
 from neuralterm.application.events import DomainEvent, Events
+from neuralterm.domain.budget import Budget, Window
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.models import MessageStatus, TokenUsage
 from tests.fakes.events import Recorder, loud_bus
@@ -348,3 +350,63 @@ def test_where_no_budget_counts_an_answer_nothing_is_counted():
     assert counts == []
     assert tracker.accumulated_cost == 4
     assert counts == ["word " * 500]
+
+
+def test_far_from_every_level_nothing_is_counted():
+    counts = []
+    scene = Scene(limit="1", count_tokens=lambda text, model_id: counts.append(text) or len(text.split()))
+    scene.start()
+    for _ in range(10):
+        scene.token("word ")  # one of 800 that reach the level
+        assert not scene.tracker.exceeded
+        assert not scene.tracker.overspent
+    assert not scene.tracker.has_more_tokens_than(100)
+    assert counts == []
+    for _ in range(790):
+        scene.token("word ")
+    assert scene.warnings() == ["budget.threshold"]
+    assert counts
+
+
+def _status(name, limit):
+    return BudgetStatus(Budget(name, Decimal(limit), Window.DAY), Decimal("0.0005"), Decimal(0), Decimal(limit), None)
+
+
+class _Counting(CostTracker):
+    """Compares with every level each time, however far it is."""
+
+    def _is_quiet(self, more=0):
+        return False
+
+
+@given(
+    limits=st.lists(st.sampled_from(["0", "0.002", "0.005", "0.01", "0.1"]), min_size=1, max_size=3),
+    already=st.sampled_from(["0", "0.001", "0.05"]),
+    prompt_tokens=st.sampled_from([0, 3, 40]),
+    answers=st.lists(st.lists(st.text("ab é", max_size=9), max_size=12), min_size=1, max_size=3),
+    model=st.sampled_from([MODEL, UNPRICED, None]),
+)
+def test_what_is_far_away_is_left_out_and_nothing_else(limits, already, prompt_tokens, answers, model):
+    def follow(kind):
+        bus, events = loud_bus(), Recorder()
+        tracker = kind(
+            bus, Decimal(limits[0]), count_tokens=lambda text, _: len(text.encode()), already_spent=Decimal(already)
+        )
+        bus.subscribe_all(tracker)
+        bus.subscribe_all(events)
+        if model is not None:
+            tracker.set_model(model)
+        seen = []
+        for answer in answers:
+            tracker.watch(_status(f"budget {at}", limit) for at, limit in enumerate(limits[1:]))
+            bus.emit(DomainEvent(Events.MESSAGE_STARTED, None, {"prompt_tokens": prompt_tokens}))
+            for delta in answer:
+                seen.append((tracker.exceeded, tracker.has_more_tokens_than(20)))
+                bus.emit(DomainEvent(Events.TOKEN_GENERATED, None, {"delta": delta}))
+                seen.append(tracker.overspent)
+            bus.emit(DomainEvent(Events.MESSAGE_COMPLETED, None, {"cost": None, "usage": None}))
+        return seen, [
+            (event.event_type, event.payload) for event in events.events if event.event_type.startswith("budget")
+        ]
+
+    assert follow(CostTracker) == follow(_Counting)

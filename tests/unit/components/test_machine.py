@@ -189,3 +189,10 @@ def test_error_code_and_whether_to_retry(error, exit_code, code, retryable):
     assert (body["code"], body["exit_code"], body["retryable"], body["message"]) == (code, exit_code, retryable, "no")
     assert body["cost_usd"] is None
     assert body["conversation_id"] is None
+
+
+@given(delta=st.text() | st.text('\x00\x7f\x9f\u2028\u202e\ud800"\\é/', max_size=4))
+def test_the_line_of_a_delta_is_that_of_any_event(delta):
+    for conversation in (CONVERSATION, None):
+        body = {"conversation_id": conversation, "delta": delta}
+        assert machine.delta_line("token.generated", conversation, delta) == machine.event_line("token.generated", body)

@@ -3,6 +3,8 @@
 import fcntl
 import io
 import os
+import select
+import socket
 import threading
 
 import pytest
@@ -67,3 +69,30 @@ def test_what_never_waits_for_a_reader_has_no_outlet(tmp_path):
         assert Outlet.behind(file, lambda: False) is None
     assert Outlet.behind(io.StringIO(), lambda: False) is None
     assert Outlet.behind(file, lambda: False) is None
+
+
+class _Unwritten(io.TextIOWrapper):
+    """Must not be written to: an outlet does that itself."""
+
+    def write(self, text):
+        raise AssertionError(text)
+
+
+@pytest.mark.parametrize("write_through", [False, True], ids=["buffered", "unbuffered"])
+def test_a_text_is_written_by_pages_and_a_short_one_at_once(write_through):
+    text = "äöü€ and 😀\n" * 1000
+    ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)  # keeps what was written apart
+    with ours, theirs:
+        ours.setblocking(False)
+        stream = _Unwritten(ours.makefile("wb", buffering=0), "utf-8", newline="\n", write_through=write_through)
+        outlet = Outlet.behind(stream, lambda: False)
+        outlet.write("short\n")
+        assert theirs.recv(100_000) == b"short\n"
+        writer = threading.Thread(target=outlet.write, args=[text])
+        writer.start()
+        parts = [theirs.recv(100_000)]
+        while sum(map(len, parts)) < len(text.encode()):
+            parts.append(theirs.recv(100_000))
+        writer.join()
+    assert "".join(part.decode() for part in parts) == text  # no part ends within a character
+    assert len(parts) == -(-len(text.encode()) // select.PIPE_BUF)
