@@ -71,6 +71,13 @@ class Staged:
     def _silence(self, exchange):
         exchange.wait_for_hang_up()
 
+    def _bug(self, exchange):
+        """Send nothing more: what came last is what makes the client fail."""
+        exchange.wait_for_hang_up()
+
+    def _stdout_full(self, exchange):
+        exchange.wait_for_hang_up()
+
     def _error_event(self, exchange):
         exchange.event({**chunk(), "error": {"code": 502, "message": "the provider stopped answering"}})
         exchange.end()

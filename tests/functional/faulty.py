@@ -43,7 +43,7 @@ class Observer(EventObserver):
 class BrokenConsole(Console):
     def write_answer(self, text):
         super().write_answer(text)
-        if PART == "fail middle" and text == "may be":
+        if PART == "fail middle" and text.endswith("may be"):
             fail()
 
     def end_answer(self):
