@@ -325,6 +325,12 @@ class TestFaults:
         service.scripts = [error(400, "unknown key k")]
         assert run("send", "hi").err == "error: unknown key k\n"
 
+    def test_with_verbose_each_request_is_told(self, service, run):
+        service.scripts = [text("Hello")]
+        (line,) = run("-v", "send", "hi").err.splitlines()
+        assert line.startswith("| INFO neuralterm.infrastructure.openrouter.client: POST http://127.0.0.1:")
+        assert "/chat/completions: 200 after 0." in line
+
     def test_a_key_that_cannot_be_one_is_told_and_not_shown(self, service, run, monkeypatch):
         monkeypatch.setenv("OPENROUTER_API_KEY", "kéy\nwith a line end")
         result = run("send", "hi")

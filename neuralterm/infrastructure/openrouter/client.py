@@ -18,7 +18,7 @@ from neuralterm.domain.exceptions import (
     StreamInterruptedError,
     ValidationError,
 )
-from neuralterm.domain.text import key_forms, without_key
+from neuralterm.domain.text import key_forms, without_key, without_password
 from neuralterm.infrastructure.openrouter.decoding import without_surrogates
 from neuralterm.infrastructure.openrouter.error_report import excerpt
 from neuralterm.infrastructure.openrouter.errors import CHECK_BASE_URL, error_from_response, said_where_missing
@@ -212,7 +212,9 @@ class OpenRouterClient:
         # Not a standing header: the key may become known after the first request.
         own = {**headers, "Authorization": f"Bearer {self._key}"} if self._key else headers
         transport = self._connected()
+        began = time.monotonic()
         reply = await transport.send(method, path, body=body, headers=own, timeout=timeout, on_sending=on_sending)
+        _log(f"{method} {without_password(self._base_url)}{path}: {reply.status} after {time.monotonic() - began:.3f} s")
         try:
             if reply.status != 200:
                 raise await self._refusal(reply, model)
@@ -272,6 +274,12 @@ class OpenRouterClient:
             "X-Title": "neuralterm",
             "X-OpenRouter-Categories": "cli-agent",
         }
+
+
+def _log(text: str) -> None:
+    """Log what happens, where anybody has asked for logs and so imported `logging`: not on the way of a plain `send`."""
+    if "logging" in sys.modules:
+        sys.modules["logging"].getLogger(__name__).info(text)
 
 
 def _checked_key(key: str | None) -> str | None:
