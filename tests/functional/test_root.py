@@ -325,9 +325,9 @@ class TestFaults:
         service.scripts = [error(400, "unknown key k")]
         assert run("send", "hi").err == "error: unknown key k\n"
 
-    def test_with_verbose_each_request_is_told(self, service, run):
+    def test_with_verbose_each_request_is_told(self, service, start):
         service.scripts = [text("Hello")]
-        (line,) = run("-v", "send", "hi").err.splitlines()
+        (line,) = start("-v", "send", "hi").stderr.read().decode().splitlines()
         assert line.startswith("| INFO neuralterm.infrastructure.openrouter.client: POST http://127.0.0.1:")
         assert "/chat/completions: 200 after 0." in line
 
