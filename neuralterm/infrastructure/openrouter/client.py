@@ -214,7 +214,9 @@ class OpenRouterClient:
         transport = self._connected()
         began = time.monotonic()
         reply = await transport.send(method, path, body=body, headers=own, timeout=timeout, on_sending=on_sending)
-        _log(f"{method} {without_password(self._base_url)}{path}: {reply.status} after {time.monotonic() - began:.3f} s")
+        _log(
+            f"{method} {without_password(self._base_url)}{path}: {reply.status} after {time.monotonic() - began:.3f} s"
+        )
         try:
             if reply.status != 200:
                 raise await self._refusal(reply, model)
