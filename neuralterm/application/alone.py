@@ -87,13 +87,15 @@ class Alone:
             now = time.monotonic()
             until = min([end, *(scope.deadline for scope in self._scopes)])
             happened = {number for number, _ in poll.poll(_milliseconds(until - now))}
-            if descriptor in happened:
-                return True
             if self._wake in happened:
                 os.read(self._wake, 4096)
             for number in happened & self._watched.keys():
                 poll.unregister(number)
                 self._watched[number]()
+            if self._stopped:  # before what may have come at the same time: nothing after it is taken in
+                self.check()
+            if descriptor in happened:
+                return True
             if time.monotonic() >= end:
                 self.check()
                 return False

@@ -170,6 +170,24 @@ def test_a_watched_reader_that_goes_is_noticed():
     assert seen == [True]
 
 
+def test_who_was_stopped_does_not_get_what_came_at_the_same_time(pair):
+    ours, theirs = pair
+    reading, writing = os.pipe()
+    alone, got = Alone(), []
+
+    async def work():
+        theirs.sendall(b"x")
+        os.close(reading)
+        waiting.watch(writing, alone.stop)
+        await waiting.readable(ours.fileno(), 60)
+        got.append(True)
+
+    with pytest.raises(Cancelled):
+        alone.run(work)
+    os.close(writing)
+    assert got == []
+
+
 def test_a_watch_that_has_ended_sees_nothing():
     reading, writing = os.pipe()
     seen = []
