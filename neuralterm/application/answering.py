@@ -119,8 +119,6 @@ class Answering:
         ending = turn.ending(error)
         cost = self._cost(turn, ending) if turn.call_open else turn.call.cost
         answer = turn.finish(status_of(ending), cost, error_code(error), self.clock.monotonic())
-        # The database may be waited for, and all that came is on disk before anything is.
-        self._keep(lambda: turn.write_journal(self.repository.journal, self.clock.monotonic()))
         with self.repository.patience(_LAST_PATIENCE_S if _process_ends(error) else _PATIENCE_S):
             failure = self._keep(lambda: self._store_answer(turn))
         if failure is not None:
