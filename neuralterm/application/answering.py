@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
-from neuralterm.application.admission import call_plan
+from neuralterm.application.admission import UncountedError, is_comparable, is_worth_counting
 from neuralterm.application.cost_tracker import CostTracker
 from neuralterm.application.estimates import TokenEstimates
 from neuralterm.application.events import DomainEvent, EventBus, Events
@@ -58,12 +58,18 @@ class Answering:
         Where other calls that run hold the money, waits for them, `options.budget_wait` seconds at most.
         """
         if self._is_counted(prompt, options):
-            prompt = replace(prompt, tokens=self.counter.count_messages(prompt.messages, prompt.model_id))
+            prompt = self._counted(prompt)
         message = pending_answer(prompt)
-        permit, call = await self.opening.open(prompt, message, options)
+        try:
+            permit, call = await self.opening.open(prompt, message, options)
+        except UncountedError:  # others have taken money since it was looked at
+            prompt = self._counted(prompt)
+            permit, call = await self.opening.open(prompt, message, options)
         turn = Turn(prompt, message, call, permit, options, temperature, started=self.clock.monotonic())
         if self.tracker is not None:
             self.tracker.watch(permit.budgets)
+            if prompt.tokens is None and permit.budgets:
+                self.tracker.expect(self.estimates.rough_prompt(prompt.messages, prompt.model_id))
             if prompt.model is not None:
                 self.tracker.set_model(prompt.model)
         payload = {
@@ -107,7 +113,7 @@ class Answering:
                 self._emit(Events.REQUEST_RETRIED, turn, payload)
             await self.clock.sleep(delay)
             try:
-                self.opening.reopen(turn)
+                self._reopen(turn)
             except BudgetExceededError:
                 # What it is refused for is that the last try may have been charged: no refusal before any request.
                 raise failures[-1] from None
@@ -137,10 +143,20 @@ class Answering:
         self._emit(Events.MESSAGE_COMPLETED, turn, payload)
 
     def _is_counted(self, prompt: Prompt, options: SendOptions) -> bool:
-        """Say whether the prompt's tokens are worth counting: only where somebody watches the money."""
-        if self.tracker is not None and self.tracker.is_watching:
+        """Say whether the prompt's tokens are worth counting: only where the money is watched, and may not do."""
+        if self.tracker is not None and self.tracker.has_own_limit:
             return True
-        return bool(self.spending.applying(call_plan(prompt, options, 0).subject))
+        return is_worth_counting(prompt, options, self.estimates, self.spending)
+
+    def _counted(self, prompt: Prompt) -> Prompt:
+        return replace(prompt, tokens=self.counter.count_messages(prompt.messages, prompt.model_id))
+
+    def _reopen(self, turn: Turn) -> None:
+        try:
+            self.opening.reopen(turn)
+        except UncountedError:
+            turn.prompt = self._counted(turn.prompt)
+            self.opening.reopen(turn)
 
     def _affordable_cap(self, turn: Turn, error: NeuralTermError) -> int | None:
         """Return the lower cap to ask with, once, when the account pays for a shorter answer than was asked for."""
@@ -189,7 +205,7 @@ class Answering:
             self.spending.settle_call(turn.call)
 
     def _learn(self, turn: Turn) -> None:
-        if not turn.has_learnt and turn.call_open and "response_format" not in turn.options.extra:
+        if not turn.has_learnt and turn.call_open and is_comparable(turn.options):
             self.estimates.learn(turn.prompt, turn.call.usage)
             turn.has_learnt = turn.call.usage is not None
 

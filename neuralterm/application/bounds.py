@@ -158,6 +158,11 @@ class CallPlan:
         return max(known) if len(known) == len(limits) else None
 
     @property
+    def cap_depends_on_prompt(self) -> bool:
+        """True where a shorter prompt would leave room in the window for a longer cap."""
+        return self.cap_binds and self.natural_cap(self.prompt_bound) != self.natural_cap(0)
+
+    @property
     def likely_prompt_tokens(self) -> int:
         """A size that the prompt hardly exceeds: not a bound, but closer."""
         if self.prompt_estimate is None:

@@ -74,6 +74,7 @@ class CostTracker(EventObserver):
         self._comes_in_pieces = True
         self._own = None if budget_limit is None else _Watched(name, budget_limit, warning_level, already_spent)
         self._watched: dict[str, _Watched] = {}
+        self._expected_tokens = 0
         self.reset()
 
     @property
@@ -115,9 +116,14 @@ class CostTracker(EventObserver):
             return self._is_quiet(size) and (tokens is None or after * _MOST_TOKENS_PER_BYTE <= tokens)
 
     @property
-    def is_watching(self) -> bool:
-        """True when there is any budget to compare with."""
-        return bool(self._budgets())
+    def has_own_limit(self) -> bool:
+        """True when it was made with a limit, which the spending gate knows nothing of."""
+        return self._own is not None
+
+    def expect(self, prompt_tokens: int) -> None:
+        """Take the next prompt for so long, if its start tells no count."""
+        with self._lock:
+            self._expected_tokens = prompt_tokens
 
     def watch(self, budgets: Iterable[BudgetStatus]) -> None:
         """Compare the next answer with these budgets, as they are before it."""
@@ -171,7 +177,8 @@ class CostTracker(EventObserver):
 
     def _follow(self, event_type: str, payload: dict[str, Any]) -> None:
         if event_type == Events.MESSAGE_STARTED:
-            self._begin(prompt_tokens=payload.get("prompt_tokens") or 0, running=True)
+            expected, self._expected_tokens = self._expected_tokens, 0
+            self._begin(prompt_tokens=payload.get("prompt_tokens") or expected, running=True)
             # An answer in one piece comes with its price: an estimate would be no sooner there, and less true.
             self._comes_in_pieces = payload.get("streamed", True)
         elif event_type in (Events.TOKEN_GENERATED, Events.REASONING_GENERATED):

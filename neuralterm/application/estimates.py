@@ -18,6 +18,8 @@ TOKENS, BYTES = "tokens", "bytes"
 
 # From so many observations on, what was learnt takes the place of what is known in general.
 _ENOUGH_SAMPLES = 3
+# Of so many prompts that teach, one at least is counted: what a provider adds unseen is to be known before a budget is tight.
+_PROMPTS_PER_COUNT = 8
 # Prompts shorter than this say more about what frames them than about the text.
 _SHORTEST_LESSON_BYTES = 160
 # Further off than this, something else was counted: a hidden prompt, a search.
@@ -91,6 +93,10 @@ class TokenEstimates:
         per_byte = learnt.mean if learnt else family.factor / BYTES_PER_TOKEN
         return ceil(len(text.encode("utf-8", "replace")) * per_byte)
 
+    def rough_prompt(self, messages: list[Message], model_id: str) -> int:
+        """Return about how many tokens a prompt has, by its size alone: loads nothing."""
+        return self.rough_tokens("".join(message.content for message in messages), model_id) + _framing(messages)
+
     def usage(self, turn: Turn, *, roughly: bool) -> TokenUsage:
         """Return what an answer used so far; `roughly` where there is no time to load a vocabulary."""
         text, model_id = turn.content + (turn.reasoning or ""), turn.prompt.model_id
@@ -102,14 +108,19 @@ class TokenEstimates:
             output = self.count_tokens(text, model_id)
         return TokenUsage(prompt, output, prompt + output)
 
+    def is_lesson_due(self, prompt: Prompt) -> bool:
+        """Say whether a count of the prompt is wanted for what it teaches: too few are known, or few beside the sizes."""
+        if self._ratios is None or not _teaches(prompt.messages):
+            return False
+        family = family_of(prompt.model_id)
+        counts, sizes = self._samples(family, TOKENS), self._samples(family, BYTES)
+        return counts < _ENOUGH_SAMPLES or sizes >= counts * _PROMPTS_PER_COUNT
+
     def learn(self, prompt: Prompt, usage: TokenUsage | None) -> None:
         """Compare what was counted here with what the service reports; costs no more than adding up sizes."""
-        size = _bytes_of(prompt.messages)
-        if self._ratios is None or usage is None or usage.prompt_tokens <= 0 or size < _SHORTEST_LESSON_BYTES:
+        if self._ratios is None or usage is None or usage.prompt_tokens <= 0 or not _teaches(prompt.messages):
             return
-        if any(map(has_attachments, prompt.messages)):
-            return
-        family = family_of(prompt.model_id)
+        family, size = family_of(prompt.model_id), _bytes_of(prompt.messages)
         text_tokens = max(usage.prompt_tokens - _framing(prompt.messages), 1)
         lessons = [(BYTES, text_tokens / size, BYTES_PER_TOKEN)]
         if prompt.tokens:
@@ -125,10 +136,17 @@ class TokenEstimates:
         return self._factors[family.name]
 
     def _learnt(self, family: Family, basis: str) -> Ratio | None:
-        ratio = None
-        with contextlib.suppress(StorageError):  # an estimate must not fail where the storage does
-            ratio = None if self._ratios is None else self._ratios.ratio(family.name, basis)
+        ratio = self._kept(family, basis)
         return ratio if ratio is not None and ratio.samples >= _ENOUGH_SAMPLES else None
+
+    def _samples(self, family: Family, basis: str) -> int:
+        ratio = self._kept(family, basis)
+        return 0 if ratio is None else ratio.samples
+
+    def _kept(self, family: Family, basis: str) -> Ratio | None:
+        with contextlib.suppress(StorageError):  # an estimate must not fail where the storage does
+            return None if self._ratios is None else self._ratios.ratio(family.name, basis)
+        return None
 
 
 def _known(family: Family) -> Ratio:
@@ -155,6 +173,11 @@ def _estimate(family: Family, counted: int, ratio: Ratio, framing: int = 0) -> E
 def _framing(messages: list[Message]) -> int:
     """Return about how many tokens frame the messages of a prompt."""
     return _FRAMING_PER_PROMPT + _FRAMING_PER_MESSAGE * len(messages)
+
+
+def _teaches(messages: list[Message]) -> bool:
+    """Say whether what the service reports of a prompt can be compared with what is known here."""
+    return _bytes_of(messages) >= _SHORTEST_LESSON_BYTES and not any(map(has_attachments, messages))
 
 
 def _bytes_of(messages: list[Message]) -> int:

@@ -61,14 +61,16 @@ class Opening:
             BudgetExceededError: it does not fit, or can't be bounded; nothing is stored.
             NotFoundError: its conversation has been deleted meanwhile.
             ValidationError: the answer that it resumes is no longer the last one.
+            UncountedError: the gate needs a count of the prompt, which is to be made while nothing is locked; nothing is
+                stored, and nobody has been waited for.
         """
-        deadline = self.clock.monotonic() + options.budget_wait
+        deadline, may_load = self.clock.monotonic() + options.budget_wait, prompt.tokens is not None
         pause, said, asked = _FIRST_PAUSE, False, False
         while True:
             may_wait = self.clock.monotonic() < deadline
             try:
                 with self.transaction():
-                    permit = admit(prompt, options, self.estimates, self.spending, may_wait=may_wait)
+                    permit = admit(prompt, options, self.estimates, self.spending, may_wait=may_wait, may_load=may_load)
                     conversation = self._store_question(prompt, message, options)
                     call = self._open_call(prompt, message, permit, options)
                     # Last, so that a journal is there for no call that is not.
@@ -89,7 +91,8 @@ class Opening:
     def reopen(self, turn: Turn) -> None:
         """Admit the next try of a turn whose last one failed, and store its call. Raises as `open`."""
         with self.transaction():
-            permit = admit(turn.prompt, turn.options, self.estimates, self.spending)
+            may_load = turn.prompt.tokens is not None
+            permit = admit(turn.prompt, turn.options, self.estimates, self.spending, may_load=may_load)
             call = self._open_call(turn.prompt, turn.message, permit, turn.options)
             conversation = self.repository.get_by_id(turn.prompt.conversation_id)
             if conversation is not None:

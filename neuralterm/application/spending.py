@@ -25,6 +25,8 @@ CLOCK_SKEW = timedelta(minutes=10)
 
 # A cap below this is worth waiting for more, when others hold money that they may not need.
 COMFORTABLE_OUTPUT_CAP = 1024
+# A call that takes no more than this part of what is left leaves room for another of its size.
+_AMPLE = Decimal("0.5")
 # For a model whose limits nobody tells: many a server refuses a cap that is beyond its window.
 USUAL_OUTPUT_CAP = 8192
 
@@ -77,6 +79,19 @@ class SpendingGate:
     def tightest(self, subject: Subject) -> BudgetStatus | None:
         """Return the state of the budget with the least left of those that count such a call; None without any."""
         return _tightest([self.status(budget) for budget in self.applying(subject)])
+
+    def has_ample_room(self, plan: CallPlan) -> bool:
+        """Say whether the request, uncut, takes at most half of what every budget that counts it has left.
+
+        A look without a lock, which admits nothing.
+        """
+        tightest = self.tightest(plan.subject)
+        if tightest is None:
+            return True
+        if unbounded(plan) is not None:
+            return False
+        fitting = self._fit(plan, plan.prices(self._span()), EXACT.multiply(tightest.remaining_usd, _AMPLE))
+        return fitting is not None and not fitting.cap_was_reduced
 
     def statuses(self) -> list[BudgetStatus]:
         """Return the state of every budget that outlives this invocation."""

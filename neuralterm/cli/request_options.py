@@ -74,6 +74,7 @@ def build_request(
         run_id=settings.run_id,
         retry_for=settings.retry_for,
         budget_wait=settings.budget_wait,
+        tells_prompt_tokens=bool(given.get("ndjson")),
     )
     return SendRequest(
         prompt=prompt,
