@@ -79,6 +79,7 @@ class World:
     spending: SpendingGate
     tracker: CostTracker | None
     processes: FakeProcesses | None = None
+    counter: Any = None
 
     @property
     def store(self) -> MemoryStore:
@@ -122,11 +123,13 @@ def make_world(
     repository=None,
     ledger=None,
     processes=None,
+    counter=None,
     **arguments: Any,
 ) -> World:
     store = MemoryStore()
     repository = repository or InMemoryConversationRepository(store)
     ledger = ledger or InMemoryLedger(getattr(repository, "store", store))
+    counter = counter or WordCounter()
     clock, bus, events = FakeClock(), loud_bus(), Recorder()
     client = client or FullChatClient()
     client.scripts.extend(scripts)
@@ -139,14 +142,14 @@ def make_world(
         repository,
         client,
         bus,
-        WordCounter(),
+        counter,
         clock=clock,
         spending=spending,
         cost_tracker=tracker,
         models=lookup or Lookup(MODEL),
         **arguments,
     )
-    return World(orchestrator, repository, ledger, client, bus, events, clock, spending, tracker, processes)
+    return World(orchestrator, repository, ledger, client, bus, events, clock, spending, tracker, processes, counter)
 
 
 async def collect(stream, deltas: list[str]) -> dict[str, Any] | None:

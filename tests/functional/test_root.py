@@ -57,6 +57,18 @@ class TestImports:
         assert modules & NOT_FOR_SEND == set()
         assert "socket" in modules
 
+    @pytest.mark.parametrize(
+        ("options", "is_counted"),
+        [
+            (["--max-cost", "1"], False),
+            (["--max-cost", "1", "--ndjson"], True),
+            (["--max-cost", "0.001"], True),
+        ],
+        ids=["far", "asked for", "near"],
+    )
+    def test_under_a_budget_a_vocabulary_is_loaded_only_where_it_matters(self, service, options, is_counted):
+        assert ("tiktoken" in modules_of("send", *options, "hi")) is is_counted
+
     def test_the_model_list_is_shown_without_what_asks_for_it(self, service, run):
         run("models")
         assert modules_of("models") & {"httpx", "pydantic", "asyncio", "importlib.metadata", "wcwidth"} == set()
