@@ -25,8 +25,8 @@ CLOCK_SKEW = timedelta(minutes=10)
 
 # A cap below this is worth waiting for more, when others hold money that they may not need.
 COMFORTABLE_OUTPUT_CAP = 1024
-# A call that takes no more than this part of what is left leaves room for another of its size.
-_AMPLE = Decimal("0.5")
+# A call that takes no more than this part of what is left leaves room for three others of its size.
+_AMPLE = Decimal("0.25")
 # For a model whose limits nobody tells: many a server refuses a cap that is beyond its window.
 USUAL_OUTPUT_CAP = 8192
 
@@ -81,7 +81,7 @@ class SpendingGate:
         return _tightest([self.status(budget) for budget in self.applying(subject)])
 
     def has_ample_room(self, plan: CallPlan) -> bool:
-        """Say whether the request, uncut, takes at most half of what every budget that counts it has left.
+        """Say whether the request, uncut, takes at most a quarter of what every budget that counts it has left.
 
         A look without a lock, which admits nothing.
         """

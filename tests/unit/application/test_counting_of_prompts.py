@@ -66,12 +66,12 @@ CASES = [
     Case("a budget for others", False, budgets=(ceiling("0.001", scope=Scope(tag="ci")),)),
     Case("far away", False),
     Case("far away, somebody asks", True, options=SendOptions(tells_prompt_tokens=True)),
-    Case("exactly half of what is left", False, budgets=(ceiling("0.004008"),)),
-    Case("more than half of what is left", True, budgets=(ceiling("0.004007"),)),
+    Case("exactly a quarter of what is left", False, budgets=(ceiling("0.008016"),)),
+    Case("more than a quarter of what is left", True, budgets=(ceiling("0.008015"),)),
     Case("more than all that is left", True, budgets=(ceiling("0.00001"),)),
     Case("nothing left", True, budgets=(ceiling(0),)),
-    Case("a short answer", False, budgets=(ceiling("0.00003"),), options=SendOptions(max_tokens=5)),
-    Case("the tightest decides", True, budgets=(ceiling(1), Budget("day", Decimal("0.003"), Window.DAY))),
+    Case("a short answer", False, budgets=(ceiling("0.00006"),), options=SendOptions(max_tokens=5)),
+    Case("the tightest decides", True, budgets=(ceiling(1), Budget("day", Decimal("0.005"), Window.DAY))),
     Case("free", False, budgets=(ceiling(0),), model=FREE),
     Case("no bound", True, model=None),
     Case("a field without bound", True, options=PLUGIN),
@@ -139,7 +139,7 @@ class LockedStore(MemoryStore):
 
 
 class ShrinkingLedger(InMemoryLedger):
-    """Others take $0.0027 when the budget has been looked at so often."""
+    """Others take $0.0067 when the budget has been looked at so often."""
 
     def __init__(self, store, looks):
         super().__init__(store)
@@ -147,14 +147,14 @@ class ShrinkingLedger(InMemoryLedger):
 
     def committed(self, filter):
         self._looks -= 1
-        return Committed(Decimal("0.0027")) if self._looks < 0 else super().committed(filter)
+        return Committed(Decimal("0.0067")) if self._looks < 0 else super().committed(filter)
 
 
 def shrinking_world(looks, *scripts):
     store = LockedStore()
     return make_world(
         *scripts,
-        budgets=[Budget("day", Decimal("0.0048"), Window.DAY)],
+        budgets=[Budget("day", Decimal("0.0088"), Window.DAY)],
         repository=InMemoryConversationRepository(store),
         ledger=ShrinkingLedger(store, looks),
         counter=Vocabulary(store),
