@@ -244,6 +244,13 @@ class Container:
         bill_file = self.settings.database.parent / "sandbox-bill.jsonl"
         return self._closing.enter_context(running_sandbox(bill_file=bill_file))
 
+    @property
+    def needs_event_loop(self) -> bool:
+        """True where requests take httpx, for a proxy for one."""
+        from neuralterm.infrastructure.openrouter.proxies import direct_url
+
+        return direct_url(self.base_url) is None
+
     @cached_property
     def client(self) -> OpenRouterClient:
         from neuralterm.infrastructure.openrouter import OpenRouterClient

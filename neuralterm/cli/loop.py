@@ -55,7 +55,7 @@ def run(container: Container, function: Callable[..., Awaitable[_Result]], *args
 
 def run_alone(container: Container, function: Callable[..., Awaitable[_Result]], *args: Any) -> _Result:
     """Like `run`, for a coroutine function that needs nothing to run beside it: without an event loop, where that can be."""
-    if container.client.needs_event_loop or not hasattr(select, "poll"):
+    if container.needs_event_loop or not hasattr(select, "poll"):
         return run(container, function, *args)
     from neuralterm.application.alone import Alone, Cancelled
 

@@ -29,7 +29,6 @@ from neuralterm.version import __version__
 
 if TYPE_CHECKING:
     from neuralterm.application.records import GenerationReport, KeyReport
-    from neuralterm.domain.base_url import BaseUrl
     from neuralterm.infrastructure.openrouter.exchange import Reply, Transport
 
 # The service tells applications apart by this address; for a local one it goes by the title.
@@ -89,11 +88,6 @@ class OpenRouterClient:
         Raises ConfigurationError for a base URL that can't be used.
         """
         self._connected().prepare()
-
-    @property
-    def needs_event_loop(self) -> bool:
-        """True where requests take httpx, for a proxy for one."""
-        return self._direct_url() is None
 
     async def close(self) -> None:
         """Close all connections. May be called twice; a later request opens them again."""
@@ -248,10 +242,11 @@ class OpenRouterClient:
     def _connected(self) -> Transport:
         if self._transport is None:
             from neuralterm.infrastructure.openrouter.exchange import Timeouts
+            from neuralterm.infrastructure.openrouter.proxies import direct_url
 
             connect, idle, total = self._limits
             headers, timeouts = self._standing_headers(), Timeouts(connect, idle, total)
-            url = self._direct_url()
+            url = direct_url(self._base_url, self._direct)
             if url is None:
                 from neuralterm.infrastructure.openrouter.httpx_transport import HttpxTransport
 
@@ -261,12 +256,6 @@ class OpenRouterClient:
 
                 self._transport = DirectTransport(url, headers, timeouts)
         return self._transport
-
-    def _direct_url(self) -> BaseUrl | None:
-        from neuralterm.infrastructure.openrouter.proxies import direct_url
-
-        direct = "httpx" not in sys.modules if self._direct is None else self._direct
-        return direct_url(self._base_url) if direct else None
 
     def _standing_headers(self) -> dict[str, str]:
         return {

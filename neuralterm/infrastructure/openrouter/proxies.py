@@ -1,4 +1,4 @@
-"""Whether requests can go straight to the host of a base URL."""
+"""Whether requests go straight to the host of a base URL."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from neuralterm.domain.base_url import BaseUrl, plain_base_url
 from neuralterm.domain.loopback import is_loopback
 
 
-def direct_url(text: str) -> BaseUrl | None:
-    """Return the parts of a base URL to which requests can go straight over a socket; None where that is not enough."""
+def direct_url(text: str, direct: bool | None = None) -> BaseUrl | None:
+    """Return the parts of a base URL to which requests go straight over a socket; None where they take httpx.
+
+    Without a wish (`direct`), they take httpx where it is imported anyway. None is returned too where a socket is not enough.
+    """
+    if direct is False or (direct is None and "httpx" in sys.modules):
+        return None
     url = plain_base_url(text)
     return None if url is None or _may_be_proxied(url) else url
 

@@ -53,4 +53,4 @@ def test_an_address_that_takes_a_library(text):
 def test_a_proxy_that_counts(monkeypatch, name, url, direct):
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv(name, "http://127.0.0.1:1")
-    assert (direct_url(url) is not None) is direct
+    assert (direct_url(url, True) is not None) is direct
