@@ -5,16 +5,15 @@ No proxies, no redirects, no cookies, no HTTP/2: where one of them is asked for,
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from neuralterm.domain.record import replace
 from neuralterm.infrastructure.openrouter.connecting import Aside, connect
 from neuralterm.infrastructure.openrouter.connection import Connection
 from neuralterm.infrastructure.openrouter.exchange import (
+    Limits,
     Reply,
     Timeouts,
     broken_before,
@@ -59,11 +58,7 @@ class DirectTransport:
         on_sending: Callable[[], None] = lambda: None,
     ) -> Reply:
         """Send a request; return when the head of the reply is there. As `Transport` has it."""
-        timeouts = self._timeouts if timeout is None else replace(self._timeouts, total=timeout)
-        now = time.monotonic()
-        limits = _Limits(
-            timeouts, math.inf if timeouts.total is None else now + timeouts.total, now + timeouts.patience
-        )
+        limits = Limits(self._timeouts, timeout)
         request = request_bytes(method, self._base_url.path + path, {**self._headers, **(headers or {})}, body)
         connection = await self._connection(limits)
         try:
@@ -82,7 +77,7 @@ class DirectTransport:
         while self._idle:
             self._idle.pop().close()
 
-    async def _connection(self, limits: _Limits) -> Connection:
+    async def _connection(self, limits: Limits) -> Connection:
         begun, self._begun = self._begun, None
         if begun is not None:
             self._idle.append(await self._opened(begun.result, limits))
@@ -93,13 +88,13 @@ class DirectTransport:
             connection.close()  # it has ended meanwhile, or something came that nobody has asked for
         return await self._opened(self._connect, limits)
 
-    async def _opened(self, opening: Callable[[float], Awaitable[Connection]], limits: _Limits) -> Connection:
+    async def _opened(self, opening: Callable[[float], Awaitable[Connection]], limits: Limits) -> Connection:
         seconds = min(limits.timeouts.connect, limits.left())
         try:
             return await opening(seconds)
         except TimeoutError as exc:
             if limits.left() <= 0:
-                raise self._no_answer(limits, was_sent=False) from exc
+                raise limits.no_answer(self._base_url.authority, was_sent=False) from exc
             raise cant_connect(self._base_url.authority, str(exc) or "no connection in time") from exc
         except OSError as exc:
             raise cant_connect(self._base_url.authority, exc.strerror or str(exc) or "no connection") from exc
@@ -112,7 +107,7 @@ class DirectTransport:
 
         return Alone().run(lambda: self._connect(self._timeouts.connect))
 
-    async def _exchange(self, connection: Connection, request: bytes, limits: _Limits) -> tuple[ReplyHead, bytes]:
+    async def _exchange(self, connection: Connection, request: bytes, limits: Limits) -> tuple[ReplyHead, bytes]:
         host, timeouts, head = self._base_url.authority, limits.timeouts, ReplyHead()
         try:
             # Whoever refuses a request while it is still being written may have said why.
@@ -123,21 +118,17 @@ class DirectTransport:
             return head, rest
         except TimeoutError as exc:
             if limits.left() <= 0:
-                raise self._no_answer(limits, was_sent=True) from exc
+                raise limits.no_answer(host, was_sent=True) from exc
             raise no_answer(host, timeouts.idle, was_sent=True) from exc
         except (OSError, ProtocolError) as exc:
             raise broken_before(host, exc) from exc
 
-    def _reply(self, connection: Connection, head: ReplyHead, rest: bytes, limits: _Limits) -> Reply:
+    def _reply(self, connection: Connection, head: ReplyHead, rest: bytes, limits: Limits) -> Reply:
         try:
             body = head.body()
         except ProtocolError as exc:
             raise broken_before(self._base_url.authority, exc) from exc
         return _DirectReply(connection, head, body, rest, limits, self._idle if head.may_be_reused else None)
-
-    def _no_answer(self, limits: _Limits, *, was_sent: bool) -> Exception:
-        seconds = min(limits.timeouts.patience, limits.timeouts.total or math.inf)
-        return no_answer(self._base_url.authority, seconds, was_sent=was_sent)
 
     def _tls(self) -> Any:
         if self._base_url.scheme == "https" and self._context is None:
@@ -148,21 +139,6 @@ class DirectTransport:
         return self._context
 
 
-class _Limits:
-    """Until when a call, and the head of its reply, are waited for; on the clock `time.monotonic`."""
-
-    __slots__ = ("deadline", "head_deadline", "timeouts")
-
-    def __init__(self, timeouts: Timeouts, deadline: float, head_deadline: float) -> None:
-        self.timeouts = timeouts
-        self.deadline = deadline
-        self.head_deadline = head_deadline
-
-    def left(self) -> float:
-        """Return the seconds that are left until the head has to be there."""
-        return min(self.deadline, self.head_deadline) - time.monotonic()
-
-
 class _DirectReply(Reply):
     def __init__(
         self,
@@ -170,10 +146,10 @@ class _DirectReply(Reply):
         head: ReplyHead,
         body: Body,
         rest: bytes,
-        limits: _Limits,
+        limits: Limits,
         idle: list[Connection] | None,
     ) -> None:
-        super().__init__(head.status, head.headers, limits.deadline, limits.timeouts)
+        super().__init__(head.status, head.headers, limits)
         self._connection: Connection | None = connection
         self._body = body
         self._rest = rest

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from neuralterm.domain.exceptions import ServiceUnreachableError, StreamInterruptedError, StreamStalledError
-from neuralterm.domain.record import record
+from neuralterm.domain.record import record, replace
 from neuralterm.infrastructure.openrouter.limits import LARGEST_ERROR_BODY, PATIENCE_FACTOR
 from neuralterm.infrastructure.openrouter.patience import stalled
 
@@ -31,6 +32,30 @@ class Timeouts:
     def patience(self) -> float:
         """The limit for one step of a reply (its head, a block of its body), however many bytes trickle in meanwhile."""
         return PATIENCE_FACTOR * self.idle
+
+
+class Limits:
+    """Until when a call, and the head of its reply, are waited for; on the clock `time.monotonic`, from now on.
+
+    `total` takes the place of the standing limit of a whole call, in seconds.
+    """
+
+    __slots__ = ("deadline", "head_deadline", "timeouts")
+
+    def __init__(self, timeouts: Timeouts, total: float | None) -> None:
+        self.timeouts = timeouts if total is None else replace(timeouts, total=total)
+        now = time.monotonic()
+        self.deadline = math.inf if self.timeouts.total is None else now + self.timeouts.total
+        self.head_deadline = min(self.deadline, now + timeouts.patience)
+
+    def left(self) -> float:
+        """Return the seconds that are left until the head has to be there."""
+        return self.head_deadline - time.monotonic()
+
+    def no_answer(self, host: str, *, was_sent: bool) -> ServiceUnreachableError:
+        """Return the error for a head that was not there in time."""
+        seconds = min(self.timeouts.patience, self.timeouts.total or math.inf)
+        return no_answer(host, seconds, was_sent=was_sent)
 
 
 class Transport(Protocol):
@@ -60,18 +85,15 @@ class Transport(Protocol):
 
 
 class Reply:
-    """A reply whose body is still to be read. `headers` have lower-case names. Close it with `aclose`.
+    """A reply whose body is still to be read. `headers` have lower-case names. Close it with `aclose`."""
 
-    `deadline` is on the clock `time.monotonic`.
-    """
-
-    def __init__(self, status: int, headers: dict[str, str], deadline: float, timeouts: Timeouts) -> None:
+    def __init__(self, status: int, headers: dict[str, str], limits: Limits) -> None:
         self.status = status
         self.headers = headers
         self._inflater: Inflater | None = None
         self._has_begun = False
-        self._deadline = deadline
-        self._timeouts = timeouts
+        self._deadline = limits.deadline
+        self._timeouts = limits.timeouts
 
     @property
     def media_type(self) -> str:
@@ -142,7 +164,7 @@ def cant_connect(host: str, reason: str) -> ServiceUnreachableError:
 
 
 def no_answer(host: str, seconds: float, *, was_sent: bool) -> ServiceUnreachableError:
-    """Return the error for a reply whose head did not come in time."""
+    """Return the error for a reply whose head did not come within so many seconds."""
     return ServiceUnreachableError(f"{host} did not answer within {seconds:g} seconds", request_sent=was_sent)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,8 +12,8 @@ import anyio.lowlevel
 
 from neuralterm.domain.exceptions import ConfigurationError
 from neuralterm.domain.loopback import is_loopback
-from neuralterm.domain.record import replace
 from neuralterm.infrastructure.openrouter.exchange import (
+    Limits,
     Reply,
     Timeouts,
     broken_before,
@@ -61,19 +60,17 @@ class HttpxTransport:
         on_sending: Callable[[], None] = lambda: None,
     ) -> Reply:
         """Send a request; return when the head of the reply is there. As `Transport` has it."""
-        timeouts = self._timeouts if timeout is None else replace(self._timeouts, total=timeout)
-        now = time.monotonic()
-        deadline = math.inf if timeouts.total is None else now + timeouts.total
+        limits = Limits(self._timeouts, timeout)
         client = self._connected_client()
         sending = _Sending(on_sending)
         request = client.build_request(
             method, f"{self._base_url}{path}", content=body, headers=headers, extensions={"trace": sending.trace}
         )
-        with self._before_reply(timeouts, sending), _within(min(deadline - now, timeouts.patience)):
+        with self._before_reply(limits, sending), anyio.fail_after(limits.left()):
             response = await client.send(request, stream=True)
         # Nothing more of it matters, and every block of the reply would be told of.
         request.extensions.pop("trace", None)
-        return _HttpxReply(response, deadline, timeouts)
+        return _HttpxReply(response, limits)
 
     def prepare(self) -> None:
         """Begin nothing: connections belong to the event loop that opens them, which is not there yet."""
@@ -112,17 +109,16 @@ class HttpxTransport:
             ) from exc
 
     @contextmanager
-    def _before_reply(self, timeouts: Timeouts, sending: _Sending) -> Iterator[None]:
+    def _before_reply(self, limits: Limits, sending: _Sending) -> Iterator[None]:
         host = self._base_url.netloc.decode("ascii").rpartition("@")[2]
         try:
             yield
         except TimeoutError as exc:
-            seconds = min(timeouts.patience, timeouts.total or math.inf)
-            raise no_answer(host, seconds, was_sent=sending.has_begun) from exc
+            raise limits.no_answer(host, was_sent=sending.has_begun) from exc
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as exc:
             raise cant_connect(host, str(exc) or "no connection in time") from exc
         except (httpx.ReadTimeout, httpx.WriteTimeout) as exc:
-            raise no_answer(host, timeouts.idle, was_sent=True) from exc
+            raise no_answer(host, limits.timeouts.idle, was_sent=True) from exc
         except (httpx.HTTPError, OSError) as exc:
             raise broken_before(host, exc) from exc
 
@@ -142,8 +138,8 @@ class _Sending:
 
 
 class _HttpxReply(Reply):
-    def __init__(self, response: Response, deadline: float, timeouts: Timeouts) -> None:
-        super().__init__(response.status_code, dict(response.headers), deadline, timeouts)
+    def __init__(self, response: Response, limits: Limits) -> None:
+        super().__init__(response.status_code, dict(response.headers), limits)
         self._response = response
         self._blocks: AsyncIterator[bytes] | None = None
 
@@ -169,10 +165,3 @@ class _HttpxReply(Reply):
             raise silent(self._timeouts.idle) from exc
         except (httpx.HTTPError, OSError) as exc:
             raise broken_within(exc) from exc
-
-
-@contextmanager
-def _within(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError after so many seconds. Never hold this across a yield to a consumer."""
-    with anyio.fail_after(None if seconds == math.inf else seconds):
-        yield
