@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from neuralterm.domain.text import one_line
 
 _SHORTEST_NAME = 8
+_LEFT_TO_RIGHT = "\u200e"
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> str:
@@ -42,7 +43,7 @@ def fitted_table(
     """Lay rows out as `table` does, in no more columns of a terminal than `width` if that can be; None: in any number.
 
     The groups of columns in `expendable` are left out, the first one first, as far as needed; then the columns named in
-    `names` are shortened.
+    `names` are shortened. For a terminal, right-to-left text is kept within its column.
     """
     kept = list(range(len(headers)))
     groups = [[headers.index(name) for name in group if name in headers] for group in expendable]
@@ -58,7 +59,9 @@ def fitted_table(
             room = max(widest - excess, _SHORTEST_NAME)
             rows = [[_cut(cell, room) if at == index else cell for at, cell in enumerate(row)] for row in rows]
             text = _chosen(headers, rows, kept, right)
-    return text
+    if width is None or text.isascii():
+        return text
+    return "\n".join(map(_in_order, text.split("\n")))
 
 
 def _chosen(headers: Sequence[str], rows: Sequence[Sequence[str]], kept: Sequence[int], right: Sequence[str]) -> str:
@@ -70,21 +73,31 @@ def _cut(cell: str, columns: int) -> str:
     text = one_line(cell)
     if columns_of(text) <= columns:
         return text
-    while columns_of(text) >= columns:
-        text = text[:-1]
-    return text.rstrip() + "…"
+    if text.isascii():
+        return text[: columns - 1].rstrip() + "…"
+    from wcwidth import clip
+
+    return str(clip(text, 0, columns - 1)).rstrip() + "…"
+
+
+def _in_order(line: str) -> str:
+    """Return a row so that a terminal which turns right-to-left text leaves the columns where they are."""
+    from unicodedata import bidirectional
+
+    if line.isascii() or not any(bidirectional(character) in ("R", "AL") for character in line):
+        return line
+    import re
+
+    return _LEFT_TO_RIGHT + re.sub(" {2,}", f"{_LEFT_TO_RIGHT}\\g<0>", line)
 
 
 def columns_of(text: str) -> int:
-    """Return how many columns of a terminal the longest line takes: wide characters take two, combining ones none."""
+    """Return how many columns of a terminal the longest line takes: wide characters take two, joined ones no more."""
     if text.isascii():
         return max(map(len, text.splitlines()), default=0)
-    from unicodedata import combining, east_asian_width
+    from wcwidth import width
 
-    def columns(character: str) -> int:
-        return 0 if combining(character) else 2 if east_asian_width(character) in "WF" else 1
-
-    return max((sum(map(columns, line)) for line in text.splitlines()), default=0)
+    return max(map(width, text.splitlines()), default=0)
 
 
 def grouped(count: int | None) -> str:

@@ -64,3 +64,22 @@ def test_names_are_shortened_by_columns_and_not_to_nothing():
         assert columns_of(text) <= width
     assert "模型/模…" in fitted(1, names=["name"], expendable=[["tokens"]])
     assert "short" in fitted(1, names=["name"], expendable=[["tokens"]])
+
+
+def test_joined_and_unseen_characters_take_no_column_of_their_own():
+    assert columns_of("👩\u200d👩\u200d👧") == 2
+    assert columns_of("ไทย") == 3
+    assert columns_of("שלום") == 4
+
+
+def test_a_cell_is_cut_between_characters_that_belong_together():
+    text = fitted_table(["name"], [["👩\u200d👩\u200d👧" * 8]], 9, names=["name"])
+    assert text.splitlines()[-1] == "👩\u200d👩\u200d👧" * 4 + "…"
+
+
+def test_right_to_left_text_stays_in_its_column():
+    rows = [["שלום", "12"], ["hello", "3"]]
+    line = fitted_table(["title", "n"], rows, 40).splitlines()[2]
+    assert line == "\u200eשלום\u200e     12"
+    assert columns_of(line) == len("hello    12")
+    assert "\u200e" not in fitted_table(["title", "n"], rows, None)
