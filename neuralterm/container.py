@@ -101,7 +101,12 @@ class Container:
     def console(self) -> Console:
         from neuralterm.components.console import Console
 
-        console = Console(quiet=self.is_quiet, color=self.settings.color, interrupted=self.interrupted)
+        console = Console(
+            quiet=self.is_quiet,
+            color=self.settings.color,
+            moves_cursor=self.settings.moves_cursor,
+            interrupted=self.interrupted,
+        )
         self.interruption.before_end.append(console.leave_open_line)
         return console
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import suppress
-from typing import Any, TextIO
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TextIO
 
 from neuralterm.components.foreign_text import MARK, LineGuard, distinct, quoted, unbroken, visible
 from neuralterm.components.pipe import NobodyReadsError, Outlet, silence
 from neuralterm.domain.exceptions import StreamInterruptedError, ValidationError
 from neuralterm.domain.text import one_line
 from neuralterm.setting_terminal import terminal_columns
+
+if TYPE_CHECKING:
+    from neuralterm.components.busy_line import BusyLine
 
 OUTPUT_FAILED = "OUTPUT_FAILED"
 
@@ -24,7 +27,8 @@ class Console:
     Writing to stdout raises BrokenPipeError when nobody reads, StreamInterruptedError with the code `OUTPUT_FAILED` when
     it is closed, the disk is full or the like, KeyboardInterrupt when `interrupted` while a reader does not read. What
     stderr does not take is lost, and changes nothing.
-    `quiet` leaves only errors on stderr. `color` False turns styling off even on a terminal.
+    `quiet` leaves only errors on stderr. `color` False turns styling off even on a terminal. With `moves_cursor` a terminal
+    can erase what stands on its last line.
 
     On a terminal no control character is obeyed, and no text from outside can pass for a line of ours. Each line of ours on
     stderr stays one line, whatever it quotes, so that a script can rely on how it begins.
@@ -35,6 +39,7 @@ class Console:
         *,
         quiet: bool = False,
         color: bool = True,
+        moves_cursor: bool = False,
         stdout: TextIO | None = None,
         stderr: TextIO | None = None,
         interrupted: Callable[[], bool] = lambda: False,
@@ -49,6 +54,8 @@ class Console:
         self.stdout_is_terminal = self._stdout.isatty()
         self.stderr_is_terminal = self._stderr.isatty()
         self._color = color
+        self._moves_cursor = moves_cursor
+        self._busy: BusyLine | None = None
         self._held_newlines = 0
         self._line_open = False
         self._aside_open = False
@@ -103,6 +110,8 @@ class Console:
 
     def leave_open_line(self) -> None:
         """End a line of the answer that is open on a terminal, for a process that ends without ado."""
+        if self._busy is not None:
+            self._busy.end()
         if self._line_open and self.stdout_is_terminal:
             os.write(self._stdout.fileno(), b"\n")
 
@@ -111,6 +120,24 @@ class Console:
         if self.stdout_is_terminal:
             text = distinct(visible(text)) if self._share_terminal else visible(text)
         self._put(text + "\n")
+
+    @contextmanager
+    def busy(self, with_what: str) -> Iterator[None]:
+        """Tell on stderr's terminal, from a second on, what is waited for and how long; gone when the wait is over.
+
+        Where stdout is the same terminal, it is over when something is written there.
+        """
+        if not (self.stderr_is_terminal and self._moves_cursor) or self.quiet or self._busy is not None:
+            yield
+            return
+        from neuralterm.components.busy_line import BusyLine
+
+        self._busy = BusyLine(self._say_plainly, terminal_columns)
+        try:
+            with self._busy.shown(visible(with_what)):
+                yield
+        finally:
+            self._busy = None
 
     def note(self, text: str, **style: Any) -> None:
         """Write a line about the work to stderr, unless quiet."""
@@ -181,6 +208,8 @@ class Console:
     def _put(self, text: str) -> None:
         if self._stdout_is_closed:
             raise StreamInterruptedError("stdout can't be written: it is closed", OUTPUT_FAILED)
+        if self._busy is not None and self.stdout_is_terminal:
+            self._busy.end()
         try:
             _write(self._stdout, self._outlet, text)
         except BrokenPipeError:
@@ -192,6 +221,12 @@ class Console:
             raise StreamInterruptedError(f"stdout can't be written: {reason.lower()}", OUTPUT_FAILED) from exc
 
     def _say(self, text: str) -> None:
+        if self._busy is None:
+            self._say_plainly(text)
+        else:
+            self._busy.put(text)
+
+    def _say_plainly(self, text: str) -> None:
         try:
             _write(self._stderr, self._error_outlet, text)
         except (OSError, ValueError, NobodyReadsError):

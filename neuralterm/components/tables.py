@@ -57,7 +57,7 @@ def fitted_table(
         if excess > 0 and index in kept:
             widest = max((columns_of(one_line(row[index])) for row in rows), default=0)
             room = max(widest - excess, _SHORTEST_NAME)
-            rows = [[_cut(cell, room) if at == index else cell for at, cell in enumerate(row)] for row in rows]
+            rows = [[cut(cell, room) if at == index else cell for at, cell in enumerate(row)] for row in rows]
             text = _chosen(headers, rows, kept, right)
     if width is None or text.isascii():
         return text
@@ -68,7 +68,7 @@ def _chosen(headers: Sequence[str], rows: Sequence[Sequence[str]], kept: Sequenc
     return table([headers[index] for index in kept], [[row[index] for index in kept] for row in rows], right=right)
 
 
-def _cut(cell: str, columns: int) -> str:
+def cut(cell: str, columns: int) -> str:
     """Return the cell in so many columns of a terminal; `…` stands for what is left out."""
     text = one_line(cell)
     if columns_of(text) <= columns:

@@ -75,11 +75,12 @@ def command(container: Container, /, **given: Any) -> int:
             orchestrator = container.orchestrator
             watch_reader(container)
             work = (send, request, orchestrator, container.conversations, view.delta)
-            if is_anything_uncertain(container):
-                with reconciling_beside(container):
-                    answer = run(container, *work)
-            else:
-                answer = run_alone(container, *work)
+            with container.console.busy(f"waiting for {request.options.model or request.default_model}"):
+                if is_anything_uncertain(container):
+                    with reconciling_beside(container):
+                        answer = run(container, *work)
+                else:
+                    answer = run_alone(container, *work)
         finally:
             view.close(container.last_answer)
     _say_the_rest(container, answer, given)

@@ -1,4 +1,5 @@
 import io
+import threading
 
 import pytest
 
@@ -82,3 +83,16 @@ def test_only_one_of_both_at_the_terminal(screen):
     console.end_answer()
     console.print("note: b")
     assert screen.getvalue() == "note: a␛\nnote: b\n"
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "moves_cursor", "quiet", "is_told"),
+    [(True, True, False, True), (False, True, False, False), (True, False, False, False), (True, True, True, False)],
+)
+def test_where_it_is_told_what_is_waited_for(is_terminal, moves_cursor, quiet, is_told):
+    stderr = FakeTerminal() if is_terminal else io.StringIO()
+    console = Console(moves_cursor=moves_cursor, quiet=quiet, stdout=io.StringIO(), stderr=stderr)
+    with console.busy("waiting"):
+        assert any(each.name == "busy-line" for each in threading.enumerate()) == is_told
+        console.write_answer("text")
+    assert stderr.getvalue() == ""

@@ -1,0 +1,48 @@
+"""Who waits at a terminal sees what for."""
+
+import threading
+
+import pytest
+
+from .stand_in import endless, held
+from .terminal import Terminal
+
+
+@pytest.fixture
+def gate():
+    return threading.Event()
+
+
+@pytest.fixture
+def terminal():
+    opened = []
+
+    def start(*line, **options):
+        opened.append(Terminal(*line, **options))
+        return opened[-1]
+
+    yield start
+    for each in opened:
+        each.close()
+
+
+def test_a_service_that_takes_long_is_waited_for_in_sight(service, terminal, gate):
+    service.scripts = [held([], gate, ["Hello there."])]
+    session = terminal("send", "-m", "test/model", "hi")
+    session.expect("waiting for test/model: 1 s")
+    gate.set()
+    code, rest = session.end()
+    assert code == 0
+    assert rest.strip().endswith("Hello there.")
+    assert "\r\x1b[KHello there." in session.raw
+
+
+def test_what_ends_the_wait_leaves_no_trace_of_it(service, terminal):
+    hung_up = threading.Event()
+    service.scripts = [endless(hung_up=hung_up)]
+    session = terminal("send", "-m", "test/model", "hi")
+    session.expect("waiting for test/model: 1 s")
+    session.type("\x03")
+    code, _ = session.end()
+    assert code == 130
+    assert "waiting" not in session.raw.rpartition("\r\x1b[K")[2]
