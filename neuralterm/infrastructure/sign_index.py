@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from neuralterm.infrastructure.signs import grams, size, wanted_grams
 
 if TYPE_CHECKING:
-    from neuralterm.infrastructure.database import Database
+    from neuralterm.infrastructure.database import Database, Row
 
 BLOCK = 1024
 _FIRST = 0x80
@@ -123,9 +124,7 @@ def index_messages(database: Database, on_step: Callable[[int, int], bool]) -> N
     for done, block in enumerate(missing):
         if not on_step(done, len(missing)):
             return
-        with database.transaction():
-            if not database.query("SELECT 1 FROM sign_blocks WHERE block = ?", (block,)):
-                _index(database, block)
+        _index(database, block)
 
 
 def unindexed(database: Database) -> list[int]:
@@ -136,14 +135,27 @@ def unindexed(database: Database) -> list[int]:
 
 
 def _index(database: Database, block: int) -> None:
-    holders: dict[str, str] = {}
-    for number, content in database.query(_TEXTS, (block * BLOCK, block * BLOCK + BLOCK - 1)):
+    """Index a block, unless somebody else has, or a text changed while it was looked at: then it is left for later."""
+    bounds = (block * BLOCK, block * BLOCK + BLOCK - 1)
+    texts = database.query(_TEXTS, bounds)
+    rows = json.dumps(_rows(texts), ensure_ascii=False)
+    with database.transaction():
+        is_indexed = database.query("SELECT 1 FROM sign_blocks WHERE block = ?", (block,))
+        if not is_indexed and database.query(_TEXTS, bounds) == texts:
+            database.change(_ADD_ROWS, (block, rows))
+            database.change("INSERT INTO sign_blocks VALUES (?)", (block,))
+
+
+def _rows(texts: list[Row]) -> dict[str, str]:
+    """Return what a block's rows have, by the first signs, for numbers and contents of messages."""
+    holders: defaultdict[str, list[str]] = defaultdict(list)
+    for number, content in texts:
         letter = _LETTERS[number % BLOCK]
         for gram in grams(content):
-            holders[gram] = holders.get(gram, "") + letter
-    rows = {
-        first_signs: "".join(gram[-1] + holders[gram] for gram in alike)
-        for first_signs, alike in groupby(sorted(holders), lambda gram: gram[:-1])
-    }
-    database.change(_ADD_ROWS, (block, json.dumps(rows, ensure_ascii=False)))
-    database.change("INSERT INTO sign_blocks VALUES (?)", (block,))
+            holders[gram].append(letter)
+    rows: defaultdict[str, list[str]] = defaultdict(list)
+    for gram, letters in holders.items():
+        row = rows[gram[:-1]]
+        row.append(gram[-1])
+        row += letters
+    return {first_signs: "".join(rows[first_signs]) for first_signs in sorted(rows)}
