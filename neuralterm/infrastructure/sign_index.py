@@ -43,6 +43,8 @@ _ROWS = """
 _FIRST_STEP, _LARGEST_STEP = 4, 128
 # Reading so few texts is quicker than another look into the index.
 _FEW = 16
+# Where more than one message of so many is a candidate, reading all is quicker than picking them.
+_SPARSE = 8
 # More grams make no difference to a query of sentences.
 _MOST_GRAMS = 64
 
@@ -60,28 +62,37 @@ def stretches(database: Database, words: Iterable[str]) -> Iterator[Condition]:
     indexed = {block for (block,) in database.query("SELECT block FROM sign_blocks")}
     seekers = [_Gram(gram) for gram in sorted(set().union(*map(wanted_grams, words)))[:_MOST_GRAMS]]
     for is_indexed, blocks in groupby(range(newest // BLOCK, -1, -1), indexed.__contains__):
-        here = list(blocks)
         if is_indexed:
-            yield from _candidates(database, seekers, here)
+            yield from _candidates(database, seekers, list(blocks))
         else:
-            yield "m.number BETWEEN :low AND :high", {"low": here[-1] * BLOCK, "high": here[0] * BLOCK + BLOCK - 1}
+            yield _all_of(list(blocks))
+
+
+def _all_of(blocks: list[int]) -> Condition:
+    return "m.number BETWEEN :low AND :high", {"low": blocks[-1] * BLOCK, "high": blocks[0] * BLOCK + BLOCK - 1}
 
 
 def _candidates(database: Database, seekers: list[_Gram], blocks: list[int]) -> Iterator[Condition]:
     step = _FIRST_STEP
     while blocks:
         here, blocks = blocks[:step], blocks[step:]
-        numbers = _numbers(database, seekers, here)
+        step = min(step * 2, _LARGEST_STEP)
+        holders = _holders(database, seekers, here)
+        if sum(map(len, holders.values())) * _SPARSE > len(here) * BLOCK:
+            yield _all_of(here)
+            continue
+        numbers = [
+            block * BLOCK + ord(each) - _FIRST for block in here for each in sorted(holders.get(block, ()))[::-1]
+        ]
         count = _FEW
         while numbers:
             yield "m.number IN (SELECT value FROM json_each(:numbers))", {"numbers": json.dumps(numbers[:count])}
             numbers = numbers[count:]
             count *= 2
-        step = min(step * 2, _LARGEST_STEP)
 
 
-def _numbers(database: Database, seekers: list[_Gram], blocks: list[int]) -> list[int]:
-    """Return the numbers of messages in these blocks that have all grams, newest first."""
+def _holders(database: Database, seekers: list[_Gram], blocks: list[int]) -> dict[int, set[str]]:
+    """Return the letters of messages that have all grams, by block; perhaps of others too, if they are few."""
     left: dict[int, set[str]] = {}
     for position, seeker in enumerate(sorted(seekers, key=lambda each: each.found)):
         here = seeker.letters(database, blocks)
@@ -89,7 +100,7 @@ def _numbers(database: Database, seekers: list[_Gram], blocks: list[int]) -> lis
         blocks = list(left)
         if sum(map(len, left.values())) <= _FEW:
             break
-    return sorted((block * BLOCK + ord(each) - _FIRST for block in left for each in left[block]), reverse=True)
+    return left
 
 
 class _Gram:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neuralterm.infrastructure.backup import back_up
 from neuralterm.infrastructure.database import Database
 from neuralterm.infrastructure.migrations import MIGRATIONS
 from neuralterm.infrastructure.repositories import SQLiteConversationRepository
@@ -120,6 +121,18 @@ def test_a_message_that_changes_is_read_again_and_nothing_of_it_is_kept(history,
 
     history.delete(identity)
     assert (history.indexed(), history.kept()) == ([], set())
+
+
+def test_a_backup_has_the_index(history, database, tmp_path):
+    identity = history.add("天气")
+    history.begin_block(1)
+    history.index()
+
+    back_up(database, tmp_path / "copy.db")
+
+    with closing(Database(tmp_path / "copy.db")) as copy:
+        assert copy.query("SELECT block FROM sign_blocks") == [(0,)]
+        assert [hit.message_id for hit in search_messages(copy, "天气", 5)] == [identity]
 
 
 def test_any_program_that_deletes_takes_the_signs_with_it(history, database):
@@ -282,6 +295,25 @@ def test_two_that_index_at_once_do_it_once(history, database):
 
     assert history.indexed() == [0, 1]
     assert history.kept() == history.holding()
+
+
+def test_a_text_that_changes_while_it_is_indexed_is_left_for_later(history, database):
+    identity = history.add("天气")
+    history.begin_block(1)
+
+    class Meddled(Database):
+        """Another process changes a text as soon as all have been read."""
+
+        def query(self, sql, parameters=()):
+            rows = super().query(sql, parameters)
+            if "CAST(content AS BLOB)" in sql and not self._begun:
+                history.change(identity, "很好")
+            return rows
+
+    with closing(Meddled(database.path)) as meddled:
+        index_for(meddled, "天", lambda done, total: True)
+    assert (history.indexed(), history.kept()) == ([], set())
+    assert history.found("很好") == [identity]
 
 
 def test_no_database_is_made_for_it(tmp_path):
