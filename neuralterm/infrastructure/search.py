@@ -42,6 +42,8 @@ _AS_IT_IS, _FOLDED = "instr(m.content, :word{0}) > 0", "instr(lower(m.content), 
 _ALL_OF = "NOT EXISTS (SELECT 1 FROM json_each(:rest) AS word WHERE instr(lower(m.content), lower(word.value)) = 0)"
 # Going through a list for each message takes ten times as long as a condition each, of which there is a limit.
 _CONDITIONS = 8
+# Blocks of messages: so few are read in some milliseconds, and may change again before they are indexed.
+_READ_QUICKLY = 4
 # Seconds to wait for others who write.
 _PATIENCE = 0.1
 
@@ -64,14 +66,16 @@ def search_messages(database: Database, query: str, limit: int) -> list[SearchHi
 
 
 def index_for(database: Database, query: str, on_step: Callable[[int, int], bool]) -> None:
-    """Put messages into the index that a search for this query had to read, as far as it can be done now.
+    """Put messages into the index that searches like this have to read, if they are many and it can be done now.
 
     `on_step` is told steps done and in all, and says whether to go on.
     """
     if not has_signs(query) or database.is_read_only:
         return
-    from neuralterm.infrastructure.sign_index import index_messages
+    from neuralterm.infrastructure.sign_index import index_messages, unindexed
 
+    if len(unindexed(database)) <= _READ_QUICKLY:
+        return
     # Whatever is in the way (a lock, a full disk): the next search tries again, and reads what is missing.
     with suppress(StorageError), database.patience(_PATIENCE):
         index_messages(database, on_step)

@@ -10,10 +10,10 @@ import pytest
 
 from .stand_in import chunk, events
 
-# As if there had been two thousand before.
+# As if there had been five thousand before.
 LATER_MESSAGE = """
     INSERT INTO messages (number, id, conversation_id, position, role, content, status, created_at, metadata)
-    SELECT 2048, ?, conversation_id, 9, role, 'plain', status, created_at, '{}' FROM messages WHERE number = 1
+    SELECT 5 * 1024, ?, conversation_id, 9, role, 'plain', status, created_at, '{}' FROM messages WHERE number = 1
 """
 
 
@@ -172,7 +172,7 @@ def test_a_search_indexes_scripts_without_spaces_once_it_is_answered(run, talk, 
         for _ in range(2):
             result = run("history", "search", "天气")
             assert ("今天[天气]很好" in result.out, result.err) == (True, "")
-            assert connection.execute(indexed).fetchone() == (2,)
+            assert connection.execute(indexed).fetchone() == (5,)
 
 
 def test_exports(run, talk):

@@ -13,7 +13,7 @@ from neuralterm.infrastructure.database import Database
 from neuralterm.infrastructure.migrations import MIGRATIONS
 from neuralterm.infrastructure.repositories import SQLiteConversationRepository
 from neuralterm.infrastructure.search import index_for, search_messages
-from neuralterm.infrastructure.sign_index import BLOCK, unindexed
+from neuralterm.infrastructure.sign_index import BLOCK, index_messages, unindexed
 from neuralterm.infrastructure.signs import grams, has_signs
 from tests.integration.sqlite.places import give_away, unprivileged
 from tests.integration.sqlite.samples import conversation, finished, pending, question
@@ -22,6 +22,14 @@ _ADD = """
     INSERT INTO messages (number, id, conversation_id, position, role, content, status, created_at, metadata)
     VALUES (?, ?, ?, (SELECT coalesce(max(position), 0) + 1 FROM messages), 'user', ?, 'complete', 0, '{}')
 """
+
+
+def always(done, total):
+    return True
+
+
+def never(done, total):
+    raise AssertionError("nothing is to be indexed")
 
 
 class History:
@@ -49,7 +57,7 @@ class History:
         return self.add("plain", block * BLOCK)
 
     def index(self):
-        index_for(self.database, "天", lambda done, total: True)
+        index_messages(self.database, always)
 
     def found(self, query, limit=100):
         return [hit.message_id for hit in search_messages(self.database, query, limit)]
@@ -94,9 +102,10 @@ def test_messages_of_whole_blocks_are_indexed_and_found_newest_first(history):
     assert unindexed(history.database) == []
 
 
-def test_more_messages_than_are_looked_at_in_one_go_come_in_order(history):
-    blocks = 40
-    added = [history.add("一二" if at % 3 else "二一", at * BLOCK // 8) for at in range(blocks * 8)]
+def test_more_messages_than_are_looked_at_in_one_go_come_in_order(history, database):
+    blocks, of_each = 20, 40
+    with database.transaction():
+        added = [history.add("一二" if at % 3 else "二一", at * BLOCK // of_each) for at in range(blocks * of_each)]
     history.index()
 
     newest_first = [each for at, each in enumerate(added) if at % 3][::-1]
@@ -104,6 +113,16 @@ def test_more_messages_than_are_looked_at_in_one_go_come_in_order(history):
     for limit in (1, 7, 50, 1000):
         assert history.found("一二", limit) == newest_first[:limit]
     assert history.found("一二 二一", 1000) == []
+
+
+def test_signs_that_are_nearly_everywhere_are_found_in_order(history, database):
+    with database.transaction():
+        added = [history.add("一二 rare" if at % 500 == 0 else "一二") for at in range(3 * BLOCK)]
+    history.index()
+
+    assert len(history.indexed()) == 3
+    assert history.found("一 rare") == added[::500][::-1]
+    assert history.found("一", 30) == added[:-31:-1]
 
 
 @pytest.mark.parametrize("query", ["天", "天气", "สวัสดี", "สวั", "ว", "🙂", "가나", "c天d"])
@@ -178,17 +197,18 @@ def test_what_has_no_signs_and_what_changes_no_text_leaves_the_index_alone(histo
 
 
 def test_an_answer_that_ends_in_an_indexed_block_is_found(history):
-    answer, abandoned = pending(history.thread, content="天气"), pending(history.thread)
+    answer = pending(history.thread, content="天气")
+    abandoned = pending(history.thread, content="天气不好")
     history.repository.add_message(answer)
     history.repository.add_message(abandoned)
     history.begin_block(1)
     history.index()
     assert (history.indexed(), history.found("天气"), history.kept()) == ([0], [], set())
 
-    history.repository.finish_message(finished(answer, "天气很好"))
+    history.repository.finish_message(finished(answer, "天气"))
     assert history.found("天气") == [answer.id]
     history.index()
-    history.repository.abandon_message(abandoned.id, "天气不好")
+    history.repository.abandon_message(abandoned.id)
     assert history.found("天气") == [abandoned.id, answer.id]
 
 
@@ -215,29 +235,38 @@ def test_a_text_with_a_nul_leaves_nothing(history):
 
 
 def test_indexing_ends_when_it_is_told_to(history):
-    history.begin_block(3)
+    history.begin_block(6)
     told = []
 
     index_for(history.database, "天", lambda done, total: told.append((done, total)) or done < 2)
-    assert told == [(0, 3), (1, 3), (2, 3)]
-    assert history.indexed() == [1, 2]
 
-    index_for(history.database, "words", lambda done, total: True)
-    assert history.indexed() == [1, 2]
+    assert told == [(0, 6), (1, 6), (2, 6)]
+    assert history.indexed() == [4, 5]
+
+
+def test_a_few_blocks_and_searches_for_other_words_are_left_to_reading(history):
+    history.begin_block(4)
+    index_for(history.database, "天", never)
+    history.begin_block(5)
+    index_for(history.database, "words", never)
+    assert history.indexed() == []
+
+    index_for(history.database, "天", always)
+    assert history.indexed() == [0, 1, 2, 3, 4]
 
 
 def test_who_can_not_write_now_is_answered_and_leaves_the_index_for_later(history, database):
     identity = history.add("天气")
-    history.begin_block(1)
+    history.begin_block(5)
 
     with closing(sqlite3.connect(database.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert history.found("天气") == [identity]
-        history.index()
+        index_for(database, "天气", always)
         assert history.indexed() == []
 
-    history.index()
-    assert history.indexed() == [0]
+    index_for(database, "天气", always)
+    assert len(history.indexed()) == 5
 
 
 def test_a_file_that_can_not_be_written_is_searched_as_far_as_it_is_indexed(public_directory):
@@ -248,7 +277,7 @@ def test_a_file_that_can_not_be_written_is_searched_as_far_as_it_is_indexed(publ
         history.begin_block(1)
         history.index()
         read = history.add("天气", 2 * BLOCK)
-        history.begin_block(3)
+        history.begin_block(9)
     path.chmod(0o400)
     give_away(path)
     public_directory.chmod(0o555)
@@ -256,7 +285,7 @@ def test_a_file_that_can_not_be_written_is_searched_as_far_as_it_is_indexed(publ
 
     with unprivileged(), closing(Database(path)) as database:
         assert [hit.message_id for hit in search_messages(database, "天气", 5)] == [read, indexed]
-        index_for(database, "天气", lambda done, total: True)
+        index_for(database, "天气", never)
 
     assert path.read_bytes() == before
 
@@ -291,7 +320,7 @@ def test_two_that_index_at_once_do_it_once(history, database):
         return True
 
     with closing(Database(database.path)) as other:
-        index_for(other, "天", meanwhile)
+        index_messages(other, meanwhile)
 
     assert history.indexed() == [0, 1]
     assert history.kept() == history.holding()
@@ -311,7 +340,7 @@ def test_a_text_that_changes_while_it_is_indexed_is_left_for_later(history, data
             return rows
 
     with closing(Meddled(database.path)) as meddled:
-        index_for(meddled, "天", lambda done, total: True)
+        index_messages(meddled, always)
     assert (history.indexed(), history.kept()) == ([], set())
     assert history.found("很好") == [identity]
 
@@ -319,7 +348,7 @@ def test_a_text_that_changes_while_it_is_indexed_is_left_for_later(history, data
 def test_no_database_is_made_for_it(tmp_path):
     with closing(Database(tmp_path / "neuralterm.db")) as database:
         assert search_messages(database, "天", 5) == []
-        index_for(database, "天", lambda done, total: True)
+        index_for(database, "天", never)
 
     assert list(tmp_path.iterdir()) == []
 
@@ -340,7 +369,7 @@ def test_messages_of_an_older_file_are_found_at_once_and_indexed_later(tmp_path,
             assert database.query("SELECT count(*) FROM sign_blocks") == [(indexed,)]
             hits = search_messages(database, "天气", 5)
             assert [hit.message_id.int for hit in hits] == [2 * BLOCK, BLOCK, 1]
-            index_for(database, "天气", lambda done, total: True)
+            index_messages(database, always)
 
 
 # Few signs, so that they meet often; what ends a run, and letters of both cases.
