@@ -61,7 +61,8 @@ def search_messages(database: Database, query: str, limit: int) -> list[SearchHi
     if all(_is_indexed(word) for word in words):
         phrases = " ".join('"' + word.replace('"', '""') + '"' for word in words)
         return [_hit(row, row[5]) for row in database.query(_BY_INDEX, {"words": phrases, "limit": max(limit, 0)})]
-    rows = _read_by_signs(database, words, limit) if has_signs(query) else _read(database, words, limit, "true", {})
+    by_signs = any(map(has_signs, words))
+    rows = _read_by_signs(database, words, limit) if by_signs else _read(database, words, limit, "true", {})
     return [_hit(row, _snippet(row[5], words)) for row in rows]
 
 
@@ -70,15 +71,14 @@ def index_for(database: Database, query: str, on_step: Callable[[int, int], bool
 
     `on_step` is told steps done and in all, and says whether to go on.
     """
-    if not has_signs(query) or database.is_read_only:
+    if not any(map(has_signs, _words(query))):
         return
     from neuralterm.infrastructure.sign_index import index_messages, unindexed
 
-    if len(unindexed(database)) <= _READ_QUICKLY:
-        return
     # Whatever is in the way (a lock, a full disk): the next search tries again, and reads what is missing.
     with suppress(StorageError), database.patience(_PATIENCE):
-        index_messages(database, on_step)
+        if not database.is_read_only and len(unindexed(database)) > _READ_QUICKLY:
+            index_messages(database, on_step)
 
 
 def _words(query: str) -> list[str]:

@@ -234,6 +234,34 @@ def test_a_text_with_a_nul_leaves_nothing(history):
     assert history.kept() == set()
 
 
+def test_a_text_that_is_no_utf8_is_found_by_its_signs(history, database):
+    identity = history.add("")
+    database.change("UPDATE messages SET content = CAST(x'E5FFE5A4A9E6B094FFE5A5BD' AS TEXT)")
+    history.begin_block(1)
+
+    for _ in range(2):
+        assert history.found("天气") == history.found("好") == [identity]
+        assert history.found("气好") == []
+        history.index()
+
+
+def test_a_transaction_searches_what_it_has_written(history, database):
+    history.begin_block(1)
+    history.index()
+    with database.transaction():
+        identity = history.add("天气", 5)
+        assert history.found("天气") == [identity]
+
+
+def test_signs_that_come_as_halves_of_pairs_are_looked_up(history):
+    identity = history.add("🙂")
+    history.begin_block(5)
+    index_for(history.database, "\ud83d\ude42", always)
+
+    assert len(history.indexed()) == 5
+    assert history.found("\ud83d\ude42") == [identity]
+
+
 def test_indexing_ends_when_it_is_told_to(history):
     history.begin_block(6)
     told = []
