@@ -33,6 +33,7 @@ _TEXTS = """
     SELECT number, content FROM messages
     WHERE number BETWEEN ? AND ? AND status <> 'pending' AND length(content) < length(CAST(content AS BLOB))
 """
+_IS_INDEXED = "SELECT 1 FROM sign_blocks WHERE block = ?"
 _ADD_ROWS = "INSERT INTO message_signs SELECT ?, key, value FROM json_each(?)"
 _ROWS = """
     SELECT s.block, s.last_signs
@@ -148,11 +149,12 @@ def unindexed(database: Database) -> list[int]:
 def _index(database: Database, block: int) -> None:
     """Index a block, unless somebody else has, or a text changed while it was looked at: then it is left for later."""
     bounds = (block * BLOCK, block * BLOCK + BLOCK - 1)
+    if database.query(_IS_INDEXED, (block,)):
+        return
     texts = database.query(_TEXTS, bounds)
     rows = json.dumps(_rows(texts), ensure_ascii=False)
     with database.transaction():
-        is_indexed = database.query("SELECT 1 FROM sign_blocks WHERE block = ?", (block,))
-        if not is_indexed and database.query(_TEXTS, bounds) == texts:
+        if not database.query(_IS_INDEXED, (block,)) and database.query(_TEXTS, bounds) == texts:
             database.change(_ADD_ROWS, (block, rows))
             database.change("INSERT INTO sign_blocks VALUES (?)", (block,))
 
