@@ -145,6 +145,12 @@ class Container:
 
         return back_up(self.database, target, overwrite=overwrite, on_progress=on_progress)
 
+    def index_for(self, query: str, on_step: Callable[[int, int], bool]) -> None:
+        """Index messages that a search for this query had to read; see `search.index_for`."""
+        from neuralterm.infrastructure.search import index_for
+
+        index_for(self.database, query, on_step)
+
     @cached_property
     def conversations(self) -> ConversationRepository:
         """The conversations that prompts are sent into: those of `repository`, as far as they may be kept."""

@@ -117,24 +117,36 @@ class Database:
                 self._depth -= 1
                 self._begun = self._begun and not outermost
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let the queries inside see the file as it was at the first of them, whatever others write. None may write.
+
+        A transaction that goes on around it does the same.
+        """
+        with self._lock:
+            if self._depth:
+                yield
+                return
+            self.query("BEGIN")
+            try:
+                yield
+            finally:
+                self._undo(("ROLLBACK",))
+
     def copy_to(self, target: sqlite3.Connection, on_progress: Callable[[int, int], None]) -> None:
         """Copy the file as it is now, whatever others write meanwhile.
 
         `on_progress` is told of pages copied and pages in all, and may raise. Raises `StorageError`, and `sqlite3.Error` for
         the target.
         """
-        with self._lock:
-            self.query("BEGIN")
-            try:
-                self.query("SELECT count(*) FROM sqlite_master")  # the moment that is copied
-                connection = self._ready(writes=False).connection
-                connection.backup(
-                    target,
-                    pages=_PAGES_A_STEP,
-                    progress=lambda status, left, total: on_progress(total - left, total),
-                )
-            finally:
-                self._undo(("ROLLBACK",))
+        with self.snapshot():
+            self.query("SELECT count(*) FROM sqlite_master")  # the moment that is copied
+            connection = self._ready(writes=False).connection
+            connection.backup(
+                target,
+                pages=_PAGES_A_STEP,
+                progress=lambda status, left, total: on_progress(total - left, total),
+            )
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""

@@ -388,12 +388,59 @@ def tell_services_apart(connection: sqlite3.Connection) -> None:
     """)
 
 
+_SIGNS = (
+    # Contents of messages, in blocks of 1,024 numbers; see `sign_index`.
+    """
+    CREATE TABLE message_signs (
+        block INTEGER NOT NULL,
+        first_signs TEXT NOT NULL,
+        last_signs TEXT NOT NULL,
+        PRIMARY KEY (block, first_signs)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE TABLE sign_blocks (block INTEGER PRIMARY KEY) STRICT",
+    """
+    CREATE TRIGGER signs_forgotten AFTER DELETE ON sign_blocks BEGIN
+        DELETE FROM message_signs WHERE block = old.block;
+    END
+    """,
+    # Texts of ASCII letters have no signs.
+    """
+    CREATE TRIGGER signs_insert AFTER INSERT ON messages
+    WHEN length(new.content) < length(CAST(new.content AS BLOB)) BEGIN
+        DELETE FROM sign_blocks WHERE block = new.number / 1024;
+    END
+    """,
+    """
+    CREATE TRIGGER signs_delete AFTER DELETE ON messages
+    WHEN length(old.content) < length(CAST(old.content AS BLOB)) BEGIN
+        DELETE FROM sign_blocks WHERE block = old.number / 1024;
+    END
+    """,
+    """
+    CREATE TRIGGER signs_update AFTER UPDATE OF content, status ON messages
+    WHEN (old.content <> new.content OR (old.status = 'pending') <> (new.status = 'pending'))
+         AND (length(old.content) < length(CAST(old.content AS BLOB))
+              OR length(new.content) < length(CAST(new.content AS BLOB))) BEGIN
+        DELETE FROM sign_blocks WHERE block = new.number / 1024;
+    END
+    """,
+)
+
+
+def add_signs(connection: sqlite3.Connection) -> None:
+    """Add the index of scripts without spaces, with no message in it yet; see `sign_index`."""
+    for statement in _SIGNS:
+        connection.execute(statement)
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     create_schema,
     add_attachments,
     add_money,
     add_circuits,
     tell_services_apart,
+    add_signs,
 )
 
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from neuralterm.application.records import SearchHit
+from neuralterm.domain.exceptions import StorageError
 from neuralterm.domain.text import join_surrogates
 from neuralterm.infrastructure.columns import from_ms, to_json
+from neuralterm.infrastructure.signs import has_signs
 
 if TYPE_CHECKING:
     from neuralterm.infrastructure.database import Database, Row
 
-# Scripts that write words without spaces, or glue particles to them: the index knows only whole runs of such letters.
-# Two Vedic letters, and some beyond 16 bits, are no letters at all to the index.
-_SPACELESS = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf\u1cf2\u1cf3\u2e80-\u30ff"
-    "\u3100-\u31ff\u3400-\u9fff\ua9e0-\ua9ff\uaa60-\uaa7f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00010000-\U0010ffff]"
-)
 _ASCII_LETTER = re.compile("[A-Za-z]")
 _CONTEXT_BEFORE, _CONTEXT_AFTER = 40, 120
 
@@ -35,7 +33,7 @@ _BY_READING = """
     SELECT m.conversation_id, m.id, m.role, c.title, m.created_at, m.content
     FROM messages AS m
     CROSS JOIN conversations AS c ON c.id = m.conversation_id
-    WHERE {} AND m.status <> 'pending'
+    WHERE {} AND {} AND m.status <> 'pending'
     ORDER BY m.number DESC LIMIT :limit
 """
 # instr() instead of LIKE: nothing to escape, and no limit on the length of a word. lower() folds ASCII, like LIKE; a word
@@ -44,38 +42,76 @@ _AS_IT_IS, _FOLDED = "instr(m.content, :word{0}) > 0", "instr(lower(m.content), 
 _ALL_OF = "NOT EXISTS (SELECT 1 FROM json_each(:rest) AS word WHERE instr(lower(m.content), lower(word.value)) = 0)"
 # Going through a list for each message takes ten times as long as a condition each, of which there is a limit.
 _CONDITIONS = 8
+# Blocks of messages: so few are read in some milliseconds, and may change again before they are indexed.
+_READ_QUICKLY = 4
+# Seconds to wait for others who write.
+_PATIENCE = 0.1
 
 
 def search_messages(database: Database, query: str, limit: int) -> list[SearchHit]:
     """Return messages that hold every word of the query, newest first; none for a query without words.
 
-    Any text is a valid query: quotes and operators of the query language are taken as text. Words that the index does
-    not know as such (signs only, Chinese, Japanese, Thai, ...) make all messages be read.
+    Any text is a valid query: quotes and operators of the query language are taken as text. Messages are read where no
+    index knows a word as such: words of signs only, and words of scripts without spaces in messages that are not yet in the
+    index of signs (see `sign_index`).
     """
-    words = list(dict.fromkeys(join_surrogates(query).replace("\0", " ").split()))
+    words = _words(query)
     if not words:
         return []
     if all(_is_indexed(word) for word in words):
         phrases = " ".join('"' + word.replace('"', '""') + '"' for word in words)
         return [_hit(row, row[5]) for row in database.query(_BY_INDEX, {"words": phrases, "limit": max(limit, 0)})]
-    return [_hit(row, _snippet(row[5], words)) for row in _read_through(database, words, limit)]
+    by_signs = any(map(has_signs, words))
+    rows = _read_by_signs(database, words, limit) if by_signs else _read(database, words, limit, "true", {})
+    return [_hit(row, _snippet(row[5], words)) for row in rows]
 
 
-def _read_through(database: Database, words: list[str], limit: int) -> list[Row]:
+def index_for(database: Database, query: str, on_step: Callable[[int, int], bool]) -> None:
+    """Put messages into the index that searches like this have to read, if they are many and it can be done now.
+
+    `on_step` is told steps done and in all, and says whether to go on.
+    """
+    if not any(map(has_signs, _words(query))):
+        return
+    from neuralterm.infrastructure.sign_index import index_messages, unindexed
+
+    # Whatever is in the way (a lock, a full disk): the next search tries again, and reads what is missing.
+    with suppress(StorageError), database.patience(_PATIENCE):
+        if not database.is_read_only and len(unindexed(database)) > _READ_QUICKLY:
+            index_messages(database, on_step)
+
+
+def _words(query: str) -> list[str]:
+    return list(dict.fromkeys(join_surrogates(query).replace("\0", " ").split()))
+
+
+def _read_by_signs(database: Database, words: list[str], limit: int) -> list[Row]:
+    from neuralterm.infrastructure.sign_index import stretches
+
+    rows: list[Row] = []
+    with database.snapshot():
+        for condition, parameters in stretches(database, words):
+            rows += _read(database, words, limit - len(rows), condition, parameters)
+            if len(rows) >= limit:
+                break
+    return rows
+
+
+def _read(database: Database, words: list[str], limit: int, where: str, parameters: dict[str, Any]) -> list[Row]:
     longest_first = sorted(words, key=len, reverse=True)
     conditions: list[str] = []
-    parameters: dict[str, Any] = {"limit": max(limit, 0)}
+    parameters = {"limit": max(limit, 0), **parameters}
     for number, word in enumerate(longest_first[:_CONDITIONS]):
         conditions.append((_FOLDED if _ASCII_LETTER.search(word) else _AS_IT_IS).format(number))
         parameters[f"word{number}"] = word
     if rest := longest_first[_CONDITIONS:]:
         conditions.append(_ALL_OF)
         parameters["rest"] = to_json(rest)
-    return database.query(_BY_READING.format(" AND ".join(conditions)), parameters)
+    return database.query(_BY_READING.format(where, " AND ".join(conditions)), parameters)
 
 
 def _is_indexed(word: str) -> bool:
-    return any(character.isalnum() for character in word) and not _SPACELESS.search(word)
+    return any(character.isalnum() for character in word) and not has_signs(word)
 
 
 def _hit(row: tuple[Any, ...], snippet: str) -> SearchHit:

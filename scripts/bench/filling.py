@@ -20,6 +20,7 @@ from typing import Any
 
 from neuralterm.infrastructure.database import Database
 from neuralterm.infrastructure.migrations import rebuild_totals
+from neuralterm.infrastructure.sign_index import index_messages
 from neuralterm.infrastructure.vocabularies import read_tokens
 
 # The calls are of another service than a bench talks to: nobody asks it about those whose cost is not known.
@@ -78,6 +79,8 @@ def fill(path: Path, *, messages: int) -> None:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:
         connection.close()
+    index_messages(database, lambda done, total: True)
+    database.close()
 
 
 def _insert(connection: sqlite3.Connection, messages: int) -> None:

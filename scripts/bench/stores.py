@@ -11,8 +11,12 @@ from running import Program, in_turn, output_of, run
 
 FEW, MANY = "few", "many"
 
-# Of the words that `filling.py` makes messages of: common, rare, together, as a phrase, absent, and without spaces.
-QUERIES = ("the", "synergies", "data system", '"of the"', "nowhere-to-be-found", "天气", "我们的")
+# Of the words that `filling.py` makes messages of: common, rare, together, as a phrase, and absent; then of scripts without
+# spaces: words, a sentence, two that never meet, and, all absent, a sign, a Japanese and a Thai word.
+QUERIES = (
+    *("the", "synergies", "data system", '"of the"', "nowhere-to-be-found"),
+    *("天气", "我们的", "人的看的营", "天气 我们的", "龘", "データベース", "สวัสดี"),
+)
 
 _FILL = """
 import sys

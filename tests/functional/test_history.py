@@ -2,10 +2,19 @@
 
 import json
 import os
+import sqlite3
+from contextlib import closing
+from uuid import uuid4
 
 import pytest
 
 from .stand_in import chunk, events
+
+# As if there had been five thousand before.
+LATER_MESSAGE = """
+    INSERT INTO messages (number, id, conversation_id, position, role, content, status, created_at, metadata)
+    SELECT 5 * 1024, ?, conversation_id, 9, role, 'plain', status, created_at, '{}' FROM messages WHERE number = 1
+"""
 
 
 @pytest.fixture
@@ -149,6 +158,21 @@ def test_search_says_when_it_finds_nothing_or_more(run, talk):
     assert (nothing.code, nothing.out, nothing.err) == (0, "", "nothing found\n")
     assert run("history", "search", "same", "-n", "1").err == "not all shown: -n N shows more\n"
     assert run("history", "search", "").code == 2
+
+
+def test_a_search_indexes_scripts_without_spaces_once_it_is_answered(run, talk, data_dir):
+    talk("今天天气很好")
+    with closing(sqlite3.connect(os.path.join(data_dir, "neuralterm.db"))) as connection:
+        connection.execute(LATER_MESSAGE, (str(uuid4()),))
+        connection.commit()
+        indexed = "SELECT count(*) FROM sign_blocks"
+        run("history", "search", "weather")
+        assert connection.execute(indexed).fetchone() == (0,)
+
+        for _ in range(2):
+            result = run("history", "search", "天气")
+            assert ("今天[天气]很好" in result.out, result.err) == (True, "")
+            assert connection.execute(indexed).fetchone() == (5,)
 
 
 def test_exports(run, talk):

@@ -81,9 +81,11 @@ def show(container: Container, /, conversation_id: str, as_json: bool) -> None:
 def search_messages(container: Container, /, words: tuple[str, ...], limit: int, as_json: bool) -> None:
     """Find messages that hold every word of QUERY, newest first."""
     from neuralterm.application.history import search
+    from neuralterm.cli.indexing import index_for
     from neuralterm.components import history_view, machine
 
-    found = search(container.repository, " ".join(words), limit + 1)
+    query = " ".join(words)
+    found = search(container.repository, query, limit + 1)
     shown, console = found[:limit], container.console
     if as_json:
         console.print(machine.dumps(history_view.hits_document(shown)))
@@ -93,6 +95,7 @@ def search_messages(container: Container, /, words: tuple[str, ...], limit: int,
         console.note("nothing found")
     elif len(found) > limit:
         console.note("not all shown: -n N shows more")
+    index_for(container, query)
 
 
 @command.command("export")
