@@ -16,14 +16,16 @@ _LISTING = "`neuralterm history` lists the conversations"
 
 @record
 class Transcript:
-    """A conversation with its messages, oldest first."""
+    """A conversation with its messages, oldest first, withdrawn ones included; they are numbered from 1."""
 
     conversation: Conversation
     messages: Sequence[Message]
 
 
-def resolve_conversation(repository: ConversationRepository, id_or_prefix: str) -> Conversation:
-    """Return the conversation with this id, or the only one whose id begins so.
+def resolve_conversation(
+    repository: ConversationRepository, id_or_prefix: str, *, deleted: bool = False
+) -> Conversation:
+    """Return the conversation with this id, or the only one whose id begins so; with `deleted` of those in the trash.
 
     Raises:
         NotFoundError: there is none, or more than one (code `AMBIGUOUS_ID`).
@@ -31,11 +33,12 @@ def resolve_conversation(repository: ConversationRepository, id_or_prefix: str) 
     wanted = id_or_prefix.strip()
     if not wanted.strip("-"):
         raise NotFoundError("the conversation id is empty", hint=_LISTING)
-    found = repository.find_by_prefix(wanted)
+    found = repository.find_by_prefix(wanted, deleted=deleted)
     if len(found) == 1:
         return found[0]
     if not found:
-        raise NotFoundError(f"there is no conversation {wanted!r}", hint=_LISTING)
+        where, hint = (" in the trash", f"{_LISTING} there with --deleted") if deleted else ("", _LISTING)
+        raise NotFoundError(f"there is no conversation {wanted!r}{where}", hint=hint)
     candidates = ", ".join(str(conversation.id) for conversation in found)
     raise NotFoundError(
         f"the id {wanted!r} fits more than one conversation", "AMBIGUOUS_ID", hint=f"it begins {candidates}"
@@ -56,16 +59,16 @@ def known_conversation(repository: ConversationRepository, ledger: Ledger, id_or
         return deleted
 
 
-def resolve_all(repository: ConversationRepository, ids: Iterable[str]) -> list[Conversation]:
+def resolve_all(repository: ConversationRepository, ids: Iterable[str], *, deleted: bool = False) -> list[Conversation]:
     """Return the conversations with these ids or prefixes, each once, in this order; raises as `resolve_conversation`."""
-    found = [resolve_conversation(repository, written) for written in ids]
+    found = [resolve_conversation(repository, written, deleted=deleted) for written in ids]
     return list({conversation.id: conversation for conversation in found}.values())
 
 
 def transcripts(repository: ConversationRepository, ids: Iterable[str]) -> list[Transcript]:
     """Return whole conversations by id or prefix; raises as `resolve_conversation`, before any message is read."""
     return [
-        Transcript(conversation, repository.get_messages(conversation.id))
+        Transcript(conversation, repository.get_messages(conversation.id, withdrawn=True))
         for conversation in resolve_all(repository, ids)
     ]
 
@@ -82,6 +85,6 @@ def search(repository: ConversationRepository, query: str, limit: int) -> list[S
 
 
 def delete_conversations(repository: ConversationRepository, ids: Iterable[UUID]) -> int:
-    """Delete all of them in one step and return how many were still there; what they cost stays in the ledger."""
+    """Delete all of them for good in one step and return how many were still there; their cost stays in the ledger."""
     with repository.transaction():
         return sum(repository.delete(each) for each in ids)

@@ -127,12 +127,16 @@ class SearchHit:
 
 @record
 class HistoryFilter:
-    """Which conversations: at most `limit` (None: all), changed since, with a tag, with an unfinished answer."""
+    """Which conversations: at most `limit` (None: all), changed since, with a tag, with an unfinished answer.
+
+    Those in the trash are apart: there are only those with `deleted`, and none of them without.
+    """
 
     limit: int | None = 20
     since: datetime | None = None
     tag: str | None = None
     partial_only: bool = False
+    deleted: bool = False
 
 
 @record

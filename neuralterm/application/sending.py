@@ -68,7 +68,7 @@ def _delete_if_empty(repository: ConversationRepository, conversation: Conversat
     # Whatever is in the way of this is no reason to hide what went wrong before. In one step: another process may be about
     # to go on with the conversation, as the last one there is.
     with contextlib.suppress(StorageError), repository.transaction():
-        if not repository.get_messages(conversation.id):
+        if not repository.get_messages(conversation.id, withdrawn=True):
             repository.delete(conversation.id)
 
 

@@ -28,14 +28,14 @@ _BY_INDEX = """
     FROM message_search
     CROSS JOIN messages AS m ON m.number = message_search.rowid
     CROSS JOIN conversations AS c ON c.id = m.conversation_id
-    WHERE message_search MATCH :words
+    WHERE message_search MATCH :words AND c.deleted_at IS NULL
     ORDER BY message_search.rowid DESC LIMIT :limit
 """
 _BY_READING = """
     SELECT m.conversation_id, m.id, m.role, c.title, m.created_at, m.content
     FROM messages AS m
     CROSS JOIN conversations AS c ON c.id = m.conversation_id
-    WHERE {} AND m.status <> 'pending'
+    WHERE {} AND m.status <> 'pending' AND c.deleted_at IS NULL
     ORDER BY m.number DESC LIMIT :limit
 """
 # instr() instead of LIKE: nothing to escape, and no limit on the length of a word. lower() folds ASCII, like LIKE; a word

@@ -86,10 +86,10 @@ async def test_a_prompt_that_is_refused_leaves_no_empty_conversation(prompt, err
 
 async def test_a_database_that_fails_does_not_hide_what_went_wrong_before():
     class Unreadable(InMemoryConversationRepository):
-        def get_messages(self, conversation_id):
+        def get_messages(self, conversation_id, **options):
             if world.client.requests:
                 raise exc.StorageError("the database is locked")
-            return super().get_messages(conversation_id)
+            return super().get_messages(conversation_id, **options)
 
     world = make_world(OK, [exc.RateLimitError()], repository=Unreadable())
     assert (await run(world)).content == "ok"
