@@ -60,7 +60,7 @@ class Opening:
         Raises:
             BudgetExceededError: it does not fit, or can't be bounded; nothing is stored.
             NotFoundError: its conversation has been deleted meanwhile.
-            ValidationError: the answer that it resumes is no longer the last one.
+            ValidationError: the answer that it resumes, or the question that it replaces, is no longer the last one.
         """
         deadline = self.clock.monotonic() + options.budget_wait
         pause, said, asked = _FIRST_PAUSE, False, False
@@ -118,6 +118,10 @@ class Opening:
             )
         if options.resumes is not None:
             self._require_last(options.resumes, conversation)
+        if options.replaces is not None:
+            from neuralterm.application.replacing import withdraw_exchange
+
+            withdraw_exchange(self.repository, conversation, options.replaces, self.clock.now())
         conversation.model_id = prompt.model_id
         conversation.tags = tuple(dict.fromkeys((*conversation.tags, *options.tags)))
         conversation.updated_at = self.clock.now()

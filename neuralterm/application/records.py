@@ -21,7 +21,8 @@ class SendOptions:
     `max_tokens` is the user's own output cap; `fallbacks` are models that the service may use instead; `extra` are further
     fields of the request body. `retry_for`: seconds during which a request that failed before its first delta is tried
     again; 0 tries once. `budget_wait`: seconds to wait for money that other running calls hold. `resumes` is the answer that
-    is asked to go on, which must still be the last one of its conversation.
+    is asked to go on, which must still be the last one of its conversation. `replaces` is the question, the last one there,
+    that is withdrawn with all that followed it once this one may be sent.
     """
 
     max_tokens: int | None = None
@@ -35,6 +36,7 @@ class SendOptions:
     retry_for: float = 0.0
     budget_wait: float = 0.0
     resumes: UUID | None = None
+    replaces: UUID | None = None
 
 
 @record(frozen=False)
