@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from neuralterm.application.redaction import Redaction
     from neuralterm.application.spending import SpendingGate
     from neuralterm.application.state import SessionState
-    from neuralterm.components.chat import ChatParts
+    from neuralterm.components.chat_completion import Suggestions
+    from neuralterm.components.chat_state import ChatParts
     from neuralterm.components.console import Console
     from neuralterm.components.notices import Notices
     from neuralterm.config import Settings
@@ -481,7 +482,7 @@ class Container:
     @cached_property
     def chat_parts(self) -> ChatParts:
         """What a chat works with."""
-        from neuralterm.components.chat import ChatParts
+        from neuralterm.components.chat_state import ChatParts
 
         return ChatParts(
             orchestrator=self.orchestrator,
@@ -489,9 +490,19 @@ class Container:
             spending=self.spending,
             session=self.session,
             console=self.console,
+            notices=self.notices,
             interruption=self.interruption,
             check_model=self.catalogue.require_listed,
         )
+
+    @cached_property
+    def chat_suggestions(self) -> Suggestions:
+        """What may follow on a line of a chat; asked for when somebody wants a line completed."""
+        from neuralterm.application.records import HistoryFilter
+        from neuralterm.components.chat_completion import Suggestions
+
+        recent = HistoryFilter(limit=None)
+        return Suggestions(self.model_cache.ids, lambda: self.conversations.summaries(recent))
 
     def _subscribe(self) -> None:
         from neuralterm.application.events import Events

@@ -125,7 +125,7 @@ class TestTerminal:
         terminal.expect("first")
         gate.set()
         terminal.expect(" and last")
-        terminal.expect(f"{MODEL} · $0.0000045 {READY}")
+        terminal.expect(f"{MODEL} · 14 tokens · $0.0000045 {READY}")
         terminal.type("\x04")
         assert terminal.end()[0] == 0
         assert stored("SELECT role, content FROM messages ORDER BY position") == [
@@ -177,6 +177,7 @@ class TestTerminal:
     def test_control_c_at_the_prompt_drops_the_line_and_stays(self, service, chat):
         terminal = chat()
         terminal.type("half a line\x03")
+        terminal.type("\x03")
         terminal.expect("Ctrl-D or /exit leaves")
         terminal.expect(READY)
         terminal.type("whole\r")

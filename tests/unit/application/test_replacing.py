@@ -24,7 +24,11 @@ class TestSending:
         conversation = await world.converse("first", "second")
         question = last_question(world.repository.get_messages(conversation.id))
         await world.ask("second again", conversation, options=SendOptions(replaces=question.id))
-        assert [message["content"] for message in world.client.requests[0]["messages"]] == ["first", "ok", "second again"]
+        assert [message["content"] for message in world.client.requests[0]["messages"]] == [
+            "first",
+            "ok",
+            "second again",
+        ]
         assert spoken(world, conversation) == ["first", "ok", "second again", "better"]
         assert spoken(world, conversation, withdrawn=True) == ["first", "ok", "second", "ok", "second again", "better"]
 
