@@ -11,7 +11,7 @@ from neuralterm.components.answer_notes import cut_off_note, notes_on
 from neuralterm.components.chat_commands import run_command
 from neuralterm.components.chat_input import ChatInput
 from neuralterm.components.chat_state import ChatParts, ChatState, Desk, Turn
-from neuralterm.components.chat_view import farewell, greeting
+from neuralterm.components.chat_view import farewell, greeting, question_line
 from neuralterm.components.console import OUTPUT_FAILED
 from neuralterm.domain.exceptions import NeuralTermError
 from neuralterm.domain.models import Conversation, MessageStatus
@@ -71,6 +71,8 @@ class Chat:
         try:
             if line.startswith("/") and not line.startswith("//"):
                 turn = await self._stoppable(run_command(self.state, line), turns)
+                if turn is not None and turns.interactive:
+                    self._say([question_line(turn.prompt, self._console.width)])
             else:
                 turn = Turn(line.removeprefix("/") if line.startswith("//") else line)
             if turn is not None:

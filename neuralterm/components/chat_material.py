@@ -69,7 +69,11 @@ def _write(state: ChatState, argument: str, *, overwrite: bool) -> None:
     from neuralterm.components.history_view import exported
 
     text = exported([Transcript(conversation, state.messages(withdrawn=True))], form)
-    _desk(state).write(path, text + "\n", overwrite)
+    try:
+        _desk(state).write(path, text + "\n", overwrite)
+    except ValidationError as error:
+        hint = "/save! writes over it" if error.code == "FILE_EXISTS" else error.hint
+        raise ValidationError(error.message, error.code, hint=hint) from error
     state.console.note(f"written to {path}")
 
 

@@ -131,10 +131,10 @@ class ChatState:
 
     @property
     def context_tokens(self) -> int | None:
-        """How much of a window the conversation takes, as its last answer told; None where that is not known."""
+        """How much of a window the conversation takes, as the last answer told that did; None where that is not known."""
         if not self._is_counted:
-            answers = (each.token_usage for each in reversed(self.messages()) if each.role is MessageRole.ASSISTANT)
-            self._context_tokens, self._is_counted = _carried(next(answers, None)), True
+            told = (usage for each in reversed(self.messages()) if (usage := each.token_usage) is not None)
+            self._context_tokens, self._is_counted = _carried(next(told, None)), True
         return self._context_tokens
 
     def recount(self) -> None:
@@ -166,7 +166,8 @@ class ChatState:
         if answer is not None:
             sent = Turn(request.prompt, request.attachments, with_material=False)
             self._said = answer.message_id, sent
-            self._context_tokens, self._is_counted = _carried(answer.usage), True
+            if answer.usage is not None:
+                self._context_tokens, self._is_counted = _carried(answer.usage), True
 
     def last_turn(self) -> Turn | None:
         """Return what was asked last, as it can be asked again: in its own place if it was stored. None if nothing was."""

@@ -40,9 +40,14 @@ def where_one_is(state: ChatState) -> list[str]:
     asked = [number for number, message in enumerate(messages) if message.role is MessageRole.USER]
     if asked:
         question, answers = messages[asked[-1]], messages[asked[-1] + 1 :]
-        lines.append(clipped(f"> {one_line(with_attachments(question))}", width))
+        lines.append(question_line(with_attachments(question), width))
         lines += [line for answer in answers[-1:] for line in _beginning(answer, width)]
     return lines
+
+
+def question_line(prompt: str, width: int) -> str:
+    """Return a question on one line, shortened."""
+    return clipped(f"> {one_line(prompt)}", width)
 
 
 def message_lines(messages: Sequence[Message], count: int, width: int) -> list[str]:
