@@ -15,6 +15,7 @@ from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import has_focus
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.output import ColorDepth
 
 from neuralterm.components.chat_lines import continued, finished, is_unfinished
 from neuralterm.components.chat_typeahead import TypeAhead
@@ -46,6 +47,8 @@ class TerminalInput:
         status: Callable[[], str],
         clean: Callable[[str], str] = str,
         suggest: Callable[[str], Sequence[Suggestion]] = lambda text: (),
+        *,
+        color: bool = True,
     ) -> None:
         descriptor = sys.stdin.fileno()
         self.restore_terminal = _restoring(descriptor)
@@ -61,6 +64,7 @@ class TerminalInput:
             search_ignore_case=True,
             enable_suspend=True,
             enable_open_in_editor=True,
+            color_depth=None if color else ColorDepth.MONOCHROME,
         )
 
     async def next_turn(self) -> str | None:

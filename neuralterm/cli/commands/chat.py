@@ -80,6 +80,7 @@ def _terminal(container: Container, chat: Chat) -> ChatInput:
         lambda: status_line(chat.state, container.console.width),
         container.redaction.redact,
         lambda before: container.chat_suggestions(before),
+        color=settings.color,
     )
     container.interruption.before_end.append(turns.restore_terminal)
     chat.state.desk = Desk(
