@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from neuralterm.application.ports import ConversationRepository, Ledger
-from neuralterm.application.records import CallFilter, SearchHit
+from neuralterm.application.ports import ANYWHERE, ConversationRepository, Ledger
+from neuralterm.application.records import CallFilter, SearchFilter, SearchHit
 from neuralterm.domain.exceptions import NotFoundError, ValidationError
 from neuralterm.domain.models import Conversation, Message
 from neuralterm.domain.record import record
@@ -73,7 +73,9 @@ def transcripts(repository: ConversationRepository, ids: Iterable[str]) -> list[
     ]
 
 
-def search(repository: ConversationRepository, query: str, limit: int) -> list[SearchHit]:
+def search(
+    repository: ConversationRepository, query: str, limit: int, filter: SearchFilter = ANYWHERE
+) -> list[SearchHit]:
     """Return messages that hold all words of the query, newest first.
 
     Raises:
@@ -81,7 +83,7 @@ def search(repository: ConversationRepository, query: str, limit: int) -> list[S
     """
     if not query.strip():
         raise ValidationError("there is nothing to search for: the query is empty")
-    return repository.search(query, limit)
+    return repository.search(query, limit, filter)
 
 
 def delete_conversations(repository: ConversationRepository, ids: Iterable[UUID]) -> int:
