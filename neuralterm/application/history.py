@@ -37,8 +37,13 @@ def resolve_conversation(
     if len(found) == 1:
         return found[0]
     if not found:
-        where, hint = (" in the trash", f"{_LISTING} there with --deleted") if deleted else ("", _LISTING)
-        raise NotFoundError(f"there is no conversation {wanted!r}{where}", hint=hint)
+        if deleted:
+            raise NotFoundError(
+                f"there is no conversation {wanted!r} in the trash", hint=f"{_LISTING} there with --deleted"
+            )
+        is_in_trash = bool(repository.find_by_prefix(wanted, deleted=True))
+        hint = "it is in the trash; `neuralterm history restore` takes it out" if is_in_trash else _LISTING
+        raise NotFoundError(f"there is no conversation {wanted!r}", hint=hint)
     candidates = ", ".join(str(conversation.id) for conversation in found)
     raise NotFoundError(
         f"the id {wanted!r} fits more than one conversation", "AMBIGUOUS_ID", hint=f"it begins {candidates}"
@@ -62,6 +67,19 @@ def known_conversation(repository: ConversationRepository, ledger: Ledger, id_or
 def resolve_all(repository: ConversationRepository, ids: Iterable[str], *, deleted: bool = False) -> list[Conversation]:
     """Return the conversations with these ids or prefixes, each once, in this order; raises as `resolve_conversation`."""
     found = [resolve_conversation(repository, written, deleted=deleted) for written in ids]
+    return list({conversation.id: conversation for conversation in found}.values())
+
+
+def resolve_anywhere(repository: ConversationRepository, ids: Iterable[str]) -> list[Conversation]:
+    """Return conversations as `resolve_all`, those in the trash too; one outside it goes before one inside."""
+    found = []
+    for written in ids:
+        try:
+            found.append(resolve_conversation(repository, written))
+        except NotFoundError as error:
+            if not repository.find_by_prefix(written.strip(), deleted=True) or error.code == "AMBIGUOUS_ID":
+                raise
+            found.append(resolve_conversation(repository, written, deleted=True))
     return list({conversation.id: conversation for conversation in found}.values())
 
 
