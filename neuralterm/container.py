@@ -148,6 +148,11 @@ class Container:
             from neuralterm.application.unlogged import UnloggedConversations
 
             return UnloggedConversations(self.repository)
+        return self.kept_conversations
+
+    @cached_property
+    def kept_conversations(self) -> ConversationRepository:
+        """The conversations of `repository`, whatever becomes of prompts; no secret is written into them."""
         from neuralterm.application.redacting import RedactingConversations
 
         return RedactingConversations(self.repository, self.redaction)
@@ -381,6 +386,12 @@ class Container:
             line = recovered_line(recover(self.ledger, self.repository, self.processes, self.clock))
             if line is not None:
                 self.console.note(line, fg="yellow")
+
+    def empty_expired_trash(self) -> None:
+        """Delete for good what has been in the trash of the history for long enough."""
+        from neuralterm.application.trash import empty_expired
+
+        empty_expired(self.repository, self.clock.now())
 
     async def settle_open_calls(self) -> None:
         """Look after calls that processes left open when they died, and ask about a few whose cost is not known."""

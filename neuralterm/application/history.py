@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from neuralterm.application.ports import ConversationRepository, Ledger
-from neuralterm.application.records import CallFilter, SearchHit
+from neuralterm.application.ports import ANYWHERE, ConversationRepository, Ledger
+from neuralterm.application.records import CallFilter, SearchFilter, SearchHit
 from neuralterm.domain.exceptions import NotFoundError, ValidationError
 from neuralterm.domain.models import Conversation, Message
 from neuralterm.domain.record import record
@@ -37,8 +37,13 @@ def resolve_conversation(
     if len(found) == 1:
         return found[0]
     if not found:
-        where, hint = (" in the trash", f"{_LISTING} there with --deleted") if deleted else ("", _LISTING)
-        raise NotFoundError(f"there is no conversation {wanted!r}{where}", hint=hint)
+        if deleted:
+            raise NotFoundError(
+                f"there is no conversation {wanted!r} in the trash", hint=f"{_LISTING} there with --deleted"
+            )
+        is_in_trash = bool(repository.find_by_prefix(wanted, deleted=True))
+        hint = "it is in the trash; `neuralterm history restore` takes it out" if is_in_trash else _LISTING
+        raise NotFoundError(f"there is no conversation {wanted!r}", hint=hint)
     candidates = ", ".join(str(conversation.id) for conversation in found)
     raise NotFoundError(
         f"the id {wanted!r} fits more than one conversation", "AMBIGUOUS_ID", hint=f"it begins {candidates}"
@@ -65,6 +70,19 @@ def resolve_all(repository: ConversationRepository, ids: Iterable[str], *, delet
     return list({conversation.id: conversation for conversation in found}.values())
 
 
+def resolve_anywhere(repository: ConversationRepository, ids: Iterable[str]) -> list[Conversation]:
+    """Return conversations as `resolve_all`, those in the trash too; one outside it goes before one inside."""
+    found = []
+    for written in ids:
+        try:
+            found.append(resolve_conversation(repository, written))
+        except NotFoundError as error:
+            if not repository.find_by_prefix(written.strip(), deleted=True) or error.code == "AMBIGUOUS_ID":
+                raise
+            found.append(resolve_conversation(repository, written, deleted=True))
+    return list({conversation.id: conversation for conversation in found}.values())
+
+
 def transcripts(repository: ConversationRepository, ids: Iterable[str]) -> list[Transcript]:
     """Return whole conversations by id or prefix; raises as `resolve_conversation`, before any message is read."""
     return [
@@ -73,7 +91,9 @@ def transcripts(repository: ConversationRepository, ids: Iterable[str]) -> list[
     ]
 
 
-def search(repository: ConversationRepository, query: str, limit: int) -> list[SearchHit]:
+def search(
+    repository: ConversationRepository, query: str, limit: int, filter: SearchFilter = ANYWHERE
+) -> list[SearchHit]:
     """Return messages that hold all words of the query, newest first.
 
     Raises:
@@ -81,7 +101,7 @@ def search(repository: ConversationRepository, query: str, limit: int) -> list[S
     """
     if not query.strip():
         raise ValidationError("there is nothing to search for: the query is empty")
-    return repository.search(query, limit)
+    return repository.search(query, limit, filter)
 
 
 def delete_conversations(repository: ConversationRepository, ids: Iterable[UUID]) -> int:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from neuralterm.application.journal import JournalEntry, Unsaved
     from neuralterm.application.ports import ConversationRepository, Journal
-    from neuralterm.application.records import Call, ConversationSummary, HistoryFilter, SearchHit
+    from neuralterm.application.records import Call, ConversationSummary, HistoryFilter, SearchFilter, SearchHit
     from neuralterm.domain.models import Conversation, Cost, Message, TokenUsage
 
 
@@ -95,9 +95,9 @@ class PassingConversations:
         """Hand on."""
         return self._kept.summaries(filter)
 
-    def search(self, query: str, limit: int) -> list[SearchHit]:
+    def search(self, query: str, limit: int, filter: SearchFilter | None = None) -> list[SearchHit]:
         """Hand on."""
-        return self._kept.search(query, limit)
+        return self._kept.search(query, limit) if filter is None else self._kept.search(query, limit, filter)
 
 
 class PassingJournal:

@@ -22,6 +22,7 @@ from neuralterm.application.records import (
     GenerationReport,
     HistoryFilter,
     KeyReport,
+    SearchFilter,
     SearchHit,
     ServiceCharges,
 )
@@ -29,6 +30,8 @@ from neuralterm.domain.budget import Budget
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.models import Conversation, Cost, Message, TokenUsage
 from neuralterm.domain.ratios import Ratio
+
+ANYWHERE = SearchFilter()
 
 
 class Clock(Protocol):
@@ -139,7 +142,7 @@ class ConversationRepository(Protocol):
         The status is that of the last message that is not withdrawn.
         """
 
-    def search(self, query: str, limit: int) -> list[SearchHit]:
+    def search(self, query: str, limit: int, filter: SearchFilter = ANYWHERE) -> list[SearchHit]:
         """Return messages outside the trash that hold all words of the query, newest first. Any text is a valid query."""
 
 

@@ -117,7 +117,10 @@ class ConversationSummary:
 
 @record
 class SearchHit:
-    """A message that a search found; `snippet` marks the matches with `[` and `]`."""
+    """A message that a search found; `snippet` marks the matches with `[` and `]`.
+
+    `matches` are the places of what is marked in the snippet, brackets included.
+    """
 
     conversation_id: UUID
     message_id: UUID
@@ -125,20 +128,38 @@ class SearchHit:
     snippet: str
     title: str | None
     created_at: datetime
+    matches: tuple[tuple[int, int], ...] = ()
 
 
 @record
 class HistoryFilter:
-    """Which conversations: at most `limit` (None: all), changed since, with a tag, with an unfinished answer.
+    """Which conversations: at most `limit` (None: all), changed in [since, until), with a tag, with an unfinished answer.
 
-    Those in the trash are apart: there are only those with `deleted`, and none of them without.
+    `model` is a pattern, which has to match the conversation's model or that of one of its answers; `min_cost` is in USD and
+    compared with what is known. Those in the trash are apart: with `deleted` there are only those, without none of them.
     """
 
     limit: int | None = 20
     since: datetime | None = None
     tag: str | None = None
     partial_only: bool = False
+    until: datetime | None = None
+    model: str | None = None
+    min_cost: Decimal | None = None
     deleted: bool = False
+
+
+@record
+class SearchFilter:
+    """Which messages: written in [since, until), in a conversation with a tag, of a model.
+
+    `model` is a pattern, which has to match the model of the answer, or of the conversation for what is none.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    tag: str | None = None
+    model: str | None = None
 
 
 @record

@@ -11,26 +11,20 @@ from uuid import UUID
 
 from neuralterm.application.context import has_attachments
 from neuralterm.application.journal import MemoryJournal
-from neuralterm.application.ports import ConversationRepository, Journal
-from neuralterm.application.records import ConversationSummary, HistoryFilter, SearchHit
+from neuralterm.application.ports import ANYWHERE, ConversationRepository, Journal
+from neuralterm.application.records import ConversationSummary, HistoryFilter, SearchFilter, SearchHit
 from neuralterm.domain.exceptions import MissingRecordError, StorageError
 from neuralterm.domain.models import Conversation, Cost, Message, MessageStatus, TokenUsage
-from neuralterm.domain.text import one_line
-from neuralterm.infrastructure.columns import SMALLEST_INTEGER, to_ms
 from neuralterm.infrastructure.database import Database, default_database_path
 from neuralterm.infrastructure.rows import (
+    CONVERSATION,
     conversation_from,
     conversation_parameters,
     message_from,
     message_parameters,
-    status_from,
 )
 
 __all__ = ["ConversationRepository", "SQLiteConversationRepository"]
-
-PREVIEW_LENGTH = 100
-_HEXADECIMAL = frozenset("0123456789abcdef")
-_GROUPS_OF_AN_ID = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))
 
 # Totals and the time of the last change never go back: a conversation that was read a while ago may be saved.
 _SAVE = """
@@ -43,40 +37,7 @@ _SAVE = """
         total_cost = max(total_cost, excluded.total_cost),
         total_tokens = max(total_tokens, excluded.total_tokens)
 """
-_CONVERSATION = """
-    SELECT c.id, c.title, c.model_id, c.created_at, c.updated_at, c.total_cost, c.total_tokens, c.deleted_at, c.forked_from,
-           (SELECT json_group_array(tag)
-            FROM (SELECT tag FROM conversation_tags WHERE conversation_id = c.id ORDER BY position))
-"""
-_BY_ID = _CONVERSATION + "FROM conversations AS c WHERE c.id = ? AND c.deleted_at IS NULL"
-_BY_CHANGE = _CONVERSATION + (
-    "FROM conversations AS c WHERE c.deleted_at IS NULL ORDER BY c.updated_at DESC, c.number DESC LIMIT ?"
-)
-_BY_PREFIX = _CONVERSATION + (
-    "FROM conversations AS c WHERE c.id >= ? AND c.id < ? || 'g' AND (c.deleted_at IS NOT NULL) = ? ORDER BY c.id LIMIT 3"
-)
-_WITH_SUMMARY = """,
-           (SELECT count(*) FROM messages WHERE conversation_id = c.id),
-           (SELECT substr(content, 1, 1000) FROM messages
-            WHERE conversation_id = c.id AND role = 'user' ORDER BY position LIMIT 1) AS first_question,
-           coalesce(
-               (SELECT status FROM messages
-                WHERE conversation_id = c.id AND withdrawn_at IS NULL ORDER BY position DESC LIMIT 1),
-               'complete'),
-           (SELECT count(*) FROM messages
-            WHERE conversation_id = c.id AND (cost_source = 'unsettled' OR status = 'pending'))
-    FROM conversations AS c
-    WHERE c.deleted_at IS {state}
-      AND c.updated_at >= :since
-      AND first_question IS NOT NULL
-      AND (:tag IS NULL OR c.id IN (SELECT conversation_id FROM conversation_tags WHERE tag = :tag))
-      AND (NOT :partial_only
-           OR c.id IN (SELECT conversation_id FROM messages WHERE status NOT IN ('complete', 'failed')))
-    ORDER BY c.updated_at DESC, c.number DESC LIMIT :limit
-"""
-# Written out, so that each has its own index.
-_SUMMARIES = _CONVERSATION + _WITH_SUMMARY.format(state="NULL")
-_DELETED_SUMMARIES = _CONVERSATION + _WITH_SUMMARY.format(state="NOT NULL")
+_BY_ID = CONVERSATION + "FROM conversations AS c WHERE c.id = ? AND c.deleted_at IS NULL"
 _MESSAGES = """
     SELECT m.id, m.conversation_id, m.role,
            CASE m.status WHEN 'pending' THEN m.content || coalesce(
@@ -253,18 +214,18 @@ class SQLiteConversationRepository:
 
     def list_active(self, limit: int = 100) -> list[Conversation]:
         """Return conversations outside the trash, last changed first."""
-        return [conversation_from(row) for row in self.database.query(_BY_CHANGE, (max(limit, 0),))]
+        from neuralterm.infrastructure.conversation_lists import by_change
+
+        return by_change(self.database, limit)
 
     def find_by_prefix(self, prefix: str, *, deleted: bool = False) -> list[Conversation]:
         """Return at most three conversations whose id begins so (hyphens and case ignored), outside or in the trash.
 
         None for an empty prefix.
         """
-        digits = prefix.replace("-", "").lower()
-        if not digits or len(digits) > 32 or not _HEXADECIMAL.issuperset(digits):
-            return []
-        written = "-".join(group for start, end in _GROUPS_OF_AN_ID if (group := digits[start:end]))
-        return [conversation_from(row) for row in self.database.query(_BY_PREFIX, (written, written, deleted))]
+        from neuralterm.infrastructure.conversation_lists import find_by_prefix
+
+        return find_by_prefix(self.database, prefix, deleted=deleted)
 
     def summaries(self, filter: HistoryFilter) -> list[ConversationSummary]:
         """Return conversations that have at least one user message, last changed first.
@@ -272,25 +233,12 @@ class SQLiteConversationRepository:
         The preview is the beginning of the first user message, on one line. An answer counts as unfinished when part of
         it was or may have been delivered: pending, truncated, cut, interrupted or stopped.
         """
-        parameters = {
-            "since": SMALLEST_INTEGER if filter.since is None else to_ms(filter.since),
-            "tag": filter.tag,
-            "partial_only": filter.partial_only,
-            "limit": -1 if filter.limit is None else max(filter.limit, 0),
-        }
-        return [
-            ConversationSummary(
-                conversation=conversation_from(row[:10]),
-                message_count=row[10],
-                preview=one_line(row[11])[:PREVIEW_LENGTH],
-                status=status_from(row[12]),
-                unsettled=row[13],
-            )
-            for row in self.database.query(_DELETED_SUMMARIES if filter.deleted else _SUMMARIES, parameters)
-        ]
+        from neuralterm.infrastructure.conversation_lists import summaries
 
-    def search(self, query: str, limit: int) -> list[SearchHit]:
-        """Return messages that hold all words of the query, newest first. Any text is a valid query."""
+        return summaries(self.database, filter)
+
+    def search(self, query: str, limit: int, filter: SearchFilter = ANYWHERE) -> list[SearchHit]:
+        """Return messages outside the trash that hold all words of the query, newest first. Any text is a valid query."""
         from neuralterm.infrastructure.search import search_messages
 
-        return search_messages(self.database, query, limit)
+        return search_messages(self.database, query, limit, filter)

@@ -36,6 +36,12 @@ CONVERSATION_COLUMNS = (
     *("id", "title", "model_id", "created_at", "updated_at", "total_cost", "total_tokens", "deleted_at", "forked_from"),
     "tags",
 )
+# The columns of a conversation, in a query in which it is called `c`.
+CONVERSATION = """
+    SELECT c.id, c.title, c.model_id, c.created_at, c.updated_at, c.total_cost, c.total_tokens, c.deleted_at, c.forked_from,
+           (SELECT json_group_array(tag)
+            FROM (SELECT tag FROM conversation_tags WHERE conversation_id = c.id ORDER BY position))
+"""
 _USAGE_COLUMNS = (
     *("prompt_tokens", "completion_tokens", "total_tokens", "reasoning_tokens", "cached_tokens", "cache_write_tokens"),
     *("charged", "upstream", "is_byok"),

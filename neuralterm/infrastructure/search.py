@@ -6,9 +6,11 @@ import re
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from neuralterm.application.records import SearchHit
+from neuralterm.application.records import SearchFilter, SearchHit
+from neuralterm.domain.budget import matches
+from neuralterm.domain.snippets import snippet_of
 from neuralterm.domain.text import join_surrogates
-from neuralterm.infrastructure.columns import from_ms, to_json
+from neuralterm.infrastructure.columns import from_ms, to_json, to_ms
 
 if TYPE_CHECKING:
     from neuralterm.infrastructure.database import Database, Row
@@ -20,22 +22,20 @@ _SPACELESS = re.compile(
     "\u3100-\u31ff\u3400-\u9fff\ua9e0-\ua9ff\uaa60-\uaa7f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00010000-\U0010ffff]"
 )
 _ASCII_LETTER = re.compile("[A-Za-z]")
-_CONTEXT_BEFORE, _CONTEXT_AFTER = 40, 120
 
 _BY_INDEX = """
-    SELECT m.conversation_id, m.id, m.role, c.title, m.created_at,
-           snippet(message_search, 0, '[', ']', '…', 24)
+    SELECT m.conversation_id, m.id, m.role, c.title, m.created_at, m.content
     FROM message_search
     CROSS JOIN messages AS m ON m.number = message_search.rowid
     CROSS JOIN conversations AS c ON c.id = m.conversation_id
-    WHERE message_search MATCH :words AND c.deleted_at IS NULL
+    WHERE message_search MATCH :words AND {}
     ORDER BY message_search.rowid DESC LIMIT :limit
 """
 _BY_READING = """
     SELECT m.conversation_id, m.id, m.role, c.title, m.created_at, m.content
     FROM messages AS m
     CROSS JOIN conversations AS c ON c.id = m.conversation_id
-    WHERE {} AND m.status <> 'pending' AND c.deleted_at IS NULL
+    WHERE {} AND m.status <> 'pending' AND {}
     ORDER BY m.number DESC LIMIT :limit
 """
 # instr() instead of LIKE: nothing to escape, and no limit on the length of a word. lower() folds ASCII, like LIKE; a word
@@ -46,7 +46,15 @@ _ALL_OF = "NOT EXISTS (SELECT 1 FROM json_each(:rest) AS word WHERE instr(lower(
 _CONDITIONS = 8
 
 
-def search_messages(database: Database, query: str, limit: int) -> list[SearchHit]:
+_WITHIN = {
+    "since": "m.created_at >= :since",
+    "until": "m.created_at < :until",
+    "tag": "c.id IN (SELECT conversation_id FROM conversation_tags WHERE tag = :tag)",
+    "model": "model_matches(coalesce(m.model_id, c.model_id), :model)",
+}
+
+
+def search_messages(database: Database, query: str, limit: int, filter: SearchFilter) -> list[SearchHit]:
     """Return messages that hold every word of the query, newest first; none for a query without words.
 
     Any text is a valid query: quotes and operators of the query language are taken as text. Words that the index does
@@ -55,31 +63,50 @@ def search_messages(database: Database, query: str, limit: int) -> list[SearchHi
     words = list(dict.fromkeys(join_surrogates(query).replace("\0", " ").split()))
     if not words:
         return []
+    within, parameters = _chosen(database, filter)
     if all(_is_indexed(word) for word in words):
         phrases = " ".join('"' + word.replace('"', '""') + '"' for word in words)
-        return [_hit(row, row[5]) for row in database.query(_BY_INDEX, {"words": phrases, "limit": max(limit, 0)})]
-    return [_hit(row, _snippet(row[5], words)) for row in _read_through(database, words, limit)]
+        parameters |= {"words": phrases, "limit": max(limit, 0)}
+        return [_hit(row, words) for row in database.query(_BY_INDEX.format(within), parameters)]
+    return [_hit(row, words) for row in _read_through(database, words, limit, within, parameters)]
 
 
-def _read_through(database: Database, words: list[str], limit: int) -> list[Row]:
+def _chosen(database: Database, filter: SearchFilter) -> tuple[str, dict[str, Any]]:
+    """Return the condition of a filter, and its parameters."""
+    asked = {
+        "since": filter.since and to_ms(filter.since),
+        "until": filter.until and to_ms(filter.until),
+        "tag": filter.tag,
+        "model": filter.model,
+    }
+    parameters = {name: value for name, value in asked.items() if value is not None}
+    if "model" in parameters:
+        database.define("model_matches", matches)
+    return " AND ".join(["c.deleted_at IS NULL", *(_WITHIN[name] for name in parameters)]), parameters
+
+
+def _read_through(
+    database: Database, words: list[str], limit: int, within: str, parameters: dict[str, Any]
+) -> list[Row]:
     longest_first = sorted(words, key=len, reverse=True)
     conditions: list[str] = []
-    parameters: dict[str, Any] = {"limit": max(limit, 0)}
+    parameters["limit"] = max(limit, 0)
     for number, word in enumerate(longest_first[:_CONDITIONS]):
         conditions.append((_FOLDED if _ASCII_LETTER.search(word) else _AS_IT_IS).format(number))
         parameters[f"word{number}"] = word
     if rest := longest_first[_CONDITIONS:]:
         conditions.append(_ALL_OF)
         parameters["rest"] = to_json(rest)
-    return database.query(_BY_READING.format(" AND ".join(conditions)), parameters)
+    return database.query(_BY_READING.format(" AND ".join(conditions), within), parameters)
 
 
 def _is_indexed(word: str) -> bool:
     return any(character.isalnum() for character in word) and not _SPACELESS.search(word)
 
 
-def _hit(row: tuple[Any, ...], snippet: str) -> SearchHit:
-    conversation_id, message_id, role, title, created_at, _ = row
+def _hit(row: tuple[Any, ...], words: list[str]) -> SearchHit:
+    conversation_id, message_id, role, title, created_at, content = row
+    snippet, found = snippet_of(content, words)
     return SearchHit(
         conversation_id=UUID(conversation_id),
         message_id=UUID(message_id),
@@ -87,14 +114,5 @@ def _hit(row: tuple[Any, ...], snippet: str) -> SearchHit:
         snippet=snippet,
         title=title,
         created_at=from_ms(created_at),
+        matches=found,
     )
-
-
-def _snippet(content: str, words: list[str]) -> str:
-    longest_first = sorted(words, key=len, reverse=True)
-    pattern = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE | re.ASCII)
-    match = pattern.search(content)
-    position = match.start() if match else 0
-    start, end = max(position - _CONTEXT_BEFORE, 0), position + _CONTEXT_AFTER
-    marked = pattern.sub(lambda found: f"[{found[0]}]", content[start:end])
-    return ("…" if start else "") + marked + ("…" if end < len(content) else "")

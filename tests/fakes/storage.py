@@ -12,6 +12,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from neuralterm.application.journal import MemoryJournal
+from neuralterm.application.ports import ANYWHERE
 from neuralterm.application.records import (
     Call,
     CallFilter,
@@ -19,6 +20,7 @@ from neuralterm.application.records import (
     Committed,
     ConversationSummary,
     HistoryFilter,
+    SearchFilter,
     SearchHit,
     ServiceCharges,
     Uncertain,
@@ -216,7 +218,10 @@ class InMemoryConversationRepository:
             if (
                 questions
                 and (filter.since is None or conversation.updated_at >= filter.since)
+                and (filter.until is None or conversation.updated_at < filter.until)
                 and (filter.tag is None or filter.tag in conversation.tags)
+                and (filter.min_cost is None or conversation.total_cost >= filter.min_cost)
+                and _is_of_model(filter.model, [conversation.model_id, *(each.model_id for each in messages)])
                 and (unfinished or not filter.partial_only)
             ):
                 preview = " ".join(questions[0].split())[:100]
@@ -226,17 +231,27 @@ class InMemoryConversationRepository:
                 found.append(ConversationSummary(conversation, len(messages), preview, status, unsettled))
         return found if filter.limit is None else found[: filter.limit]
 
-    def search(self, query: str, limit: int) -> list[SearchHit]:
+    def search(self, query: str, limit: int, filter: SearchFilter = ANYWHERE) -> list[SearchHit]:
         words = query.lower().split()
         hits = [
             self._hit(message, words)
             for message in reversed(self.store.tables.messages.values())
             if words
-            and self.store.tables.conversations[message.conversation_id].deleted_at is None
+            and self._is_within(message, filter)
             and message.status is not MessageStatus.PENDING
             and all(word in message.content.lower() for word in words)
         ]
         return hits[:limit]
+
+    def _is_within(self, message: Message, filter: SearchFilter) -> bool:
+        conversation = self.store.tables.conversations[message.conversation_id]
+        return (
+            conversation.deleted_at is None
+            and (filter.since is None or message.created_at >= filter.since)
+            and (filter.until is None or message.created_at < filter.until)
+            and (filter.tag is None or filter.tag in conversation.tags)
+            and _is_of_model(filter.model, [message.model_id or conversation.model_id])
+        )
 
     def _hit(self, message: Message, words: list[str]) -> SearchHit:
         snippet = message.content
@@ -367,6 +382,10 @@ class InMemoryModelCache:
 def _to_millisecond(moment: datetime) -> datetime:
     moment = moment.astimezone(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def _is_of_model(pattern: str | None, model_ids: Sequence[str | None]) -> bool:
+    return pattern is None or any(model_id and matches(model_id, pattern) for model_id in model_ids)
 
 
 def _tokens(message: Message) -> int:

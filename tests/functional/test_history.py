@@ -7,6 +7,8 @@ import pytest
 
 from .stand_in import chunk, events
 
+DELETED = "1 conversation deleted; `history restore` brings back what was deleted in the last 30 days\n"
+
 
 @pytest.fixture
 def listed(run):
@@ -62,6 +64,8 @@ def test_json_of_the_list(service, talk, listed):
         "unsettled",
         "total_tokens",
         "tags",
+        "forked_from",
+        "deleted_at",
         "status",
         "preview",
     ]
@@ -196,7 +200,7 @@ def test_delete_needs_somebody_to_ask_or_yes(run, talk, listed):
     assert "--yes" in refused.err
 
     done = run("history", "delete", "--yes", identity)
-    assert (done.code, done.out, done.err) == (0, "", "1 conversation deleted\n")
+    assert (done.code, done.out, done.err) == (0, "", DELETED)
     assert listed() == []
 
 
