@@ -31,7 +31,7 @@ def export(container: Container, /, ids: tuple[str, ...], format_: str, output: 
     if output is None:
         container.console.print(text)
     else:
-        _write_file(output, text + "\n", overwrite=force)
+        write_file(output, text + "\n", overwrite=force)
         container.console.note(f"written to {output}")
 
 
@@ -66,7 +66,8 @@ def path(container: Container, /) -> None:
     container.console.print(str(container.settings.database))
 
 
-def _write_file(path: Path, text: str, *, overwrite: bool) -> None:
+def write_file(path: Path, text: str, *, overwrite: bool) -> None:
+    """Write a file that only its owner can read. Raises ValidationError, with the code `FILE_EXISTS` where one is there."""
     from neuralterm.domain.exceptions import ValidationError
 
     try:

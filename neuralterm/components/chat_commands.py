@@ -145,7 +145,7 @@ COMMANDS = (
     Command(
         "save",
         "FILE",
-        "write the conversation to a new file: .md, .json or .jsonl",
+        "write the conversation to a new .md, .json, .jsonl or .html file",
         material.save,
         Names.FILE,
         at_terminal_only=True,

@@ -11,8 +11,6 @@ from neuralterm.domain.exceptions import ValidationError
 from neuralterm.domain.record import replace
 from neuralterm.domain.text import one_line
 
-_FORMATS = {".md": "md", ".json": "json", ".jsonl": "jsonl"}
-
 
 async def edit(state: ChatState, argument: str) -> Turn | None:
     """Open the editor; return what was saved, in the place of the last exchange if that is what was edited."""
@@ -57,17 +55,16 @@ def _write(state: ChatState, argument: str, *, overwrite: bool) -> None:
     paths = _paths(argument, "/save")
     if len(paths) > 1:
         raise ValidationError("/save writes one file", hint="put a name with spaces in quotes")
+    from neuralterm.components.history_export import FORMATS, exported
+
     path = Path(paths[0])
-    form = _FORMATS.get(path.suffix.lower())
-    if form is None:
-        raise ValidationError(
-            f"what to write can't be told from the name {path}", hint="let it end in .md, .json or .jsonl"
-        )
+    form = path.suffix.lower().removeprefix(".")
+    if form not in FORMATS:
+        endings = ", ".join(f".{each}" for each in FORMATS)
+        raise ValidationError(f"what to write can't be told from the name {path}", hint=f"it may end in {endings}")
     conversation = state.conversation and state.parts.repository.get_by_id(state.conversation.id)
     if conversation is None:
         raise ValidationError("nothing was said yet")
-    from neuralterm.components.history_view import exported
-
     text = exported([Transcript(conversation, state.messages(withdrawn=True))], form)
     try:
         _desk(state).write(path, text + "\n", overwrite)

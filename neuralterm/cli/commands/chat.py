@@ -12,6 +12,8 @@ from neuralterm.cli.loop import run
 from neuralterm.cli.options import pass_container, request_options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from neuralterm.components.chat import Chat, Confirm
     from neuralterm.components.chat_input import ChatInput
     from neuralterm.container import Container
@@ -68,7 +70,6 @@ def _input(container: Container, chat: Chat) -> ChatInput:
 
 def _terminal(container: Container, chat: Chat) -> ChatInput:
     """Seat the person at the terminal: with an editor for lines, and with files."""
-    from neuralterm.cli.commands.history import _write_file
     from neuralterm.cli.stdin import file_text, stdin_bytes
     from neuralterm.components.chat_state import Desk
     from neuralterm.components.chat_status import status_line
@@ -86,7 +87,13 @@ def _terminal(container: Container, chat: Chat) -> ChatInput:
     chat.state.desk = Desk(
         read_text=file_text,
         read_attachment=lambda source: container.read_attachment(source, stdin_bytes),
-        write=lambda path, text, overwrite: _write_file(path, text, overwrite=overwrite),
+        write=_write,
         edit=turns.edit,
     )
     return turns
+
+
+def _write(path: Path, text: str, overwrite: bool) -> None:
+    from neuralterm.cli.history_files import write_file
+
+    write_file(path, text, overwrite=overwrite)

@@ -221,10 +221,12 @@ class TestMaterial:
 class TestSaving:
     async def test_each_format_and_never_over_a_file(self):
         talk = ChatWorld(["one"])
-        await talk.type("first", "/save a.md", "/save a.json", "/save a.jsonl", "/save a.md", "/save! a.md")
+        saves = ["/save a.md", "/save a.json", "/save a.jsonl", "/save a.HTML", "/save a.md", "/save! a.md"]
+        await talk.type("first", *saves)
         assert talk.desk.files["a.md"].startswith("# first\n")
         assert '"conversations"' in talk.desk.files["a.json"]
         assert talk.desk.files["a.jsonl"].count("\n") == 1
+        assert "<html" in talk.desk.files["a.HTML"]
         assert "error: a.md exists already\nhint: /save! writes over it\n" in talk.said
         assert talk.said.count("written to a.md\n") == 2
 
