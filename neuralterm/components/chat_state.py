@@ -16,7 +16,7 @@ from neuralterm.application.spending import SpendingGate
 from neuralterm.application.state import SessionState
 from neuralterm.components.console import Console
 from neuralterm.components.notices import Notices
-from neuralterm.domain.models import Conversation, Message, MessageRole, TokenUsage
+from neuralterm.domain.models import Conversation, Message, MessageRole, TokenUsage, is_unsettled
 from neuralterm.domain.money import dollars
 from neuralterm.domain.record import record, replace
 
@@ -68,6 +68,18 @@ class Turn:
     with_material: bool = True
 
 
+@record
+class _Seen:
+    """What the stored messages told when they were looked at.
+
+    `unknown_elsewhere` and the session's count of unknown costs make that of the conversation; it is negative where the
+    session has others.
+    """
+
+    context_tokens: int | None
+    unknown_elsewhere: int
+
+
 class ChatState:
     """The state of one chat; its commands change it.
 
@@ -84,8 +96,7 @@ class ChatState:
         self.attachments: tuple[AttachmentFile, ...] = ()
         self.unsent: Turn | None = None
         self.conversation: Conversation | None = None
-        self._context_tokens: int | None = None
-        self._is_counted = True
+        self._seen: _Seen | None = None
         self._said: tuple[UUID, Turn] | None = None
         self.request = request
         found = find_conversation(request, parts.repository)
@@ -132,14 +143,20 @@ class ChatState:
     @property
     def context_tokens(self) -> int | None:
         """How much of a window the conversation takes, as the last answer told that did; None where that is not known."""
-        if not self._is_counted:
-            told = (usage for each in reversed(self.messages()) if (usage := each.token_usage) is not None)
-            self._context_tokens, self._is_counted = _carried(next(told, None)), True
-        return self._context_tokens
+        return self._look().context_tokens
 
     def recount(self) -> None:
-        """Look again at what the conversation holds, when somebody wants to know how long it is."""
-        self._is_counted = False
+        """Look again at what the conversation holds, when somebody wants to know."""
+        self._seen = None
+
+    def _look(self) -> _Seen:
+        if self._seen is None:
+            messages = self.messages(withdrawn=True)
+            standing = (each for each in reversed(messages) if each.withdrawn_at is None)
+            told = next((usage for each in standing if (usage := each.token_usage) is not None), None)
+            unknown = sum(map(is_unsettled, messages)) - self.parts.session.unknown_costs
+            self._seen = _Seen(_carried(told), unknown)
+        return self._seen
 
     async def current_conversation(self, turn: Turn) -> Conversation:
         """Return the conversation the turn goes to; it is begun where there is none."""
@@ -166,8 +183,8 @@ class ChatState:
         if answer is not None:
             sent = Turn(request.prompt, request.attachments, with_material=False)
             self._said = answer.message_id, sent
-            if answer.usage is not None:
-                self._context_tokens, self._is_counted = _carried(answer.usage), True
+            if answer.usage is not None and self._seen is not None:
+                self._seen = replace(self._seen, context_tokens=_carried(answer.usage))
 
     def last_turn(self) -> Turn | None:
         """Return what was asked last, as it can be asked again: in its own place if it was stored. None if nothing was."""
@@ -195,7 +212,7 @@ class ChatState:
             return dollars(Decimal(0))
         stored = self.parts.repository.get_by_id(self.conversation.id)
         known = dollars(stored.total_cost if stored else self.parts.session.known_cost)
-        unknown = self.parts.session.unknown_costs
+        unknown = self._look().unknown_elsewhere + self.parts.session.unknown_costs
         return known if not unknown else f"{known} and {unknown} unknown"
 
 

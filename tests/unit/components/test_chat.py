@@ -354,3 +354,18 @@ async def test_context_used_is_what_the_last_answer_told():
     lines = ["first", "second", "/undo", "untold", "third", "/new"]
     await talk.type(*map(look, lines), look(), chat=chat)
     assert seen == [None, 3100, 30, 3100, 3100, 3100, None]
+
+
+async def test_a_cost_that_is_not_known_is_never_left_out():
+    talk = ChatWorld(["one"], ["two", final()], ["three"], options=SendOptions(model="un/known"))
+    chat = talk.chat()
+    assert chat.state.spent() == "$0.00"
+    await talk.type("first", "/undo", "/model test/model", "second", chat=chat)
+    assert chat.state.spent() == "$0.00005 and 1 unknown"
+    (conversation,) = talk.world.store.tables.conversations
+    await talk.type("/new", "/model un/known", "third", chat=chat)
+    assert chat.state.spent() == "$0.00 and 1 unknown"
+    await talk.type(f"/resume {conversation}", chat=chat)
+    assert chat.state.spent() == "$0.00005 and 1 unknown"
+    later = ChatWorld(repository=talk.world.repository, request={"conversation": str(conversation)})
+    assert later.chat().state.spent() == "$0.00005 and 1 unknown"
