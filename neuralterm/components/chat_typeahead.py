@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 16
 # Seconds. The rest of something that is being pasted does not come later.
 _PASTE_GAP_S = 0.02
+# A late answer of the terminal itself.
+_WHERE_CURSOR_IS = "\x1b\\[[0-9]+;[0-9]+R"
 
 
 class TypeAhead:
@@ -50,7 +53,7 @@ class TypeAhead:
 
     def replay(self, editor: Input) -> None:
         """Hand what was typed to the line editor. Several lines count as pasted: they wait there for Enter."""
-        typed, self._typed = self._typed.decode("utf-8", "replace"), b""
+        typed, self._typed = re.sub(_WHERE_CURSOR_IS, "", self._typed.decode("utf-8", "replace")), b""
         if not typed:
             return
         from prompt_toolkit.input.typeahead import store_typeahead

@@ -193,5 +193,8 @@ class TestTypedAhead:
         [turn] = turns(lines, "\r\x04")
         assert turn.splitlines() == [line.strip() for line in lines]
 
+    def test_what_the_terminal_says_itself_is_nothing_typed(self, turns):
+        assert turns(["one\r\x1b[24;1Rtwo"], "\r\x04") == ["one\ntwo"]
+
     def test_nothing(self, turns):
         assert turns([], "hi\r\x04") == ["hi"]
