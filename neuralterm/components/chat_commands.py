@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from enum import Enum
 
@@ -47,7 +48,7 @@ async def run_command(state: ChatState, line: str) -> Turn | None:
     Raises:
         ValidationError: there is no such command, or it can't be used here or so.
     """
-    name, _, argument = line[1:].replace("\n", " \n", 1).partition(" ")
+    name, *rest = re.split(r"\s", line[1:], maxsplit=1)
     command = next((each for each in COMMANDS if each.name == name), None)
     if command is None:
         raise ValidationError(
@@ -55,7 +56,7 @@ async def run_command(state: ChatState, line: str) -> Turn | None:
         )
     if command.at_terminal_only and state.desk is None:
         raise ValidationError(f"/{name} is for a terminal: the lines of a pipe can't read or write files")
-    return await command.verb(state, argument.strip())
+    return await command.verb(state, "".join(rest).strip())
 
 
 async def _help(state: ChatState, argument: str) -> None:

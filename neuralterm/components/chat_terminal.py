@@ -63,7 +63,6 @@ class TerminalInput:
             prompt_continuation=". ",
             search_ignore_case=True,
             enable_suspend=True,
-            enable_open_in_editor=True,
             color_depth=None if color else ColorDepth.MONOCHROME,
         )
 
@@ -121,6 +120,10 @@ def _bindings() -> KeyBindings:
             buffer.cursor_position = len(buffer.text)
         else:
             buffer.validate_and_handle()
+
+    @bindings.add("c-x", "c-e", filter=at_line)
+    def write_in_editor(event: KeyPressEvent) -> None:
+        event.current_buffer.open_in_editor()
 
     @bindings.add("c-c", filter=at_line)
     def drop_line(event: KeyPressEvent) -> None:

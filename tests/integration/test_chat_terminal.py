@@ -120,6 +120,10 @@ def editor_program(monkeypatch, tmp_path, script):
 
 
 class TestEditor:
+    def test_a_line_is_written_there_and_waits_for_enter(self, typing, monkeypatch, tmp_path):
+        with editor_program(monkeypatch, tmp_path, 'printf " again" >> "$1"'):
+            assert typing("draft\x18\x05", once=("draft again", "\r\x04")) == ["draft again"]
+
     def test_what_is_saved_comes_back(self, tty, monkeypatch, tmp_path):
         with editor_program(monkeypatch, tmp_path, 'echo "again" >> "$1"') as turns:
             assert turns.edit("draft") == "draft\nagain\n"
