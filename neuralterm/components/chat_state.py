@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from neuralterm.application.bounds import Subject, subject_of
+from neuralterm.application.editing import rename_conversation
 from neuralterm.application.interruption import Interruption
 from neuralterm.application.orchestrator import ChatOrchestrator
 from neuralterm.application.ports import ConversationRepository
@@ -101,7 +102,8 @@ class ChatState:
         self.request = request
         found = find_conversation(request, parts.repository)
         if found is not None:
-            self.go_on_in(found, request.options.model)
+            titled = rename_conversation(parts.repository, found.id, request.title) if request.title else found
+            self.go_on_in(titled, request.options.model)
         elif request.options.model is None:
             self.choose_model(request.default_model)
 

@@ -259,6 +259,14 @@ class TestConversations:
         talk.options = SendOptions(model="third/model")
         assert talk.chat().state.model == "third/model"
 
+    async def test_it_takes_the_title_that_is_given(self):
+        talk = ChatWorld()
+        conversation = await talk.world.converse("first", title="Weather")
+        talk.request = {"conversation": str(conversation.id), "title": "Rain"}
+        await talk.type("/title")
+        assert "going on with Rain (2 messages)" in talk.said
+        assert talk.world.repository.get_by_id(conversation.id).title == "Rain"
+
     async def test_a_fork_goes_on_alone(self):
         talk = ChatWorld(["one"], ["two"], ["three"])
         await talk.type("first", "second", "/fork 2", "other")
