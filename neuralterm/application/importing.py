@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 
 from neuralterm.application.ports import ConversationRepository
 from neuralterm.application.sending import title_of
-from neuralterm.domain.models import DEFAULT_MODEL, Conversation, Message, MessageRole, TokenUsage
+from neuralterm.domain.models import DEFAULT_MODEL, Conversation, CostSource, Message, MessageRole, TokenUsage
 from neuralterm.domain.record import record
 from neuralterm.domain.text import one_line
 
@@ -77,8 +77,8 @@ def import_history(
     """Store what is not there yet of another program's history, tagged `imported:` and its name; return what that was.
 
     With `dry_run` nothing is written. A conversation that was imported before and went on since gets what is new; one that
-    is in the trash stays there as it is. Nothing of it counts as money: it was not spent here. `on_progress` is told how
-    many exchanges have been looked at, and how many there are.
+    is in the trash stays there as it is. Nothing of it counts as money: it was not spent here, and what it cost is not known.
+    `on_progress` is told how many exchanges have been looked at, and how many there are.
     """
     report, done = ImportReport(), 0
     for batch in _batches(_translated(each, history.name, now) for each in history.conversations()):
@@ -178,4 +178,5 @@ def _messages_of(foreign: ForeignConversation, identity: UUID, now: datetime) ->
         answer = message("answer", MessageRole.ASSISTANT, exchange.answer)
         answer.model_id, answer.reasoning = exchange.model or None, exchange.reasoning
         answer.token_usage, answer.latency_ms = exchange.usage, exchange.duration_ms
+        answer.cost_source = CostSource.UNSETTLED
         yield answer

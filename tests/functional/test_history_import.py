@@ -27,6 +27,8 @@ def test_once_and_again(run, path):
     sky = next(each for each in listed(run) if each["title"] == "The sky")
     assert (sky["tags"], sky["total_usd"], sky["total_tokens"]) == (["imported:llm"], "0", 42)
     assert len(listed(run)) == 2
+    assert "unknown" in run("history").out
+    assert "$0" not in run("history").out
     assert json.loads(run("cost", "--json").out)["calls"] == 0
     assert "a file" in run("history", "search", "file").out
     assert run("history", "show", sky["id"]).code == 0

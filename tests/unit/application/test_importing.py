@@ -5,7 +5,7 @@ import pytest
 
 from neuralterm.application.importing import Exchange, ForeignConversation, import_history
 from neuralterm.application.records import HistoryFilter
-from neuralterm.domain.models import MessageRole, MessageStatus, TokenUsage
+from neuralterm.domain.models import CostSource, MessageRole, MessageStatus, TokenUsage
 from neuralterm.domain.record import replace
 from tests.fakes.storage import InMemoryConversationRepository
 
@@ -64,12 +64,12 @@ def test_a_conversation_is_taken_in_with_its_times_and_counts(repository):
     (summary,) = repository.summaries(HistoryFilter())
     kept = summary.conversation
     assert (kept.title, kept.model_id, kept.tags) == ("Talk", "a/b", ("imported:other",))
-    assert (kept.total_cost, kept.total_tokens, summary.unsettled) == (0, 6, 0)
+    assert (kept.total_cost, kept.total_tokens, summary.unsettled) == (0, 6, 2)
     assert (kept.created_at, kept.updated_at) == (NOON - timedelta(days=8), NOON - timedelta(days=7))
     system, question, answer, *rest = repository.get_messages(kept.id)
     assert (system.role, system.content, question.content) == (MessageRole.SYSTEM, "s", "q1")
     assert (answer.role, answer.status, answer.latency_ms) == (ASSISTANT, MessageStatus.COMPLETE, 7)
-    assert (answer.token_usage, answer.cost, answer.cost_source) == (TokenUsage(1, 2, 3), None, None)
+    assert (answer.token_usage, answer.cost, answer.cost_source) == (TokenUsage(1, 2, 3), None, CostSource.UNSETTLED)
     assert [message.content for message in rest] == ["q2", "a2"]
 
 
