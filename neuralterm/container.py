@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from neuralterm.infrastructure.budget_store import SQLiteBudgetStore
     from neuralterm.infrastructure.database import Database
     from neuralterm.infrastructure.ledger import SQLiteLedger
+    from neuralterm.infrastructure.llm_logs import LlmLogs
     from neuralterm.infrastructure.model_cache import SQLiteModelCache
     from neuralterm.infrastructure.openrouter import OpenRouterClient
     from neuralterm.infrastructure.processes import ProcessTable
@@ -134,6 +135,14 @@ class Container:
         from neuralterm.infrastructure.repositories import SQLiteConversationRepository
 
         return SQLiteConversationRepository(self.database)
+
+    def llm_logs(self, path: Path) -> LlmLogs:
+        """Return what the program `llm` has logged in a file; raises as `LlmLogs`."""
+        from neuralterm.infrastructure.llm_logs import LlmLogs
+
+        logs = LlmLogs(path)
+        self._closing.callback(logs.close)
+        return logs
 
     def back_up(self, target: Path, *, overwrite: bool, on_progress: Callable[[int, int], None]) -> BackupReport:
         """Copy the database to a file; raises as `backup.back_up`."""

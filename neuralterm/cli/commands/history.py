@@ -8,6 +8,7 @@ import click
 
 from neuralterm.cli.history_editing import delete, fork, purge, rename, restore, tag
 from neuralterm.cli.history_files import backup, export, path
+from neuralterm.cli.history_import import import_command
 from neuralterm.cli.options import DecimalType, DefaultGroup, EndType, MomentType, json_option, pass_container
 
 if TYPE_CHECKING:
@@ -107,5 +108,5 @@ def search_messages(container: Container, /, words: tuple[str, ...], limit: int,
         console.note("not all shown: -n N shows more")
 
 
-for subcommand in (export, fork, rename, tag, delete, restore, purge, backup, path):
+for subcommand in (export, fork, rename, tag, delete, restore, purge, import_command, backup, path):
     command.add_command(subcommand)
