@@ -70,7 +70,8 @@ class Chat:
         turn: Turn | None = None
         try:
             if line.startswith("/") and not line.startswith("//"):
-                turn = await self._stoppable(run_command(self.state, line), turns)
+                with turns.busy():
+                    turn = await self._stoppable(run_command(self.state, line), turns)
                 if turn is not None and turns.interactive:
                     self._say([question_line(turn.prompt, self._console.width)])
             else:
@@ -99,7 +100,7 @@ class Chat:
             return
         stream = self._stream(await self.state.current_conversation(turn), request)
         try:
-            with turns.answering():
+            with turns.busy():
                 answer = await self._stoppable(stream, turns)
         except _StoppedError:
             self._console.end_answer()
@@ -111,7 +112,7 @@ class Chat:
                 self.state.note_sent(turn, request)
                 self._say_cut_off(request)
         self._statuses.append(answer.status)
-        for note in notes_on(answer, has_fallbacks=bool(request.options.fallbacks)):
+        for note in notes_on(answer, has_fallbacks=bool(request.options.fallbacks), option=None):
             self._console.note(note, fg="yellow")
 
     def _say_cut_off(self, request: SendRequest) -> None:

@@ -20,8 +20,8 @@ class ChatInput(Protocol):
     async def next_turn(self) -> str | None:
         """Return the next turn, None at the end. Raises KeyboardInterrupt when the user presses Ctrl-C and typed nothing."""
 
-    def answering(self) -> AbstractContextManager[None]:
-        """Look after what is typed while an answer comes."""
+    def busy(self) -> AbstractContextManager[None]:
+        """Look after what is typed while something else runs than the editor."""
 
 
 class PipeInput:
@@ -43,7 +43,7 @@ class PipeInput:
                 return line
         return None
 
-    def answering(self) -> AbstractContextManager[None]:
+    def busy(self) -> AbstractContextManager[None]:
         """Do nothing: a pipe holds what it holds."""
         return nullcontext()
 

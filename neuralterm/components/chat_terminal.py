@@ -74,14 +74,15 @@ class TerminalInput:
         except (EOFError, OSError):
             return None
 
-    def answering(self) -> AbstractContextManager[None]:
-        """Keep what is typed while an answer comes for the next turn."""
+    def busy(self) -> AbstractContextManager[None]:
+        """Keep what is typed while a command or an answer takes its time for the next turn."""
         return self._typed_ahead.kept()
 
     def edit(self, text: str) -> str | None:
         """Return what became of a text in the user's editor, None when it was not saved. Raises ValidationError."""
         import click
 
+        self.restore_terminal()
         try:
             return click.edit(text, extension=".md")
         except click.ClickException as error:

@@ -1,4 +1,4 @@
-"""What is typed while an answer comes: not shown in the middle of it, and never sent line by line."""
+"""What is typed while a command or an answer takes its time: not shown in the middle, and never sent line by line."""
 
 from __future__ import annotations
 

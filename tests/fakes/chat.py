@@ -32,7 +32,7 @@ class Typist:
             raise line
         return line
 
-    def answering(self):
+    def busy(self):
         return nullcontext()
 
 

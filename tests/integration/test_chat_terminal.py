@@ -165,7 +165,7 @@ class TestTypedAhead:
             async def whole(pipe):
                 editor = TerminalInput(None, str)
                 before = termios.tcgetattr(tty)
-                with editor.answering():
+                with editor.busy():
                     during = termios.tcgetattr(tty)
                     assert not during[3] & termios.ECHO
                     for each in typed:

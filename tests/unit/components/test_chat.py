@@ -318,6 +318,12 @@ class TestConversations:
         ]
 
 
+async def test_a_truncated_answer_is_told_without_an_option_that_chat_has_not():
+    talk = ChatWorld(["sho", final(finish_reason="length")])
+    await talk.type("first")
+    assert "\nnote: the answer was truncated (length)\n" in talk.said
+
+
 async def test_reasoning_is_shown_and_hidden():
     talk = ChatWorld()
     await talk.type("/reasoning", "/reasoning", "/reasoning off", "/reasoning on", "/reasoning maybe")
