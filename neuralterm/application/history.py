@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from neuralterm.application.ports import ANYWHERE, ConversationRepository, Ledger
-from neuralterm.application.records import CallFilter, SearchFilter, SearchHit
+from neuralterm.application.ports import ConversationRepository, Ledger
+from neuralterm.application.records import ANYWHERE, CallFilter, SearchFilter, SearchHit
 from neuralterm.domain.exceptions import NotFoundError, ValidationError
 from neuralterm.domain.models import Conversation, Message
 from neuralterm.domain.record import record

@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from neuralterm.application.records import ANYWHERE
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
@@ -95,9 +97,9 @@ class PassingConversations:
         """Hand on."""
         return self._kept.summaries(filter)
 
-    def search(self, query: str, limit: int, filter: SearchFilter | None = None) -> list[SearchHit]:
+    def search(self, query: str, limit: int, filter: SearchFilter = ANYWHERE) -> list[SearchHit]:
         """Hand on."""
-        return self._kept.search(query, limit) if filter is None else self._kept.search(query, limit, filter)
+        return self._kept.search(query, limit, filter)
 
 
 class PassingJournal:

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from neuralterm.application.journal import JournalEntry, Unsaved
 from neuralterm.application.records import (
+    ANYWHERE,
     Call,
     CallFilter,
     CallTotals,
@@ -30,8 +31,6 @@ from neuralterm.domain.budget import Budget
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.models import Conversation, Cost, Message, TokenUsage
 from neuralterm.domain.ratios import Ratio
-
-ANYWHERE = SearchFilter()
 
 
 class Clock(Protocol):

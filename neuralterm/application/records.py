@@ -162,6 +162,9 @@ class SearchFilter:
     model: str | None = None
 
 
+ANYWHERE = SearchFilter()
+
+
 @record
 class CallFilter:
     """Which calls of the ledger: started in [since, until), with this tag, of this run, conversation, provider, model.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from neuralterm.application.history import Transcript
 from neuralterm.components import machine
 from neuralterm.components.attachments_view import with_attachments
-from neuralterm.components.history_view import heading, total_of, transcript_document
+from neuralterm.components.history_view import heading_of, total_of, transcript_document
 from neuralterm.components.tables import minute
 from neuralterm.domain.text import one_line
 
@@ -37,4 +37,4 @@ def _markdown_of(transcript: Transcript) -> str:
         f"# {one_line(conversation.title or 'Untitled')}",
         f"`{conversation.id}`, {model}, {begun} UTC, {total_of(transcript)}",
     ]
-    return "\n\n".join([*head, *(f"## {heading(each)}\n\n{with_attachments(each)}" for each in transcript.messages)])
+    return "\n\n".join([*head, *(f"## {heading_of(each)}\n\n{with_attachments(each)}" for each in transcript.messages)])

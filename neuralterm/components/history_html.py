@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from neuralterm.application.history import Transcript
 from neuralterm.components.attachments_view import attachment_lines
 from neuralterm.components.foreign_text import visible
-from neuralterm.components.history_view import heading, total_of
+from neuralterm.components.history_view import heading_of, total_of
 from neuralterm.components.tables import minute
 from neuralterm.domain.models import Message, MessageRole
 from neuralterm.domain.text import one_line
@@ -70,7 +70,7 @@ def _conversation(transcript: Transcript, markdown: MarkdownIt) -> str:
 
 def _message(number: int, message: Message, markdown: MarkdownIt) -> str:
     kind = message.role.value + (" withdrawn" if message.withdrawn_at else "")
-    parts = [f'<section class="{kind}">', f"<h2>{number} {_text(heading(message))}</h2>"]
+    parts = [f'<section class="{kind}">', f"<h2>{number} {_text(heading_of(message))}</h2>"]
     if message.reasoning:
         parts.append(
             f'<details><summary>reasoning</summary><div class="plain">{_text(message.reasoning)}</div></details>'

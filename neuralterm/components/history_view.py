@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Any
 
 from neuralterm.application.history import Transcript
 from neuralterm.application.records import ConversationSummary, SearchHit
 from neuralterm.components import machine
 from neuralterm.components.attachments_view import attachment_documents, with_attachments
-from neuralterm.components.tables import columns_of, fitted_table, grouped, minute, table
+from neuralterm.components.tables import minute
 from neuralterm.domain.models import COPIED_FROM, DAMAGED, Conversation, Message, MessageStatus, is_unsettled
 from neuralterm.domain.money import dollars
-from neuralterm.domain.spans import in_words
 from neuralterm.domain.text import numbered, one_line
-
-_SHORTEST_ID = 8
-_SHORTEST_TITLE = 20
-_NUMBERS = ("messages", "cost")
-# What a narrow terminal is spared, in this order.
-_EXPENDABLE = ("status", "messages", "model")
-_GAP = "  "
 
 
 def list_document(summaries: Sequence[ConversationSummary]) -> dict[str, Any]:
@@ -87,49 +78,6 @@ def message_document(message: Message, number: int) -> dict[str, Any]:
     }
 
 
-def list_table(summaries: Sequence[ConversationSummary], *, width: int | None, now: datetime) -> str:
-    """Return a table of conversations.
-
-    For a terminal `width` columns wide, ids and titles are shortened and times relative to `now`; without a width
-    everything is written out.
-    """
-    digits = _digits_needed([str(summary.conversation.id) for summary in summaries]) if width else None
-    rows = [
-        [
-            str(summary.conversation.id)[:digits],
-            _ago(summary.conversation.updated_at, now) if width else minute(summary.conversation.updated_at),
-            summary.conversation.model_id,
-            grouped(summary.message_count),
-            _known_cost(summary),
-            unless_complete(summary.status),
-            one_line(summary.conversation.title or summary.preview),
-        ]
-        for summary in summaries
-    ]
-    headers = ["id", "changed" if width else "changed (UTC)", "model", "messages", "cost", "status", "title"]
-    if width is None:
-        return table(headers, rows, right=_NUMBERS)
-    if not any(row[5] for row in rows):
-        headers, rows = _without("status", headers, rows)
-    return _fitted(headers, rows, width)
-
-
-def _fitted(headers: list[str], rows: list[list[str]], width: int) -> str:
-    """Return a table in which titles have some room, in no more columns than there are if that can be."""
-    for name in _EXPENDABLE:
-        taken = columns_of(table(headers[:-1], [row[:-1] for row in rows], right=_NUMBERS))
-        if width - taken - len(_GAP) >= min(_SHORTEST_TITLE, max(columns_of(row[-1]) for row in rows)):
-            break
-        if name in headers:
-            headers, rows = _without(name, headers, rows)
-    return fitted_table(headers, rows, width, right=_NUMBERS, names=["title"])
-
-
-def _without(name: str, headers: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
-    at = headers.index(name)
-    return [*headers[:at], *headers[at + 1 :]], [[*row[:at], *row[at + 1 :]] for row in rows]
-
-
 def hits_text(hits: Sequence[SearchHit]) -> tuple[str, list[tuple[int, int]]]:
     """Return what a search found (where and when, then the text around the matches), and where the matches are in it."""
     text, places = "", []
@@ -155,7 +103,16 @@ def _pieces(hit: SearchHit) -> Iterator[tuple[str, bool]]:
 
 
 def transcript_text(transcript: Transcript, *, with_numbers: bool = False) -> str:
-    """Return a whole conversation for people; `with_numbers` each message is told by its number, as `fork` takes it."""
+    """Return a whole conversation for people; the numbers are as in `transcript_parts`."""
+    head, messages = transcript_parts(transcript, with_numbers=with_numbers)
+    return "\n\n".join([head, *(f"{heading}\n{text}" for heading, text in messages)])
+
+
+def transcript_parts(transcript: Transcript, *, with_numbers: bool = False) -> tuple[str, list[tuple[str, str]]]:
+    """Return what a conversation is, and heading and text of each message.
+
+    `with_numbers` the headings tell the numbers of the messages, as `fork` takes them.
+    """
     conversation, messages = transcript.conversation, transcript.messages
     facts = [
         one_line(conversation.model_id),
@@ -166,11 +123,11 @@ def transcript_text(transcript: Transcript, *, with_numbers: bool = False) -> st
         *([f"forked from {conversation.forked_from}"] if conversation.forked_from else []),
     ]
     head = f"{one_line(conversation.title or 'Untitled')}\n{conversation.id}\n{', '.join(facts)}"
-    parts = [head]
+    parts = []
     for number, message in enumerate(messages, 1):
         place = f"{number} " if with_numbers else ""
-        parts.append(f"--- {place}{heading(message)} ---\n{with_attachments(message)}")
-    return "\n\n".join(parts)
+        parts.append((f"--- {place}{heading_of(message)} ---", with_attachments(message)))
+    return head, parts
 
 
 def _withdrawn(messages: Sequence[Message]) -> str:
@@ -206,7 +163,7 @@ def _message_cost(message: Message) -> dict[str, str | None] | None:
     }
 
 
-def heading(message: Message) -> str:
+def heading_of(message: Message) -> str:
     """Return who speaks, and what is to be known of the message, on one line."""
     parts = [message.role.value]
     if message.model_id:
@@ -225,13 +182,6 @@ def unless_complete(status: MessageStatus) -> str:
     return "" if status is MessageStatus.COMPLETE else status.value
 
 
-def _known_cost(summary: ConversationSummary) -> str:
-    known = summary.conversation.total_cost
-    if not summary.unsettled:
-        return dollars(known)
-    return f"{dollars(known)} + ?" if known else "unknown"
-
-
 def total_of(transcript: Transcript) -> str:
     """Return what a conversation cost, as far as that is known."""
     known, unsettled = transcript.conversation.total_cost, sum(map(is_unsettled, transcript.messages))
@@ -239,15 +189,3 @@ def total_of(transcript: Transcript) -> str:
     if unsettled:
         parts.append(f"{unsettled} not settled yet")
     return " and ".join(parts)
-
-
-def _digits_needed(ids: Sequence[str]) -> int:
-    """Return how many characters tell these ids apart, eight or more."""
-    for digits in range(_SHORTEST_ID, max(map(len, ids), default=_SHORTEST_ID)):
-        if len({identity[:digits] for identity in ids}) == len(ids):
-            return digits
-    return max(map(len, ids), default=_SHORTEST_ID)
-
-
-def _ago(at: datetime, now: datetime) -> str:
-    return f"{in_words(now - at)} ago"

@@ -11,8 +11,8 @@ from uuid import UUID
 
 from neuralterm.application.context import has_attachments
 from neuralterm.application.journal import MemoryJournal
-from neuralterm.application.ports import ANYWHERE, ConversationRepository, Journal
-from neuralterm.application.records import ConversationSummary, HistoryFilter, SearchFilter, SearchHit
+from neuralterm.application.ports import ConversationRepository, Journal
+from neuralterm.application.records import ANYWHERE, ConversationSummary, HistoryFilter, SearchFilter, SearchHit
 from neuralterm.domain.exceptions import MissingRecordError, StorageError
 from neuralterm.domain.models import Conversation, Cost, Message, MessageStatus, TokenUsage
 from neuralterm.infrastructure.database import Database, default_database_path

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from neuralterm.application.records import SearchFilter, SearchHit
+from neuralterm.application.records import ANYWHERE, SearchFilter, SearchHit
 from neuralterm.domain.budget import matches
 from neuralterm.domain.snippets import snippet_of
 from neuralterm.domain.text import join_surrogates
@@ -54,7 +54,7 @@ _WITHIN = {
 }
 
 
-def search_messages(database: Database, query: str, limit: int, filter: SearchFilter) -> list[SearchHit]:
+def search_messages(database: Database, query: str, limit: int, filter: SearchFilter = ANYWHERE) -> list[SearchHit]:
     """Return messages that hold every word of the query, newest first; none for a query without words.
 
     Any text is a valid query: quotes and operators of the query language are taken as text. Words that the index does

@@ -12,8 +12,8 @@ from decimal import Decimal
 from uuid import UUID
 
 from neuralterm.application.journal import MemoryJournal
-from neuralterm.application.ports import ANYWHERE
 from neuralterm.application.records import (
+    ANYWHERE,
     Call,
     CallFilter,
     CallTotals,

@@ -48,6 +48,7 @@ def list_conversations(container: Container, /, limit: int, partial: bool, as_js
     """
     from neuralterm.application.records import HistoryFilter
     from neuralterm.components import history_view, machine
+    from neuralterm.components.history_table import list_table
 
     # One more than asked for tells whether there are more.
     wanted = HistoryFilter(limit=limit + 1, partial_only=partial, **given)
@@ -56,7 +57,7 @@ def list_conversations(container: Container, /, limit: int, partial: bool, as_js
     if as_json:
         console.print(machine.dumps(history_view.list_document(shown)))
     elif shown:
-        console.print(history_view.list_table(shown, width=console.stdout_width, now=container.clock.now()))
+        console.print(list_table(shown, width=console.stdout_width, now=container.clock.now()))
     if not found:
         console.note("no conversations")
     elif len(found) > limit:

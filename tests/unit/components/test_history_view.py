@@ -9,6 +9,7 @@ import pytest
 from neuralterm.application.history import Transcript
 from neuralterm.application.records import ConversationSummary, SearchHit
 from neuralterm.components import history_export, history_view
+from neuralterm.components.history_table import list_table
 from neuralterm.components.machine import dumps
 from neuralterm.components.tables import columns_of
 from neuralterm.domain.models import Conversation, CostSource, Message, MessageRole, MessageStatus, TokenUsage
@@ -154,7 +155,7 @@ def test_exports_hold_what_show_holds():
 
 
 def test_a_table_for_programs_is_written_out():
-    text = history_view.list_table([a_summary(title="x" * 300)], width=None, now=NOON)
+    text = list_table([a_summary(title="x" * 300)], width=None, now=NOON)
 
     assert str(ID) in text
     assert "2026-11-23 12:00" in text
@@ -165,7 +166,7 @@ def test_a_table_for_programs_is_written_out():
 def test_a_table_for_a_terminal_keeps_to_its_width(width):
     summaries = [a_summary(title="long " * 60, model_id="a/b"), a_summary(UUID(int=5), model_id="a/b")]
 
-    lines = history_view.list_table(summaries, width=width, now=NOON + timedelta(hours=3)).splitlines()
+    lines = list_table(summaries, width=width, now=NOON + timedelta(hours=3)).splitlines()
 
     assert max(map(len, lines)) <= width
     assert lines[2].startswith("018f1111  3 hours ago  a/b" if width > 40 else "018f1111  3 hours ago  ")
@@ -180,7 +181,7 @@ def test_a_table_for_a_terminal_gives_up_columns_before_titles():
     ]
 
     def header(width):
-        lines = history_view.list_table(summaries, width=width, now=NOON).splitlines()
+        lines = list_table(summaries, width=width, now=NOON).splitlines()
         assert max(map(columns_of, lines)) <= width
         assert lines[2].endswith("…")
         return lines[0].split()
@@ -209,7 +210,7 @@ def test_withdrawn_messages_and_numbers_are_shown():
 def test_shortened_ids_stay_apart():
     other = UUID("018f1111-aaab-7000-8000-000000000009")
 
-    lines = history_view.list_table([a_summary(), a_summary(other)], width=120, now=NOON).splitlines()
+    lines = list_table([a_summary(), a_summary(other)], width=120, now=NOON).splitlines()
 
     assert lines[2].split()[0] == "018f1111-aaaa"
     assert lines[3].split()[0] == "018f1111-aaab"
@@ -241,7 +242,7 @@ def test_hits():
 def test_an_unknown_cost_is_never_shown_as_nothing(known, unsettled, shown):
     conversation = Conversation(id=ID, updated_at=NOON, total_cost=Decimal(known))
     summary = ConversationSummary(conversation, 2, "why?", MessageStatus.PENDING, unsettled=unsettled)
-    listed = history_view.list_table([summary], width=None, now=NOON)
+    listed = list_table([summary], width=None, now=NOON)
     assert shown in listed
 
 
