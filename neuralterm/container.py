@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from neuralterm.application.redaction import Redaction
     from neuralterm.application.spending import SpendingGate
     from neuralterm.application.state import SessionState
-    from neuralterm.components.chat import ChatParts
+    from neuralterm.components.chat_completion import Suggestions
+    from neuralterm.components.chat_state import ChatParts
     from neuralterm.components.console import Console
     from neuralterm.components.notices import Notices
     from neuralterm.config import Settings
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from neuralterm.infrastructure.budget_store import SQLiteBudgetStore
     from neuralterm.infrastructure.database import Database
     from neuralterm.infrastructure.ledger import SQLiteLedger
+    from neuralterm.infrastructure.llm_logs import LlmLogs
     from neuralterm.infrastructure.model_cache import SQLiteModelCache
     from neuralterm.infrastructure.openrouter import OpenRouterClient
     from neuralterm.infrastructure.processes import ProcessTable
@@ -139,6 +141,14 @@ class Container:
 
         return SQLiteConversationRepository(self.database)
 
+    def llm_logs(self, path: Path) -> LlmLogs:
+        """Return what the program `llm` has logged in a file; raises as `LlmLogs`."""
+        from neuralterm.infrastructure.llm_logs import LlmLogs
+
+        logs = LlmLogs(path)
+        self._closing.callback(logs.close)
+        return logs
+
     def back_up(self, target: Path, *, overwrite: bool, on_progress: Callable[[int, int], None]) -> BackupReport:
         """Copy the database to a file; raises as `backup.back_up`."""
         from neuralterm.infrastructure.backup import back_up
@@ -158,6 +168,11 @@ class Container:
             from neuralterm.application.unlogged import UnloggedConversations
 
             return UnloggedConversations(self.repository)
+        return self.kept_conversations
+
+    @cached_property
+    def kept_conversations(self) -> ConversationRepository:
+        """The conversations of `repository`, whatever becomes of prompts; no secret is written into them."""
         from neuralterm.application.redacting import RedactingConversations
 
         return RedactingConversations(self.repository, self.redaction)
@@ -399,6 +414,12 @@ class Container:
             if line is not None:
                 self.console.note(line, fg="yellow")
 
+    def empty_expired_trash(self) -> None:
+        """Delete for good what has been in the trash of the history for long enough."""
+        from neuralterm.application.trash import empty_expired
+
+        empty_expired(self.repository, self.clock.now())
+
     async def settle_open_calls(self) -> None:
         """Look after calls that processes left open when they died, and ask about a few whose cost is not known."""
         self.recover()
@@ -499,7 +520,7 @@ class Container:
     @cached_property
     def chat_parts(self) -> ChatParts:
         """What a chat works with."""
-        from neuralterm.components.chat import ChatParts
+        from neuralterm.components.chat_state import ChatParts
 
         return ChatParts(
             orchestrator=self.orchestrator,
@@ -507,9 +528,19 @@ class Container:
             spending=self.spending,
             session=self.session,
             console=self.console,
+            notices=self.notices,
             interruption=self.interruption,
             check_model=self.catalogue.require_listed,
         )
+
+    @cached_property
+    def chat_suggestions(self) -> Suggestions:
+        """What may follow on a line of a chat; asked for when somebody wants a line completed."""
+        from neuralterm.application.records import HistoryFilter
+        from neuralterm.components.chat_completion import Suggestions
+
+        recent = HistoryFilter(limit=None)
+        return Suggestions(self.model_cache.ids, lambda: self.conversations.summaries(recent))
 
     def _subscribe(self) -> None:
         from neuralterm.application.events import Events

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from neuralterm.application.ports import ConversationRepository, Ledger
-from neuralterm.application.records import CallFilter, SearchHit
+from neuralterm.application.records import ANYWHERE, CallFilter, SearchFilter, SearchHit
 from neuralterm.domain.exceptions import NotFoundError, ValidationError
 from neuralterm.domain.models import Conversation, Message
 from neuralterm.domain.record import record
@@ -16,14 +16,16 @@ _LISTING = "`neuralterm history` lists the conversations"
 
 @record
 class Transcript:
-    """A conversation with its messages, oldest first."""
+    """A conversation with its messages, oldest first, withdrawn ones included; they are numbered from 1."""
 
     conversation: Conversation
     messages: Sequence[Message]
 
 
-def resolve_conversation(repository: ConversationRepository, id_or_prefix: str) -> Conversation:
-    """Return the conversation with this id, or the only one whose id begins so.
+def resolve_conversation(
+    repository: ConversationRepository, id_or_prefix: str, *, deleted: bool = False
+) -> Conversation:
+    """Return the conversation with this id, or the only one whose id begins so; with `deleted` of those in the trash.
 
     Raises:
         NotFoundError: there is none, or more than one (code `AMBIGUOUS_ID`).
@@ -31,11 +33,17 @@ def resolve_conversation(repository: ConversationRepository, id_or_prefix: str) 
     wanted = id_or_prefix.strip()
     if not wanted.strip("-"):
         raise NotFoundError("the conversation id is empty", hint=_LISTING)
-    found = repository.find_by_prefix(wanted)
+    found = repository.find_by_prefix(wanted, deleted=deleted)
     if len(found) == 1:
         return found[0]
     if not found:
-        raise NotFoundError(f"there is no conversation {wanted!r}", hint=_LISTING)
+        if deleted:
+            raise NotFoundError(
+                f"there is no conversation {wanted!r} in the trash", hint=f"{_LISTING} there with --deleted"
+            )
+        is_in_trash = bool(repository.find_by_prefix(wanted, deleted=True))
+        hint = "it is in the trash; `neuralterm history restore` takes it out" if is_in_trash else _LISTING
+        raise NotFoundError(f"there is no conversation {wanted!r}", hint=hint)
     candidates = ", ".join(str(conversation.id) for conversation in found)
     raise NotFoundError(
         f"the id {wanted!r} fits more than one conversation", "AMBIGUOUS_ID", hint=f"it begins {candidates}"
@@ -56,21 +64,36 @@ def known_conversation(repository: ConversationRepository, ledger: Ledger, id_or
         return deleted
 
 
-def resolve_all(repository: ConversationRepository, ids: Iterable[str]) -> list[Conversation]:
+def resolve_all(repository: ConversationRepository, ids: Iterable[str], *, deleted: bool = False) -> list[Conversation]:
     """Return the conversations with these ids or prefixes, each once, in this order; raises as `resolve_conversation`."""
-    found = [resolve_conversation(repository, written) for written in ids]
+    found = [resolve_conversation(repository, written, deleted=deleted) for written in ids]
+    return list({conversation.id: conversation for conversation in found}.values())
+
+
+def resolve_anywhere(repository: ConversationRepository, ids: Iterable[str]) -> list[Conversation]:
+    """Return conversations as `resolve_all`, those in the trash too; one outside it goes before one inside."""
+    found = []
+    for written in ids:
+        try:
+            found.append(resolve_conversation(repository, written))
+        except NotFoundError as error:
+            if not repository.find_by_prefix(written.strip(), deleted=True) or error.code == "AMBIGUOUS_ID":
+                raise
+            found.append(resolve_conversation(repository, written, deleted=True))
     return list({conversation.id: conversation for conversation in found}.values())
 
 
 def transcripts(repository: ConversationRepository, ids: Iterable[str]) -> list[Transcript]:
     """Return whole conversations by id or prefix; raises as `resolve_conversation`, before any message is read."""
     return [
-        Transcript(conversation, repository.get_messages(conversation.id))
+        Transcript(conversation, repository.get_messages(conversation.id, withdrawn=True))
         for conversation in resolve_all(repository, ids)
     ]
 
 
-def search(repository: ConversationRepository, query: str, limit: int) -> list[SearchHit]:
+def search(
+    repository: ConversationRepository, query: str, limit: int, filter: SearchFilter = ANYWHERE
+) -> list[SearchHit]:
     """Return messages that hold all words of the query, newest first.
 
     Raises:
@@ -78,10 +101,10 @@ def search(repository: ConversationRepository, query: str, limit: int) -> list[S
     """
     if not query.strip():
         raise ValidationError("there is nothing to search for: the query is empty")
-    return repository.search(query, limit)
+    return repository.search(query, limit, filter)
 
 
 def delete_conversations(repository: ConversationRepository, ids: Iterable[UUID]) -> int:
-    """Delete all of them in one step and return how many were still there; what they cost stays in the ledger."""
+    """Delete all of them for good in one step and return how many were still there; their cost stays in the ledger."""
     with repository.transaction():
         return sum(repository.delete(each) for each in ids)

@@ -60,7 +60,7 @@ class Opening:
         Raises:
             BudgetExceededError: it does not fit, or can't be bounded; nothing is stored.
             NotFoundError: its conversation has been deleted meanwhile.
-            ValidationError: the answer that it resumes is no longer the last one.
+            ValidationError: the answer that it resumes, or the question that it replaces, is no longer the last one.
             UncountedError: the gate needs a count of the prompt, which is to be made while nothing is locked; nothing is
                 stored, and nobody has been waited for.
         """
@@ -121,6 +121,10 @@ class Opening:
             )
         if options.resumes is not None:
             self._require_last(options.resumes, conversation)
+        if options.replaces is not None:
+            from neuralterm.application.replacing import withdraw_exchange
+
+            withdraw_exchange(self.repository, conversation, options.replaces, self.clock.now())
         conversation.model_id = prompt.model_id
         conversation.tags = tuple(dict.fromkeys((*conversation.tags, *options.tags)))
         conversation.updated_at = self.clock.now()

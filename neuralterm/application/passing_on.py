@@ -6,10 +6,15 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from neuralterm.application.records import ANYWHERE
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
     from neuralterm.application.journal import JournalEntry, Unsaved
     from neuralterm.application.ports import ConversationRepository, Journal
-    from neuralterm.application.records import Call, ConversationSummary, HistoryFilter, SearchHit
+    from neuralterm.application.records import Call, ConversationSummary, HistoryFilter, SearchFilter, SearchHit
     from neuralterm.domain.models import Conversation, Cost, Message, TokenUsage
 
 
@@ -40,9 +45,9 @@ class PassingConversations:
         """Hand on."""
         return self._kept.get_by_id(conversation_id)
 
-    def get_messages(self, conversation_id: UUID) -> list[Message]:
+    def get_messages(self, conversation_id: UUID, *, withdrawn: bool = False) -> list[Message]:
         """Hand on."""
-        return self._kept.get_messages(conversation_id)
+        return self._kept.get_messages(conversation_id, withdrawn=withdrawn)
 
     def add_message(self, message: Message) -> None:
         """Hand on."""
@@ -60,25 +65,41 @@ class PassingConversations:
         """Hand on."""
         return self._kept.abandon_message(message_id, text, reasoning)
 
+    def withdraw(self, message_ids: Sequence[UUID], at: datetime) -> None:
+        """Hand on."""
+        self._kept.withdraw(message_ids, at)
+
     def delete(self, conversation_id: UUID) -> bool:
         """Hand on."""
         return self._kept.delete(conversation_id)
+
+    def trash(self, conversation_id: UUID, at: datetime) -> bool:
+        """Hand on."""
+        return self._kept.trash(conversation_id, at)
+
+    def restore(self, conversation_id: UUID) -> bool:
+        """Hand on."""
+        return self._kept.restore(conversation_id)
+
+    def purge(self, before: datetime) -> int:
+        """Hand on."""
+        return self._kept.purge(before)
 
     def latest(self) -> Conversation | None:
         """Hand on."""
         return self._kept.latest()
 
-    def find_by_prefix(self, prefix: str) -> list[Conversation]:
+    def find_by_prefix(self, prefix: str, *, deleted: bool = False) -> list[Conversation]:
         """Hand on."""
-        return self._kept.find_by_prefix(prefix)
+        return self._kept.find_by_prefix(prefix, deleted=deleted)
 
     def summaries(self, filter: HistoryFilter) -> list[ConversationSummary]:
         """Hand on."""
         return self._kept.summaries(filter)
 
-    def search(self, query: str, limit: int) -> list[SearchHit]:
+    def search(self, query: str, limit: int, filter: SearchFilter = ANYWHERE) -> list[SearchHit]:
         """Hand on."""
-        return self._kept.search(query, limit)
+        return self._kept.search(query, limit, filter)
 
 
 class PassingJournal:

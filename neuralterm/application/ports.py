@@ -14,6 +14,7 @@ from uuid import UUID
 
 from neuralterm.application.journal import JournalEntry, Unsaved
 from neuralterm.application.records import (
+    ANYWHERE,
     Call,
     CallFilter,
     CallTotals,
@@ -22,6 +23,7 @@ from neuralterm.application.records import (
     GenerationReport,
     HistoryFilter,
     KeyReport,
+    SearchFilter,
     SearchHit,
     ServiceCharges,
 )
@@ -89,10 +91,10 @@ class ConversationRepository(Protocol):
         """Insert the conversation or update its own fields; its messages stay as they are."""
 
     def get_by_id(self, conversation_id: UUID) -> Conversation | None:
-        """Return the conversation, or None."""
+        """Return the conversation; None when there is none, or when it is in the trash."""
 
-    def get_messages(self, conversation_id: UUID) -> list[Message]:
-        """Return its messages, oldest first; a pending answer with what the journal has of it."""
+    def get_messages(self, conversation_id: UUID, *, withdrawn: bool = False) -> list[Message]:
+        """Return its messages, oldest first, with `withdrawn` those too; a pending answer with what the journal has of it."""
 
     def add_message(self, message: Message) -> None:
         """Append a message to its conversation, which must exist."""
@@ -109,20 +111,38 @@ class ConversationRepository(Protocol):
     def abandon_message(self, message_id: UUID, text: str = "", reasoning: str | None = None) -> bool:
         """Give a pending answer what came of it and the status `interrupted`. False if it is not pending."""
 
+    def withdraw(self, message_ids: Sequence[UUID], at: datetime) -> None:
+        """Mark messages as withdrawn; those that are already, and unknown ones, stay as they are."""
+
     def delete(self, conversation_id: UUID) -> bool:
-        """Delete a conversation with its messages; its calls stay in the ledger. False if it did not exist."""
+        """Delete a conversation with its messages for good; its calls stay in the ledger. False if it did not exist."""
+
+    def trash(self, conversation_id: UUID, at: datetime) -> bool:
+        """Put a conversation into the trash. False if it did not exist, or is there already."""
+
+    def restore(self, conversation_id: UUID) -> bool:
+        """Take a conversation out of the trash. False if it is not there."""
+
+    def purge(self, before: datetime) -> int:
+        """Delete for good what was put into the trash before then, and return how many conversations that were.
+
+        Where there is none, nothing is written.
+        """
 
     def latest(self) -> Conversation | None:
-        """Return the conversation that was changed last."""
+        """Return the conversation that was changed last, outside the trash."""
 
-    def find_by_prefix(self, prefix: str) -> list[Conversation]:
-        """Return at most three conversations whose id begins so (hyphens and case ignored)."""
+    def find_by_prefix(self, prefix: str, *, deleted: bool = False) -> list[Conversation]:
+        """Return at most three conversations whose id begins so (hyphens and case ignored), outside or in the trash."""
 
     def summaries(self, filter: HistoryFilter) -> list[ConversationSummary]:
-        """Return conversations that have at least one user message, last changed first."""
+        """Return conversations that have at least one user message, withdrawn or not, last changed first.
 
-    def search(self, query: str, limit: int) -> list[SearchHit]:
-        """Return messages that hold all words of the query, newest first. Any text is a valid query."""
+        The status is that of the last message that is not withdrawn.
+        """
+
+    def search(self, query: str, limit: int, filter: SearchFilter = ANYWHERE) -> list[SearchHit]:
+        """Return messages outside the trash that hold all words of the query, newest first. Any text is a valid query."""
 
 
 class Ledger(Protocol):

@@ -40,6 +40,10 @@ def new_messages(
 ) -> tuple[list[Message], list[Message]]:
     """Return the stored history as the model is to see it, and what this turn adds to the conversation."""
     history = repository.get_messages(conversation.id)
+    if options.replaces is not None:
+        from neuralterm.application.replacing import without_exchange
+
+        history = without_exchange(history, options.replaces)
     added = []
     if options.system_prompt:
         systems = [message.content for message in history if message.role is MessageRole.SYSTEM]

@@ -21,7 +21,8 @@ class SendOptions:
     `max_tokens` is the user's own output cap; `fallbacks` are models that the service may use instead; `extra` are further
     fields of the request body. `retry_for`: seconds during which a request that failed before its first delta is tried
     again; 0 tries once. `budget_wait`: seconds to wait for money that other running calls hold. `resumes` is the answer that
-    is asked to go on, which must still be the last one of its conversation. With `tells_prompt_tokens`, the prompt of a call
+    is asked to go on, which must still be the last one of its conversation. `replaces` is the question, the last one there,
+    that is withdrawn with all that followed it once this one may be sent. With `tells_prompt_tokens`, the prompt of a call
     that a budget counts is counted in any case, for whoever listens to `message.started`.
     """
 
@@ -36,6 +37,7 @@ class SendOptions:
     retry_for: float = 0.0
     budget_wait: float = 0.0
     resumes: UUID | None = None
+    replaces: UUID | None = None
     tells_prompt_tokens: bool = False
 
 
@@ -117,7 +119,10 @@ class ConversationSummary:
 
 @record
 class SearchHit:
-    """A message that a search found; `snippet` marks the matches with `[` and `]`."""
+    """A message that a search found; `snippet` marks the matches with `[` and `]`.
+
+    `matches` are the places of what is marked in the snippet, brackets included.
+    """
 
     conversation_id: UUID
     message_id: UUID
@@ -125,16 +130,41 @@ class SearchHit:
     snippet: str
     title: str | None
     created_at: datetime
+    matches: tuple[tuple[int, int], ...] = ()
 
 
 @record
 class HistoryFilter:
-    """Which conversations: at most `limit` (None: all), changed since, with a tag, with an unfinished answer."""
+    """Which conversations: at most `limit` (None: all), changed in [since, until), with a tag, with an unfinished answer.
+
+    `model` is a pattern, which has to match the conversation's model or that of one of its answers; `min_cost` is in USD and
+    compared with what is known. Those in the trash are apart: with `deleted` there are only those, without none of them.
+    """
 
     limit: int | None = 20
     since: datetime | None = None
     tag: str | None = None
     partial_only: bool = False
+    until: datetime | None = None
+    model: str | None = None
+    min_cost: Decimal | None = None
+    deleted: bool = False
+
+
+@record
+class SearchFilter:
+    """Which messages: written in [since, until), in a conversation with a tag, of a model.
+
+    `model` is a pattern, which has to match the model of the answer, or of the conversation for what is none.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    tag: str | None = None
+    model: str | None = None
+
+
+ANYWHERE = SearchFilter()
 
 
 @record

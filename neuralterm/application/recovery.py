@@ -110,7 +110,7 @@ class _Recovery:
     def _insert_messages(self, entry: JournalEntry, unsaved: Unsaved) -> None:
         if self._repository.get_by_id(entry.conversation.id) is None:
             self._repository.save(entry.conversation)
-        known = {message.id for message in self._repository.get_messages(entry.conversation.id)}
+        known = {message.id for message in self._repository.get_messages(entry.conversation.id, withdrawn=True)}
         for message in unsaved.messages:
             if message.id not in known:
                 # Contents of attachments are not in the journal.

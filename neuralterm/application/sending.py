@@ -13,7 +13,7 @@ from neuralterm.application.records import Answer, HistoryFilter, SendOptions
 from neuralterm.domain.exceptions import NotFoundError, StorageError
 from neuralterm.domain.models import DEFAULT_MODEL, Conversation
 from neuralterm.domain.record import record
-from neuralterm.domain.text import shortened
+from neuralterm.domain.text import headline, shortened
 
 if TYPE_CHECKING:
     from neuralterm.application.attachments import AttachmentFile
@@ -68,7 +68,7 @@ def _delete_if_empty(repository: ConversationRepository, conversation: Conversat
     # Whatever is in the way of this is no reason to hide what went wrong before. In one step: another process may be about
     # to go on with the conversation, as the last one there is.
     with contextlib.suppress(StorageError), repository.transaction():
-        if not repository.get_messages(conversation.id):
+        if not repository.get_messages(conversation.id, withdrawn=True):
             repository.delete(conversation.id)
 
 
@@ -108,5 +108,8 @@ def find_conversation(request: SendRequest, repository: ConversationRepository) 
 
 
 def title_of(prompt: str) -> str:
-    """Return the first line of a prompt, shortened: the title a conversation has until it is given one."""
-    return shortened(next((line for line in prompt.splitlines() if line.strip()), ""), TITLE_LENGTH)
+    """Return the line of a prompt that says what it is about: the title a conversation has until it is given one.
+
+    That is the first line of words; a request that stands below a file or a block of code goes before.
+    """
+    return shortened(headline(prompt), TITLE_LENGTH)

@@ -16,6 +16,9 @@ from neuralterm.domain.money import EXACT
 from neuralterm.domain.record import field, record, replace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
     from neuralterm.application.attachments import AttachmentStore
     from neuralterm.application.journal import Unsaved
     from neuralterm.application.ports import ConversationRepository, Journal
@@ -28,10 +31,11 @@ _NOTHING = Decimal(0)
 class _Memory:
     conversations: dict[UUID, Conversation] = field(default_factory=dict)
     messages: dict[UUID, Message] = field(default_factory=dict)
+    withdrawn: dict[UUID, datetime] = field(default_factory=dict)
 
     def copy(self) -> _Memory:
         # Entries are replaced and never changed, so that the dictionaries are all there is to copy.
-        return _Memory(dict(self.conversations), dict(self.messages))
+        return _Memory(dict(self.conversations), dict(self.messages), dict(self.withdrawn))
 
 
 class UnloggedConversations(PassingConversations):
@@ -71,10 +75,20 @@ class UnloggedConversations(PassingConversations):
         remembered = self._memory.conversations.get(conversation_id)
         return self._kept.get_by_id(conversation_id) if remembered is None else replace(remembered)
 
-    def get_messages(self, conversation_id: UUID) -> list[Message]:
+    def get_messages(self, conversation_id: UUID, *, withdrawn: bool = False) -> list[Message]:
         """Return what is stored of a conversation, then what was said here."""
         said = [replace(each) for each in self._memory.messages.values() if each.conversation_id == conversation_id]
-        return [*self._kept.get_messages(conversation_id), *said]
+        found = [*self._kept.get_messages(conversation_id, withdrawn=withdrawn), *said]
+        if not self._memory.withdrawn:
+            return found
+        for message in found:
+            message.withdrawn_at = message.withdrawn_at or self._memory.withdrawn.get(message.id)
+        return [message for message in found if withdrawn or message.withdrawn_at is None]
+
+    def withdraw(self, message_ids: Sequence[UUID], at: datetime) -> None:
+        """Remember here what is withdrawn; what is stored stays as it is."""
+        for message_id in message_ids:
+            self._memory.withdrawn.setdefault(message_id, at)
 
     def add_message(self, message: Message) -> None:
         """Remember a message of a conversation that exists."""

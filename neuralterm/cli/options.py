@@ -62,6 +62,19 @@ class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic only sin
             self.fail(f"{text!r} is neither a date (2026-11-23), a time, nor a span (24h, 7d).", param, ctx)
 
 
+class EndType(MomentType):
+    """As `MomentType`, for the end of a time: a date stands for the end of that day, which is so taken in."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Return the moment before which something has to be."""
+        moment = super().convert(value, param, ctx)
+        is_date = isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value.strip())
+        try:
+            return moment + timedelta(days=1) if is_date else moment
+        except OverflowError:
+            self.fail(f"{value!r} is beyond the calendar.", param, ctx)
+
+
 class DecimalType(click.ParamType):  # type: ignore[type-arg]  # generic only since Click 8.5
     """An amount of money in USD, exact."""
 

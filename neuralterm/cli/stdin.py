@@ -54,7 +54,7 @@ def read_parts(
         TokenLimitError: input that no model's window can hold.
     """
     spoken = " ".join(argument_text(word) for word in words if word != READ_STDIN)
-    parts = [("stdin" if name == READ_STDIN else "file", _file_text(name)) for name in files]
+    parts = [("stdin" if name == READ_STDIN else "file", file_text(name)) for name in files]
     if READ_STDIN not in files:
         if waits is None:
             waits = not (spoken or files)
@@ -110,7 +110,11 @@ def argument_text(word: str) -> str:
     return word
 
 
-def _file_text(name: str) -> str:
+def file_text(name: str) -> str:
+    """Return a text file below its name, as it goes into a prompt, or stdin for `-`; empty for one with nothing in it.
+
+    Raises as `read_parts`.
+    """
     if name == READ_STDIN:
         return _text_of_stdin()
     try:

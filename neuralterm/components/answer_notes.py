@@ -8,13 +8,23 @@ from neuralterm.domain.money import dollars
 from neuralterm.domain.text import one_line
 
 
-def notes_on(answer: Answer, *, truncation_allowed: bool = False, has_fallbacks: bool = False) -> list[str]:
-    """Return what a reader must know of an answer that came to its end; `has_fallbacks`: others might answer instead."""
+def notes_on(
+    answer: Answer,
+    *,
+    truncation_allowed: bool = False,
+    has_fallbacks: bool = False,
+    option: str | None = "--allow-truncated",
+) -> list[str]:
+    """Return what a reader must know of an answer that came to its end; `has_fallbacks`: others might answer instead.
+
+    `option` is what makes a truncated answer a good one, None where there is none.
+    """
     notes = []
     if has_fallbacks and answer.model != answer.requested_model:
         notes.append(f"note: {one_line(answer.model)} answered")
     if answer.status is MessageStatus.TRUNCATED and not truncation_allowed:
-        notes.append(f"note: the answer was truncated ({answer.finish_reason}); --allow-truncated accepts that")
+        accepted = f"; {option} accepts that" if option else ""
+        notes.append(f"note: the answer was truncated ({answer.finish_reason}){accepted}")
     if answer.refusal:
         notes.append(f"note: the model refused: {answer.refusal}")
     elif not answer.content and answer.status is MessageStatus.COMPLETE:

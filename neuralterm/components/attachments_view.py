@@ -27,10 +27,13 @@ def attachment_documents(message: Message) -> list[dict[str, Any]]:
 
 def with_attachments(message: Message) -> str:
     """Return the text of a message, and below it what is attached, one a line."""
-    lines = [
-        f"[{attachment.kind.value}: {one_line(_description(attachment))}]" for attachment in attachments_of(message)
-    ]
-    return "\n\n".join(part for part in (message.content.rstrip(), "\n".join(lines)) if part)
+    attached = "\n".join(attachment_lines(message))
+    return "\n\n".join(part for part in (message.content.rstrip(), attached) if part)
+
+
+def attachment_lines(message: Message) -> list[str]:
+    """Return what is attached to a message, each on one line."""
+    return [f"[{each.kind.value}: {one_line(_description(each))}]" for each in attachments_of(message)]
 
 
 def _description(attachment: Attachment) -> str:

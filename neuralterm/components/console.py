@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -115,10 +115,14 @@ class Console:
         if self._line_open and self.stdout_is_terminal:
             os.write(self._stdout.fileno(), b"\n")
 
-    def print(self, text: str) -> None:
-        """Write a document and a newline to stdout."""
+    def print(self, text: str, *, bold: Sequence[tuple[int, int]] = ()) -> None:
+        """Write a document and a newline to stdout; on a terminal the places in `bold` stand out.
+
+        These are in order, and none is at the beginning of a line.
+        """
         if self.stdout_is_terminal:
-            text = distinct(visible(text)) if self._share_terminal else visible(text)
+            text = self._bold(text, bold) if bold and self._color else visible(text)
+            text = distinct(text) if self._share_terminal else text
         self._put(text + "\n")
 
     @contextmanager
@@ -204,6 +208,15 @@ class Console:
         self._aside_newlines = len(text) - len(body)
         self._say(self._styled((begin + body).replace("\n", f"\n{MARK}"), {"dim": True}))
         self._aside_open = True
+
+    def _bold(self, text: str, places: Sequence[tuple[int, int]]) -> str:
+        import click
+
+        parts, at = [], 0
+        for start, end in places:
+            parts += [visible(text[at:start]), click.style(visible(text[start:end]), bold=True)]
+            at = end
+        return "".join(parts) + visible(text[at:])
 
     def _put(self, text: str) -> None:
         if self._stdout_is_closed:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from neuralterm.application.history import Transcript
 from neuralterm.application.records import ConversationSummary, SearchHit
 from neuralterm.components import machine
 from neuralterm.components.attachments_view import attachment_documents, with_attachments
-from neuralterm.components.tables import grouped, minute, table
-from neuralterm.domain.models import DAMAGED, Conversation, Message, MessageStatus, is_unsettled
+from neuralterm.components.tables import minute
+from neuralterm.domain.models import COPIED_FROM, DAMAGED, Conversation, Message, MessageStatus, is_unsettled
 from neuralterm.domain.money import dollars
-from neuralterm.domain.spans import in_words
-from neuralterm.domain.text import numbered, one_line, shortened
-
-_SHORTEST_ID = 8
-_SHORTEST_TITLE = 20
-_GAP = "  "
+from neuralterm.domain.text import numbered, one_line
 
 
 def list_document(summaries: Sequence[ConversationSummary]) -> dict[str, Any]:
@@ -26,7 +21,7 @@ def list_document(summaries: Sequence[ConversationSummary]) -> dict[str, Any]:
     return {
         "schema_version": machine.SCHEMA_VERSION,
         "conversations": [
-            _conversation_document(summary.conversation, summary.message_count, summary.unsettled)
+            conversation_document(summary.conversation, summary.message_count, summary.unsettled)
             | {"status": summary.status.value, "preview": summary.preview}
             for summary in summaries
         ],
@@ -55,16 +50,17 @@ def transcript_document(transcript: Transcript) -> dict[str, Any]:
     """Return a whole conversation: what `history show --json` prints, and a line of a JSONL export."""
     return {
         "schema_version": machine.SCHEMA_VERSION,
-        "conversation": _conversation_document(
+        "conversation": conversation_document(
             transcript.conversation, len(transcript.messages), sum(map(is_unsettled, transcript.messages))
         ),
-        "messages": [message_document(message) for message in transcript.messages],
+        "messages": [message_document(message, number) for number, message in enumerate(transcript.messages, 1)],
     }
 
 
-def message_document(message: Message) -> dict[str, Any]:
+def message_document(message: Message, number: int) -> dict[str, Any]:
     """Return one message; `cost` is null where there was nothing to pay for, its `usd` while it is not known."""
     return {
+        "number": number,
         "id": str(message.id),
         "role": message.role.value,
         "content": message.content,
@@ -77,82 +73,70 @@ def message_document(message: Message) -> dict[str, Any]:
         "finish_reason": message.finish_reason,
         "latency_ms": message.latency_ms,
         "attachments": attachment_documents(message),
+        "withdrawn_at": message.withdrawn_at and machine.moment(message.withdrawn_at),
+        "copied_from": message.metadata.get(COPIED_FROM),
     }
 
 
-def list_table(summaries: Sequence[ConversationSummary], *, width: int | None, now: datetime) -> str:
-    """Return a table of conversations.
+def hits_text(hits: Sequence[SearchHit]) -> tuple[str, list[tuple[int, int]]]:
+    """Return what a search found (where and when, then the text around the matches), and where the matches are in it."""
+    text, places = "", []
+    for hit in hits:
+        title = f"  {one_line(hit.title)}" if hit.title else ""
+        text += "\n\n" if text else ""
+        text += f"{hit.conversation_id}  {minute(hit.created_at)}  {hit.role}{title}\n  "
+        for piece, is_match in _pieces(hit):
+            if is_match:
+                places.append((len(text), len(text) + len(piece)))
+            text += piece
+    return text, places
 
-    For a terminal `width` columns wide, ids and titles are shortened and times relative to `now`; without a width
-    everything is written out.
+
+def _pieces(hit: SearchHit) -> Iterator[tuple[str, bool]]:
+    """Yield the snippet in pieces on one line, and whether each is a match, without the marks around it."""
+    at = 0
+    for start, end in (*hit.matches, (len(hit.snippet), len(hit.snippet))):
+        yield re.sub(r"\s+", " ", hit.snippet[at:start]), False
+        if end > start:
+            yield re.sub(r"\s+", " ", hit.snippet[start + 1 : end - 1]), True
+        at = end
+
+
+def transcript_text(transcript: Transcript, *, with_numbers: bool = False) -> str:
+    """Return a whole conversation for people; the numbers are as in `transcript_parts`."""
+    head, messages = transcript_parts(transcript, with_numbers=with_numbers)
+    return "\n\n".join([head, *(f"{heading}\n{text}" for heading, text in messages)])
+
+
+def transcript_parts(transcript: Transcript, *, with_numbers: bool = False) -> tuple[str, list[tuple[str, str]]]:
+    """Return what a conversation is, and heading and text of each message.
+
+    `with_numbers` the headings tell the numbers of the messages, as `fork` takes them.
     """
-    digits = _digits_needed([str(summary.conversation.id) for summary in summaries]) if width else None
-    rows = [
-        [
-            str(summary.conversation.id)[:digits],
-            _ago(summary.conversation.updated_at, now) if width else minute(summary.conversation.updated_at),
-            summary.conversation.model_id,
-            grouped(summary.message_count),
-            _known_cost(summary),
-            _unless_complete(summary.status),
-            one_line(summary.conversation.title or summary.preview),
-        ]
-        for summary in summaries
-    ]
-    headers = ["id", "changed" if width else "changed (UTC)", "model", "messages", "cost", "status", "title"]
-    if width:
-        taken = len(table(headers[:-1], [row[:-1] for row in rows]).splitlines()[1])
-        room = max(width - taken - len(_GAP), _SHORTEST_TITLE)
-        rows = [[*row[:-1], shortened(row[-1], room)] for row in rows]
-    return table(headers, rows, right=["messages", "cost"])
-
-
-def hits_text(hits: Sequence[SearchHit]) -> str:
-    """Return what a search found: where and when, then the text around the matches."""
-    return "\n\n".join(
-        f"{hit.conversation_id}  {minute(hit.created_at)}  {hit.role}"
-        + (f"  {one_line(hit.title)}" if hit.title else "")
-        + f"\n  {one_line(hit.snippet)}"
-        for hit in hits
-    )
-
-
-def transcript_text(transcript: Transcript) -> str:
-    """Return a whole conversation for people."""
     conversation, messages = transcript.conversation, transcript.messages
     facts = [
         one_line(conversation.model_id),
         f"{minute(conversation.created_at)} UTC",
-        numbered(len(messages), "message"),
-        _total(transcript),
+        numbered(len(messages), "message") + _withdrawn(messages),
+        total_of(transcript),
         *(f"tagged {one_line(tag)}" for tag in conversation.tags),
+        *([f"forked from {conversation.forked_from}"] if conversation.forked_from else []),
     ]
     head = f"{one_line(conversation.title or 'Untitled')}\n{conversation.id}\n{', '.join(facts)}"
-    return "\n\n".join([head, *(f"--- {_heading(message)} ---\n{with_attachments(message)}" for message in messages)])
+    parts = []
+    for number, message in enumerate(messages, 1):
+        place = f"{number} " if with_numbers else ""
+        parts.append((f"--- {place}{heading_of(message)} ---", with_attachments(message)))
+    return head, parts
 
 
-def exported(transcripts: Sequence[Transcript], format: str) -> str:
-    """Return conversations as Markdown (`md`), as one JSON document (`json`), or as JSON, one a line (`jsonl`)."""
-    if format == "md":
-        return "\n\n---\n\n".join(_markdown_of(transcript) for transcript in transcripts)
-    documents = [transcript_document(transcript) for transcript in transcripts]
-    if format == "jsonl":
-        return "\n".join(machine.dumps(document, one_line=True) for document in documents)
-    for document in documents:
-        del document["schema_version"]
-    return machine.dumps({"conversations": documents})
+def _withdrawn(messages: Sequence[Message]) -> str:
+    count = sum(message.withdrawn_at is not None for message in messages)
+    return f" ({count} withdrawn)" if count else ""
 
 
-def _markdown_of(transcript: Transcript) -> str:
-    conversation = transcript.conversation
-    head = [
-        f"# {one_line(conversation.title or 'Untitled')}",
-        f"`{conversation.id}`, {one_line(conversation.model_id)}, {minute(conversation.created_at)} UTC, {_total(transcript)}",
-    ]
-    return "\n\n".join([*head, *(f"## {_heading(each)}\n\n{with_attachments(each)}" for each in transcript.messages)])
-
-
-def _conversation_document(conversation: Conversation, message_count: int, unsettled: int) -> dict[str, Any]:
+def conversation_document(conversation: Conversation, message_count: int, unsettled: int) -> dict[str, Any]:
+    """Return what programs are told of a conversation, its messages apart."""
     return {
         "id": str(conversation.id),
         "title": conversation.title,
@@ -164,6 +148,8 @@ def _conversation_document(conversation: Conversation, message_count: int, unset
         "unsettled": unsettled,
         "total_tokens": conversation.total_tokens,
         "tags": list(conversation.tags),
+        "forked_from": conversation.forked_from and str(conversation.forked_from),
+        "deleted_at": conversation.deleted_at and machine.moment(conversation.deleted_at),
     }
 
 
@@ -177,43 +163,29 @@ def _message_cost(message: Message) -> dict[str, str | None] | None:
     }
 
 
-def _heading(message: Message) -> str:
+def heading_of(message: Message) -> str:
+    """Return who speaks, and what is to be known of the message, on one line."""
     parts = [message.role.value]
     if message.model_id:
         parts.append(f"({one_line(message.model_id)})")
-    if status := _unless_complete(message.status):
+    if status := unless_complete(message.status):
         parts.append(f"[{status}]")
+    if message.withdrawn_at is not None:
+        parts.append("[withdrawn]")
     if message.metadata.get(DAMAGED):
         parts.append("[damaged in the database: not all of it can be shown]")
     return " ".join(parts)
 
 
-def _unless_complete(status: MessageStatus) -> str:
+def unless_complete(status: MessageStatus) -> str:
+    """Return how far an answer got, nothing for a whole one."""
     return "" if status is MessageStatus.COMPLETE else status.value
 
 
-def _known_cost(summary: ConversationSummary) -> str:
-    known = summary.conversation.total_cost
-    if not summary.unsettled:
-        return dollars(known)
-    return f"{dollars(known)} + ?" if known else "unknown"
-
-
-def _total(transcript: Transcript) -> str:
+def total_of(transcript: Transcript) -> str:
+    """Return what a conversation cost, as far as that is known."""
     known, unsettled = transcript.conversation.total_cost, sum(map(is_unsettled, transcript.messages))
     parts = [dollars(known)] if known or not unsettled else []
     if unsettled:
         parts.append(f"{unsettled} not settled yet")
     return " and ".join(parts)
-
-
-def _digits_needed(ids: Sequence[str]) -> int:
-    """Return how many characters tell these ids apart, eight or more."""
-    for digits in range(_SHORTEST_ID, max(map(len, ids), default=_SHORTEST_ID)):
-        if len({identity[:digits] for identity in ids}) == len(ids):
-            return digits
-    return max(map(len, ids), default=_SHORTEST_ID)
-
-
-def _ago(at: datetime, now: datetime) -> str:
-    return f"{in_words(now - at)} ago"

@@ -28,8 +28,10 @@ class MessageRole(str, Enum):
     TOOL = "tool"
 
 
-# A key of `Message.metadata`: something in the stored message could not be understood.
+# Keys of `Message.metadata`: something in the stored message could not be understood; the id of the message that this one,
+# in a fork, is a copy of.
 DAMAGED = "damaged"
+COPIED_FROM = "copied_from"
 
 
 class MessageStatus(str, Enum):
@@ -108,7 +110,10 @@ class TokenUsage:
 
 @record(frozen=False)
 class Message:
-    """One turn of a conversation. `cost` is in USD, None when it is not known; `latency_ms` is wall time."""
+    """One turn of a conversation. `cost` is in USD, None when it is not known; `latency_ms` is wall time.
+
+    What is withdrawn is kept, and no longer part of what the model sees.
+    """
 
     id: UUID = field(default_factory=uuid4)
     conversation_id: UUID | None = None
@@ -124,6 +129,7 @@ class Message:
     reasoning: str | None = None
     created_at: datetime = field(default_factory=utc_now)
     metadata: dict[str, Any] = field(default_factory=dict)
+    withdrawn_at: datetime | None = None
 
 
 def is_unsettled(message: Message) -> bool:
@@ -133,7 +139,10 @@ def is_unsettled(message: Message) -> bool:
 
 @record(frozen=False)
 class Conversation:
-    """A thread of messages. `total_cost` is in USD and counts known amounts only."""
+    """A thread of messages. `total_cost` is in USD and counts known amounts only.
+
+    `deleted_at` is when it was put into the trash, `forked_from` the conversation whose messages it began with.
+    """
 
     id: UUID = field(default_factory=uuid4)
     title: str | None = None
@@ -143,6 +152,8 @@ class Conversation:
     total_cost: Decimal = Decimal(0)
     total_tokens: int = 0
     tags: tuple[str, ...] = ()
+    deleted_at: datetime | None = None
+    forked_from: UUID | None = None
 
     def update_cost(self, cost: Decimal) -> None:
         """Add the cost of one message, in USD."""

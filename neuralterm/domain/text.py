@@ -7,6 +7,9 @@ from functools import lru_cache
 
 # No key is shorter; blotting out a short one would leave nothing of the text to read.
 _SHORTEST_KEY = 8
+_FENCES = ("```", "~~~")
+# Characters of a prompt that are looked at for what it is about.
+_FIRST_PART, _LAST_PART = 4000, 1000
 _PLAIN_IN_URLS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
@@ -16,9 +19,52 @@ def one_line(text: str) -> str:
 
 
 def shortened(text: str, width: int) -> str:
-    """Return the text on one line of at most `width` characters; `…` stands for what is left out."""
+    """Return the text on one line of at most `width` characters; `…` stands for what is left out.
+
+    It is cut between words where that leaves two thirds of the room used, and never within what is read as one character.
+    """
     line = one_line(text)
-    return line if len(line) <= width else line[: max(width - 1, 0)].rstrip() + "…"
+    if len(line) <= width:
+        return line
+    end = max(width - 1, 0)
+    if not line.isascii():
+        from neuralterm.domain.graphemes import is_border
+
+        while not is_border(line, end):
+            end -= 1
+    if line[end : end + 1] != " " and (space := line.rfind(" ", 0, end)) * 3 >= width * 2:
+        end = space
+    return line[:end].rstrip() + "…"
+
+
+def headline(text: str) -> str:
+    """Return the line of a prompt that tells best what it is about, without the signs of a heading or a list; or nothing.
+
+    Lines without letters or digits, fences of code and names of files above their text are passed over. Below a file or a
+    block of code, the last paragraph is taken if it is one line.
+    """
+    lines = [line.strip() for line in text[:_FIRST_PART].splitlines()]
+    begun = next((number for number, line in enumerate(lines) if line), None)
+    if begun is None:
+        return ""
+    if _is_preamble(lines[begun]) and (request := _last_paragraph(text)):
+        return request
+    found = next((line for line in lines if not _is_preamble(line) and any(map(str.isalnum, line))), lines[begun])
+    return found.lstrip("#>*- ") or found
+
+
+def _is_preamble(line: str) -> bool:
+    """Say whether a line is a fence of code, or a file's name with a colon."""
+    name = line.removesuffix(":")
+    is_name = name != line and " " not in name and ("." in name or "/" in name)
+    return line.startswith(_FENCES) or is_name
+
+
+def _last_paragraph(text: str) -> str:
+    """Return the last paragraph if it is a single line of words, else nothing."""
+    above, _, last = text[-_LAST_PART:].rstrip().rpartition("\n\n")
+    is_words = above.strip() and "\n" not in last and not last.startswith((*_FENCES, " ", "\t"))
+    return last if is_words and any(map(str.isalnum, last)) else ""
 
 
 def numbered(count: int, noun: str) -> str:

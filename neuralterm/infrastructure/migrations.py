@@ -434,6 +434,24 @@ def add_signs(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+_SECOND_THOUGHTS = (
+    # When it was withdrawn, or put into the trash, in ms; NULL where it was not.
+    "ALTER TABLE messages ADD COLUMN withdrawn_at INTEGER",
+    "ALTER TABLE conversations ADD COLUMN deleted_at INTEGER",
+    "ALTER TABLE conversations ADD COLUMN forked_from TEXT",
+    # However full the trash is, nothing in it is in the way of the last conversation.
+    "DROP INDEX conversations_by_change",
+    "CREATE INDEX conversations_by_change ON conversations (updated_at) WHERE deleted_at IS NULL",
+    "CREATE INDEX conversations_deleted ON conversations (deleted_at) WHERE deleted_at IS NOT NULL",
+)
+
+
+def add_second_thoughts(connection: sqlite3.Connection) -> None:
+    """Add withdrawn messages, the trash, and where a fork came from."""
+    for statement in _SECOND_THOUGHTS:
+        connection.execute(statement)
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     create_schema,
     add_attachments,
@@ -441,6 +459,7 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     add_circuits,
     tell_services_apart,
     add_signs,
+    add_second_thoughts,
 )
 
 

@@ -59,6 +59,11 @@ class SQLiteModelCache:
         rows = self.database.query(_FIND, (self._fetched_at, self._service, model_id, model_id, model_id))
         return (_model(rows[0][0]), from_ms(int(rows[0][1]))) if rows else None
 
+    def ids(self) -> list[str]:
+        """Return the ids of the list in its order, without reading more of it."""
+        rows = self.database.query("SELECT id FROM models WHERE service = ? ORDER BY position", (self._service,))
+        return [model_id for (model_id,) in rows]
+
 
 def _entry(model: OpenRouterModel) -> str:
     return to_json({name: getattr(model, name) for name in _STORED} | {"pricing": dict(model.pricing)})

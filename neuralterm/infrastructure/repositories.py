@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from uuid import UUID
@@ -10,30 +12,24 @@ from uuid import UUID
 from neuralterm.application.context import has_attachments
 from neuralterm.application.journal import MemoryJournal
 from neuralterm.application.ports import ConversationRepository, Journal
-from neuralterm.application.records import ConversationSummary, HistoryFilter, SearchHit
+from neuralterm.application.records import ANYWHERE, ConversationSummary, HistoryFilter, SearchFilter, SearchHit
 from neuralterm.domain.exceptions import MissingRecordError, StorageError
 from neuralterm.domain.models import Conversation, Cost, Message, MessageStatus, TokenUsage
-from neuralterm.domain.text import one_line
-from neuralterm.infrastructure.columns import SMALLEST_INTEGER, to_ms
 from neuralterm.infrastructure.database import Database, default_database_path
 from neuralterm.infrastructure.rows import (
+    CONVERSATION,
     conversation_from,
     conversation_parameters,
     message_from,
     message_parameters,
-    status_from,
 )
 
 __all__ = ["ConversationRepository", "SQLiteConversationRepository"]
 
-PREVIEW_LENGTH = 100
-_HEXADECIMAL = frozenset("0123456789abcdef")
-_GROUPS_OF_AN_ID = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))
-
 # Totals and the time of the last change never go back: a conversation that was read a while ago may be saved.
 _SAVE = """
-    INSERT INTO conversations (id, title, model_id, created_at, updated_at, total_cost, total_tokens)
-    VALUES (:id, :title, :model_id, :created_at, :updated_at, :total_cost, :total_tokens)
+    INSERT INTO conversations (id, title, model_id, created_at, updated_at, total_cost, total_tokens, forked_from)
+    VALUES (:id, :title, :model_id, :created_at, :updated_at, :total_cost, :total_tokens, :forked_from)
     ON CONFLICT (id) DO UPDATE SET
         title = excluded.title,
         model_id = excluded.model_id,
@@ -41,30 +37,7 @@ _SAVE = """
         total_cost = max(total_cost, excluded.total_cost),
         total_tokens = max(total_tokens, excluded.total_tokens)
 """
-_CONVERSATION = """
-    SELECT c.id, c.title, c.model_id, c.created_at, c.updated_at, c.total_cost, c.total_tokens,
-           (SELECT json_group_array(tag)
-            FROM (SELECT tag FROM conversation_tags WHERE conversation_id = c.id ORDER BY position))
-"""
-_BY_ID = _CONVERSATION + "FROM conversations AS c WHERE c.id = ?"
-_BY_CHANGE = _CONVERSATION + "FROM conversations AS c ORDER BY c.updated_at DESC, c.number DESC LIMIT ?"
-_BY_PREFIX = _CONVERSATION + "FROM conversations AS c WHERE c.id >= ? AND c.id < ? || 'g' ORDER BY c.id LIMIT 3"
-_WITH_SUMMARY = """,
-           (SELECT count(*) FROM messages WHERE conversation_id = c.id),
-           (SELECT substr(content, 1, 1000) FROM messages
-            WHERE conversation_id = c.id AND role = 'user' ORDER BY position LIMIT 1) AS first_question,
-           (SELECT status FROM messages WHERE conversation_id = c.id ORDER BY position DESC LIMIT 1),
-           (SELECT count(*) FROM messages
-            WHERE conversation_id = c.id AND (cost_source = 'unsettled' OR status = 'pending'))
-    FROM conversations AS c
-    WHERE c.updated_at >= :since
-      AND first_question IS NOT NULL
-      AND (:tag IS NULL OR c.id IN (SELECT conversation_id FROM conversation_tags WHERE tag = :tag))
-      AND (NOT :partial_only
-           OR c.id IN (SELECT conversation_id FROM messages WHERE status NOT IN ('complete', 'failed')))
-    ORDER BY c.updated_at DESC, c.number DESC LIMIT :limit
-"""
-_SUMMARIES = _CONVERSATION + _WITH_SUMMARY
+_BY_ID = CONVERSATION + "FROM conversations AS c WHERE c.id = ? AND c.deleted_at IS NULL"
 _MESSAGES = """
     SELECT m.id, m.conversation_id, m.role,
            CASE m.status WHEN 'pending' THEN m.content || coalesce(
@@ -74,8 +47,8 @@ _MESSAGES = """
            m.status, m.model_id, m.created_at, m.finish_reason, m.reasoning,
            m.cost, m.cost_source, m.latency_ms, m.metadata,
            m.prompt_tokens, m.completion_tokens, m.total_tokens, m.reasoning_tokens, m.cached_tokens,
-           m.cache_write_tokens, m.charged, m.upstream, m.is_byok
-    FROM messages AS m WHERE m.conversation_id = ? ORDER BY m.position
+           m.cache_write_tokens, m.charged, m.upstream, m.is_byok, m.withdrawn_at
+    FROM messages AS m WHERE m.conversation_id = ? AND (? OR m.withdrawn_at IS NULL) ORDER BY m.position
 """
 _ADD_MESSAGE = """
     INSERT INTO messages (
@@ -142,13 +115,13 @@ class SQLiteConversationRepository:
                 self.database.change("INSERT INTO conversation_tags VALUES (?, ?, ?)", (identity, tag, position))
 
     def get_by_id(self, conversation_id: UUID) -> Conversation | None:
-        """Return the conversation, or None."""
+        """Return the conversation; None when there is none, or when it is in the trash."""
         rows = self.database.query(_BY_ID, (str(conversation_id),))
         return conversation_from(rows[0]) if rows else None
 
-    def get_messages(self, conversation_id: UUID) -> list[Message]:
-        """Return its messages, oldest first; a pending answer with what the journal has of it."""
-        messages = [message_from(row) for row in self.database.query(_MESSAGES, (str(conversation_id),))]
+    def get_messages(self, conversation_id: UUID, *, withdrawn: bool = False) -> list[Message]:
+        """Return its messages, oldest first, with `withdrawn` those too; a pending answer with what the journal has of it."""
+        messages = [message_from(row) for row in self.database.query(_MESSAGES, (str(conversation_id), withdrawn))]
         for message in messages:
             entry = self.journal.read(message.id) if message.status is MessageStatus.PENDING else None
             if entry is not None:
@@ -206,26 +179,53 @@ class SQLiteConversationRepository:
 
         return abandon_message(self.database, message_id, text, reasoning)
 
+    def withdraw(self, message_ids: Sequence[UUID], at: datetime) -> None:
+        """Mark messages as withdrawn; those that are already, and unknown ones, stay as they are."""
+        from neuralterm.infrastructure.second_thoughts import withdraw
+
+        withdraw(self.database, message_ids, at)
+
+    def trash(self, conversation_id: UUID, at: datetime) -> bool:
+        """Put a conversation into the trash. False if it did not exist, or is there already."""
+        from neuralterm.infrastructure.second_thoughts import trash
+
+        return trash(self.database, conversation_id, at)
+
+    def restore(self, conversation_id: UUID) -> bool:
+        """Take a conversation out of the trash. False if it is not there."""
+        from neuralterm.infrastructure.second_thoughts import restore
+
+        return restore(self.database, conversation_id)
+
+    def purge(self, before: datetime) -> int:
+        """Delete for good what was put into the trash before then, and return how many conversations that were."""
+        from neuralterm.infrastructure.second_thoughts import purge
+
+        return purge(self.database, before)
+
     def delete(self, conversation_id: UUID) -> bool:
-        """Delete a conversation with its messages; its calls stay in the ledger. False if it did not exist."""
+        """Delete a conversation with its messages for good; its calls stay in the ledger. False if it did not exist."""
         return self.database.change("DELETE FROM conversations WHERE id = ?", (str(conversation_id),)) > 0
 
     def latest(self) -> Conversation | None:
-        """Return the conversation that was changed last."""
+        """Return the conversation that was changed last, outside the trash."""
         found = self.list_active(limit=1)
         return found[0] if found else None
 
     def list_active(self, limit: int = 100) -> list[Conversation]:
-        """Return conversations, last changed first."""
-        return [conversation_from(row) for row in self.database.query(_BY_CHANGE, (max(limit, 0),))]
+        """Return conversations outside the trash, last changed first."""
+        from neuralterm.infrastructure.conversation_lists import by_change
 
-    def find_by_prefix(self, prefix: str) -> list[Conversation]:
-        """Return at most three conversations whose id begins so (hyphens and case ignored); none for an empty prefix."""
-        digits = prefix.replace("-", "").lower()
-        if not digits or len(digits) > 32 or not _HEXADECIMAL.issuperset(digits):
-            return []
-        written = "-".join(group for start, end in _GROUPS_OF_AN_ID if (group := digits[start:end]))
-        return [conversation_from(row) for row in self.database.query(_BY_PREFIX, (written, written))]
+        return by_change(self.database, limit)
+
+    def find_by_prefix(self, prefix: str, *, deleted: bool = False) -> list[Conversation]:
+        """Return at most three conversations whose id begins so (hyphens and case ignored), outside or in the trash.
+
+        None for an empty prefix.
+        """
+        from neuralterm.infrastructure.conversation_lists import find_by_prefix
+
+        return find_by_prefix(self.database, prefix, deleted=deleted)
 
     def summaries(self, filter: HistoryFilter) -> list[ConversationSummary]:
         """Return conversations that have at least one user message, last changed first.
@@ -233,25 +233,12 @@ class SQLiteConversationRepository:
         The preview is the beginning of the first user message, on one line. An answer counts as unfinished when part of
         it was or may have been delivered: pending, truncated, cut, interrupted or stopped.
         """
-        parameters = {
-            "since": SMALLEST_INTEGER if filter.since is None else to_ms(filter.since),
-            "tag": filter.tag,
-            "partial_only": filter.partial_only,
-            "limit": -1 if filter.limit is None else max(filter.limit, 0),
-        }
-        return [
-            ConversationSummary(
-                conversation=conversation_from(row[:8]),
-                message_count=row[8],
-                preview=one_line(row[9])[:PREVIEW_LENGTH],
-                status=status_from(row[10]),
-                unsettled=row[11],
-            )
-            for row in self.database.query(_SUMMARIES, parameters)
-        ]
+        from neuralterm.infrastructure.conversation_lists import summaries
 
-    def search(self, query: str, limit: int) -> list[SearchHit]:
-        """Return messages that hold all words of the query, newest first. Any text is a valid query."""
+        return summaries(self.database, filter)
+
+    def search(self, query: str, limit: int, filter: SearchFilter = ANYWHERE) -> list[SearchHit]:
+        """Return messages outside the trash that hold all words of the query, newest first. Any text is a valid query."""
         from neuralterm.infrastructure.search import search_messages
 
-        return search_messages(self.database, query, limit)
+        return search_messages(self.database, query, limit, filter)

@@ -32,7 +32,16 @@ from neuralterm.infrastructure.columns import (
     to_ms,
 )
 
-CONVERSATION_COLUMNS = ("id", "title", "model_id", "created_at", "updated_at", "total_cost", "total_tokens", "tags")
+CONVERSATION_COLUMNS = (
+    *("id", "title", "model_id", "created_at", "updated_at", "total_cost", "total_tokens", "deleted_at", "forked_from"),
+    "tags",
+)
+# The columns of a conversation, in a query in which it is called `c`.
+CONVERSATION = """
+    SELECT c.id, c.title, c.model_id, c.created_at, c.updated_at, c.total_cost, c.total_tokens, c.deleted_at, c.forked_from,
+           (SELECT json_group_array(tag)
+            FROM (SELECT tag FROM conversation_tags WHERE conversation_id = c.id ORDER BY position))
+"""
 _USAGE_COLUMNS = (
     *("prompt_tokens", "completion_tokens", "total_tokens", "reasoning_tokens", "cached_tokens", "cache_write_tokens"),
     *("charged", "upstream", "is_byok"),
@@ -41,6 +50,7 @@ MESSAGE_COLUMNS = (
     *("id", "conversation_id", "role", "content", "status", "model_id", "created_at", "finish_reason", "reasoning"),
     *("cost", "cost_source", "latency_ms", "metadata"),
     *_USAGE_COLUMNS,
+    "withdrawn_at",
 )
 _Kind = TypeVar("_Kind", bound=Enum)
 
@@ -55,12 +65,13 @@ def conversation_parameters(conversation: Conversation) -> dict[str, Any]:
         "updated_at": to_ms(conversation.updated_at),
         "total_cost": to_amount(conversation.total_cost),
         "total_tokens": conversation.total_tokens,
+        "forked_from": to_id(conversation.forked_from),
     }
 
 
 def conversation_from(row: tuple[Any, ...]) -> Conversation:
     """Return a conversation from `CONVERSATION_COLUMNS`."""
-    identity, title, model_id, created_at, updated_at, total_cost, total_tokens, tags = row
+    identity, title, model_id, created_at, updated_at, total_cost, total_tokens, deleted_at, forked_from, tags = row
     return Conversation(
         id=UUID(identity),
         title=title,
@@ -70,6 +81,8 @@ def conversation_from(row: tuple[Any, ...]) -> Conversation:
         total_cost=from_pico(total_cost),
         total_tokens=total_tokens,
         tags=tuple(from_json(tags)),
+        deleted_at=None if deleted_at is None else from_ms(deleted_at),
+        forked_from=from_id(forked_from),
     )
 
 
@@ -110,7 +123,7 @@ def message_from(row: tuple[Any, ...]) -> Message:
         conversation_id=UUID(conversation_id),
         role=_known(MessageRole, role) or MessageRole.ASSISTANT,
         content=content,
-        token_usage=_usage_from(row[13:]),
+        token_usage=_usage_from(row[13:22]),
         cost=from_amount(cost),
         latency_ms=latency_ms,
         model_id=model_id,
@@ -120,6 +133,7 @@ def message_from(row: tuple[Any, ...]) -> Message:
         reasoning=reasoning,
         created_at=from_ms(created_at),
         metadata=metadata,
+        withdrawn_at=None if row[22] is None else from_ms(row[22]),
     )
 
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 # How many steps `migrations` has.
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 QUARTER_MS, DAY_MS = 15 * 60 * 1000, 24 * 60 * 60 * 1000
 # What totals are kept for, from coarse to fine. The coarse ones make sums over years quick.

@@ -8,25 +8,25 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from neuralterm.application.records import SearchHit
+from neuralterm.application.records import ANYWHERE, SearchFilter, SearchHit
+from neuralterm.domain.budget import matches
 from neuralterm.domain.exceptions import StorageError
+from neuralterm.domain.snippets import snippet_of
 from neuralterm.domain.text import join_surrogates
-from neuralterm.infrastructure.columns import from_ms, to_json
+from neuralterm.infrastructure.columns import from_ms, to_json, to_ms
 from neuralterm.infrastructure.signs import has_signs
 
 if TYPE_CHECKING:
     from neuralterm.infrastructure.database import Database, Row
 
 _ASCII_LETTER = re.compile("[A-Za-z]")
-_CONTEXT_BEFORE, _CONTEXT_AFTER = 40, 120
 
 _BY_INDEX = """
-    SELECT m.conversation_id, m.id, m.role, c.title, m.created_at,
-           snippet(message_search, 0, '[', ']', '…', 24)
+    SELECT m.conversation_id, m.id, m.role, c.title, m.created_at, m.content
     FROM message_search
     CROSS JOIN messages AS m ON m.number = message_search.rowid
     CROSS JOIN conversations AS c ON c.id = m.conversation_id
-    WHERE message_search MATCH :words
+    WHERE message_search MATCH :words AND {}
     ORDER BY message_search.rowid DESC LIMIT :limit
 """
 _BY_READING = """
@@ -47,8 +47,15 @@ _READ_QUICKLY = 4
 # Seconds to wait for others who write.
 _PATIENCE = 0.1
 
+_WITHIN = {
+    "since": "m.created_at >= :since",
+    "until": "m.created_at < :until",
+    "tag": "c.id IN (SELECT conversation_id FROM conversation_tags WHERE tag = :tag)",
+    "model": "model_matches(coalesce(m.model_id, c.model_id), :model)",
+}
 
-def search_messages(database: Database, query: str, limit: int) -> list[SearchHit]:
+
+def search_messages(database: Database, query: str, limit: int, filter: SearchFilter = ANYWHERE) -> list[SearchHit]:
     """Return messages that hold every word of the query, newest first; none for a query without words.
 
     Any text is a valid query: quotes and operators of the query language are taken as text. Messages are read where no
@@ -58,12 +65,16 @@ def search_messages(database: Database, query: str, limit: int) -> list[SearchHi
     words = _words(query)
     if not words:
         return []
+    within, parameters = _chosen(database, filter)
     if all(_is_indexed(word) for word in words):
         phrases = " ".join('"' + word.replace('"', '""') + '"' for word in words)
-        return [_hit(row, row[5]) for row in database.query(_BY_INDEX, {"words": phrases, "limit": max(limit, 0)})]
-    by_signs = any(map(has_signs, words))
-    rows = _read_by_signs(database, words, limit) if by_signs else _read(database, words, limit, "true", {})
-    return [_hit(row, _snippet(row[5], words)) for row in rows]
+        parameters |= {"words": phrases, "limit": max(limit, 0)}
+        rows = database.query(_BY_INDEX.format(within), parameters)
+    elif any(map(has_signs, words)):
+        rows = _read_by_signs(database, words, limit, within, parameters)
+    else:
+        rows = _read(database, words, limit, within, parameters)
+    return [_hit(row, words) for row in rows]
 
 
 def index_for(database: Database, query: str, on_step: Callable[[int, int], bool]) -> None:
@@ -85,13 +96,29 @@ def _words(query: str) -> list[str]:
     return list(dict.fromkeys(join_surrogates(query).replace("\0", " ").split()))
 
 
-def _read_by_signs(database: Database, words: list[str], limit: int) -> list[Row]:
+def _chosen(database: Database, filter: SearchFilter) -> tuple[str, dict[str, Any]]:
+    """Return the condition of a filter, and its parameters."""
+    asked = {
+        "since": filter.since and to_ms(filter.since),
+        "until": filter.until and to_ms(filter.until),
+        "tag": filter.tag,
+        "model": filter.model,
+    }
+    parameters = {name: value for name, value in asked.items() if value is not None}
+    if "model" in parameters:
+        database.define("model_matches", matches)
+    return " AND ".join(["c.deleted_at IS NULL", *(_WITHIN[name] for name in parameters)]), parameters
+
+
+def _read_by_signs(
+    database: Database, words: list[str], limit: int, within: str, parameters: dict[str, Any]
+) -> list[Row]:
     from neuralterm.infrastructure.sign_index import stretches
 
     rows: list[Row] = []
     with database.snapshot():
-        for condition, parameters in stretches(database, words):
-            rows += _read(database, words, limit - len(rows), condition, parameters)
+        for stretch, bounds in stretches(database, words):
+            rows += _read(database, words, limit - len(rows), f"{stretch} AND {within}", parameters | bounds)
             if len(rows) >= limit:
                 break
     return rows
@@ -114,8 +141,9 @@ def _is_indexed(word: str) -> bool:
     return any(character.isalnum() for character in word) and not has_signs(word)
 
 
-def _hit(row: tuple[Any, ...], snippet: str) -> SearchHit:
-    conversation_id, message_id, role, title, created_at, _ = row
+def _hit(row: tuple[Any, ...], words: list[str]) -> SearchHit:
+    conversation_id, message_id, role, title, created_at, content = row
+    snippet, found = snippet_of(content, words)
     return SearchHit(
         conversation_id=UUID(conversation_id),
         message_id=UUID(message_id),
@@ -123,14 +151,5 @@ def _hit(row: tuple[Any, ...], snippet: str) -> SearchHit:
         snippet=snippet,
         title=title,
         created_at=from_ms(created_at),
+        matches=found,
     )
-
-
-def _snippet(content: str, words: list[str]) -> str:
-    longest_first = sorted(words, key=len, reverse=True)
-    pattern = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE | re.ASCII)
-    match = pattern.search(content)
-    position = match.start() if match else 0
-    start, end = max(position - _CONTEXT_BEFORE, 0), position + _CONTEXT_AFTER
-    marked = pattern.sub(lambda found: f"[{found[0]}]", content[start:end])
-    return ("…" if start else "") + marked + ("…" if end < len(content) else "")

@@ -23,6 +23,9 @@ from neuralterm.infrastructure.rows import (
     message_parameters,
 )
 
+# Columns that the lines of earlier versions, and of these records here, don't have.
+_ABSENT = {"deleted_at": None, "forked_from": None, "withdrawn_at": None}
+
 
 def opening_line(call: Call, conversation: Conversation) -> dict[str, Any]:
     """Return the line of a request that is about to be made."""
@@ -81,9 +84,11 @@ def _call(columns: Mapping[str, Any]) -> Call:
     return call_from(tuple(columns[name] for name in CALL_COLUMNS))
 
 
-def _conversation(columns: Mapping[str, Any]) -> Conversation:
-    return conversation_from(tuple(columns[name] for name in CONVERSATION_COLUMNS))
+def _conversation(columns: dict[str, Any]) -> Conversation:
+    known = _ABSENT | columns
+    return conversation_from(tuple(known[name] for name in CONVERSATION_COLUMNS))
 
 
-def _message(columns: Mapping[str, Any]) -> Message:
-    return message_from(tuple(columns[name] for name in MESSAGE_COLUMNS))
+def _message(columns: dict[str, Any]) -> Message:
+    known = _ABSENT | columns
+    return message_from(tuple(known[name] for name in MESSAGE_COLUMNS))

@@ -35,7 +35,10 @@ _WORDS = 20_000
 _SENTENCES = 30_000  # at most
 _CHINESE_EVERY = 20
 _TRIGGERS = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name IN ('messages', 'calls')"
-_ADD_CONVERSATION = "INSERT INTO conversations VALUES (?, ?, ?, ?, ?, ?, 0, 0)"
+_ADD_CONVERSATION = """
+    INSERT INTO conversations (number, id, title, model_id, created_at, updated_at, total_cost, total_tokens)
+    VALUES (?, ?, ?, ?, ?, ?, 0, 0)
+"""
 _ADD_MESSAGE = """
     INSERT INTO messages (
         number, id, conversation_id, position, role, content, status, model_id, created_at, finish_reason, prompt_tokens,

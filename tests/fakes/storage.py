@@ -13,12 +13,14 @@ from uuid import UUID
 
 from neuralterm.application.journal import MemoryJournal
 from neuralterm.application.records import (
+    ANYWHERE,
     Call,
     CallFilter,
     CallTotals,
     Committed,
     ConversationSummary,
     HistoryFilter,
+    SearchFilter,
     SearchHit,
     ServiceCharges,
     Uncertain,
@@ -98,13 +100,17 @@ class InMemoryConversationRepository:
             kept.updated_at = max(before.updated_at, kept.updated_at)
             kept.total_cost = max(before.total_cost, kept.total_cost)
             kept.total_tokens = max(before.total_tokens, kept.total_tokens)
+            kept.forked_from = before.forked_from
+        kept.deleted_at = before.deleted_at if before is not None else None
         self.store.tables.conversations[conversation.id] = kept
 
     def get_by_id(self, conversation_id: UUID) -> Conversation | None:
-        return copy.deepcopy(self.store.tables.conversations.get(conversation_id))
+        found = self.store.tables.conversations.get(conversation_id)
+        return None if found is None or found.deleted_at is not None else copy.deepcopy(found)
 
-    def get_messages(self, conversation_id: UUID) -> list[Message]:
+    def get_messages(self, conversation_id: UUID, *, withdrawn: bool = False) -> list[Message]:
         found = copy.deepcopy(self._messages_of(conversation_id))
+        found = [each for each in found if withdrawn or each.withdrawn_at is None]
         for message in found:
             entry = self.journal.read(message.id) if message.status is MessageStatus.PENDING else None
             if entry is not None:
@@ -119,6 +125,7 @@ class InMemoryConversationRepository:
             raise StorageError("the message is there already")
         kept = copy.deepcopy(message)
         kept.created_at = _to_millisecond(message.created_at)
+        kept.withdrawn_at = None
         tables.messages[message.id] = kept
         self._touch(kept.conversation_id, kept.created_at)
 
@@ -127,7 +134,12 @@ class InMemoryConversationRepository:
         before = tables.messages.get(message.id)
         if before is None:
             raise MissingRecordError("the message does not exist")
-        kept = replace(copy.deepcopy(message), created_at=before.created_at, conversation_id=before.conversation_id)
+        kept = replace(
+            copy.deepcopy(message),
+            created_at=before.created_at,
+            conversation_id=before.conversation_id,
+            withdrawn_at=before.withdrawn_at,
+        )
         tables.messages[message.id] = kept
         conversation = tables.conversations[kept.conversation_id]
         conversation.total_cost += (message.cost or Decimal(0)) - (before.cost or Decimal(0))
@@ -159,6 +171,30 @@ class InMemoryConversationRepository:
             message.cost_source = CostSource.UNSETTLED
         return True
 
+    def withdraw(self, message_ids: Sequence[UUID], at: datetime) -> None:
+        for message_id in message_ids:
+            message = self.store.tables.messages.get(message_id)
+            if message is not None and message.withdrawn_at is None:
+                message.withdrawn_at = _to_millisecond(at)
+
+    def trash(self, conversation_id: UUID, at: datetime) -> bool:
+        conversation = self.store.tables.conversations.get(conversation_id)
+        if conversation is None or conversation.deleted_at is not None:
+            return False
+        conversation.deleted_at = _to_millisecond(at)
+        return True
+
+    def restore(self, conversation_id: UUID) -> bool:
+        conversation = self.store.tables.conversations.get(conversation_id)
+        if conversation is None or conversation.deleted_at is None:
+            return False
+        conversation.deleted_at = None
+        return True
+
+    def purge(self, before: datetime) -> int:
+        expired = [each.id for each in self._by_change(deleted=True) if each.deleted_at < _to_millisecond(before)]
+        return sum(map(self.delete, expired))
+
     def delete(self, conversation_id: UUID) -> bool:
         tables = self.store.tables
         for message in self._messages_of(conversation_id):
@@ -168,38 +204,54 @@ class InMemoryConversationRepository:
     def latest(self) -> Conversation | None:
         return next(iter(self._by_change()), None)
 
-    def find_by_prefix(self, prefix: str) -> list[Conversation]:
+    def find_by_prefix(self, prefix: str, *, deleted: bool = False) -> list[Conversation]:
         digits = prefix.replace("-", "").lower()
-        found = [each for each in self._by_change() if digits and each.id.hex.startswith(digits)]
+        found = [each for each in self._by_change(deleted=deleted) if digits and each.id.hex.startswith(digits)]
         return sorted(found, key=lambda each: each.id.hex)[:3]
 
     def summaries(self, filter: HistoryFilter) -> list[ConversationSummary]:
         found = []
-        for conversation in self._by_change():
+        for conversation in self._by_change(deleted=filter.deleted):
             messages = self._messages_of(conversation.id)
             questions = [each.content for each in messages if each.role is MessageRole.USER]
             unfinished = any(each.status in _UNFINISHED for each in messages)
             if (
                 questions
                 and (filter.since is None or conversation.updated_at >= filter.since)
+                and (filter.until is None or conversation.updated_at < filter.until)
                 and (filter.tag is None or filter.tag in conversation.tags)
+                and (filter.min_cost is None or conversation.total_cost >= filter.min_cost)
+                and _is_of_model(filter.model, [conversation.model_id, *(each.model_id for each in messages)])
                 and (unfinished or not filter.partial_only)
             ):
                 preview = " ".join(questions[0].split())[:100]
                 unsettled = sum(is_unsettled(each) for each in messages)
-                found.append(ConversationSummary(conversation, len(messages), preview, messages[-1].status, unsettled))
+                live = [each.status for each in messages if each.withdrawn_at is None]
+                status = live[-1] if live else MessageStatus.COMPLETE
+                found.append(ConversationSummary(conversation, len(messages), preview, status, unsettled))
         return found if filter.limit is None else found[: filter.limit]
 
-    def search(self, query: str, limit: int) -> list[SearchHit]:
+    def search(self, query: str, limit: int, filter: SearchFilter = ANYWHERE) -> list[SearchHit]:
         words = query.lower().split()
         hits = [
             self._hit(message, words)
             for message in reversed(self.store.tables.messages.values())
             if words
+            and self._is_within(message, filter)
             and message.status is not MessageStatus.PENDING
             and all(word in message.content.lower() for word in words)
         ]
         return hits[:limit]
+
+    def _is_within(self, message: Message, filter: SearchFilter) -> bool:
+        conversation = self.store.tables.conversations[message.conversation_id]
+        return (
+            conversation.deleted_at is None
+            and (filter.since is None or message.created_at >= filter.since)
+            and (filter.until is None or message.created_at < filter.until)
+            and (filter.tag is None or filter.tag in conversation.tags)
+            and _is_of_model(filter.model, [message.model_id or conversation.model_id])
+        )
 
     def _hit(self, message: Message, words: list[str]) -> SearchHit:
         snippet = message.content
@@ -215,8 +267,9 @@ class InMemoryConversationRepository:
     def _messages_of(self, conversation_id: UUID) -> list[Message]:
         return [each for each in self.store.tables.messages.values() if each.conversation_id == conversation_id]
 
-    def _by_change(self) -> list[Conversation]:
+    def _by_change(self, *, deleted: bool = False) -> list[Conversation]:
         newest_first = copy.deepcopy(list(reversed(self.store.tables.conversations.values())))
+        newest_first = [each for each in newest_first if (each.deleted_at is not None) == deleted]
         return sorted(newest_first, key=lambda each: each.updated_at, reverse=True)
 
     def _touch(self, conversation_id: UUID, moment: datetime) -> None:
@@ -329,6 +382,10 @@ class InMemoryModelCache:
 def _to_millisecond(moment: datetime) -> datetime:
     moment = moment.astimezone(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def _is_of_model(pattern: str | None, model_ids: Sequence[str | None]) -> bool:
+    return pattern is None or any(model_id and matches(model_id, pattern) for model_id in model_ids)
 
 
 def _tokens(message: Message) -> int:

@@ -125,7 +125,7 @@ class TestTerminal:
         terminal.expect("first")
         gate.set()
         terminal.expect(" and last")
-        terminal.expect(f"{MODEL} · $0.0000045 {READY}")
+        terminal.expect(f"{MODEL} · 14 tokens · $0.0000045 {READY}")
         terminal.type("\x04")
         assert terminal.end()[0] == 0
         assert stored("SELECT role, content FROM messages ORDER BY position") == [
@@ -177,6 +177,7 @@ class TestTerminal:
     def test_control_c_at_the_prompt_drops_the_line_and_stays(self, service, chat):
         terminal = chat()
         terminal.type("half a line\x03")
+        terminal.type("\x03")
         terminal.expect("Ctrl-D or /exit leaves")
         terminal.expect(READY)
         terminal.type("whole\r")
@@ -251,7 +252,7 @@ class TestTerminal:
     def test_commands(self, service, chat, stored):
         terminal = chat()
         terminal.type("/help\r")
-        for command in ("/help", "/model", "/system", "/cost", "/budget", "/new", "/exit"):
+        for command in ("/help", "/model", "/system", "/cost", "/budget", "/undo", "/save!", "/new", "/exit"):
             terminal.expect(f"\n{command} ")
         terminal.expect(READY)
         terminal.type("/model no/such\r")
@@ -319,3 +320,53 @@ class TestTerminal:
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
         with open(path, encoding="utf-8") as file:
             assert "remember me" in file.read()
+
+    def test_several_lines_typed_while_an_answer_comes_are_not_sent_one_by_one(self, service, chat):
+        gate = threading.Event()
+        service.scripts = [held(["first"], gate, [" and last"]), text("second")]
+        terminal = chat()
+        terminal.type("hi\r")
+        terminal.expect("first")
+        terminal.type("one\rtwo\r/exit\r")
+        gate.set()
+        terminal.expect(" and last\n")
+        terminal.expect("/exit")
+        terminal.expect(READY)
+        terminal.type("three\r")
+        terminal.expect("second")
+        assert service.chats[1].body["messages"][-1]["content"] == "one\ntwo\n/exit\nthree"
+
+    def test_files_the_editor_and_coming_back(self, service, chat, stored, tmp_path, monkeypatch):
+        editor, notes = tmp_path / "editor", tmp_path / "my notes.txt"
+        editor.write_text('#!/bin/sh\nprintf " please" >> "$1"\n')
+        editor.chmod(0o700)
+        monkeypatch.setenv("EDITOR", str(editor))
+        monkeypatch.delenv("VISUAL", raising=False)
+        notes.write_text("buy milk\n")
+        monkeypatch.chdir(tmp_path)
+        service.scripts = [text("one"), text("two")]
+        terminal = chat()
+        terminal.type("/file my\\ notes.txt\r")
+        terminal.expect("with the next turn: 22 characters of text")
+        terminal.expect(READY)
+        terminal.type("what?\r")
+        terminal.expect("one")
+        terminal.expect(READY)
+        terminal.type("/edit\r")
+        terminal.expect("> my notes.txt: buy milk what? please")
+        terminal.expect("two")
+        terminal.expect(READY)
+        terminal.type("/save talk.json\r")
+        terminal.expect("written to talk.json")
+        terminal.expect(READY)
+        terminal.type("\x04")
+        code, rest = terminal.end()
+        [[conversation]] = stored("SELECT id FROM conversations")
+        assert code == 0
+        assert f"in this chat; `neuralterm chat --cid {conversation[:8]}` goes on with it" in rest
+        assert stat.S_IMODE((tmp_path / "talk.json").stat().st_mode) == 0o600
+        contents = [[message["content"] for message in request.body["messages"]] for request in service.chats]
+        assert contents == [["my notes.txt:\nbuy milk\n\nwhat?"], ["my notes.txt:\nbuy milk\n\nwhat?\n please"]]
+        terminal = chat("--cid", conversation[:8])
+        assert "going on with what? (2 messages)" in terminal.seen
+        assert "> my notes.txt: buy milk what? please" in terminal.seen

@@ -111,6 +111,14 @@ def test_readme_make_commands():
     assert "\nmake test\n" in (ROOT / ".ci" / "run").read_text()
 
 
+def test_commands_of_chat():
+    from neuralterm.components.chat_commands import COMMANDS
+
+    page = (ROOT / "docs" / "chat.md").read_text(encoding="utf-8")
+    listed = [row[0].strip("`").replace("\\|", "|") for row in table("Commands", page)]
+    assert listed == [f"/{each.name} {each.argument}".rstrip() for each in COMMANDS]
+
+
 def test_exit_code_table():
     assert [int(row[0]) for row in table("Exit codes")] == [int(code) for code in ExitCode]
 

@@ -15,6 +15,7 @@ LATER_MESSAGE = """
     INSERT INTO messages (number, id, conversation_id, position, role, content, status, created_at, metadata)
     SELECT 5 * 1024, ?, conversation_id, 9, role, 'plain', status, created_at, '{}' FROM messages WHERE number = 1
 """
+DELETED = "1 conversation deleted; `history restore` brings back what was deleted in the last 30 days\n"
 
 
 @pytest.fixture
@@ -71,6 +72,8 @@ def test_json_of_the_list(service, talk, listed):
         "unsettled",
         "total_tokens",
         "tags",
+        "forked_from",
+        "deleted_at",
         "status",
         "preview",
     ]
@@ -220,7 +223,7 @@ def test_delete_needs_somebody_to_ask_or_yes(run, talk, listed):
     assert "--yes" in refused.err
 
     done = run("history", "delete", "--yes", identity)
-    assert (done.code, done.out, done.err) == (0, "", "1 conversation deleted\n")
+    assert (done.code, done.out, done.err) == (0, "", DELETED)
     assert listed() == []
 
 

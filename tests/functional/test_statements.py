@@ -39,7 +39,7 @@ def test_a_prompt_is_one_connection_and_three_transactions(service, run):
 
 
 @pytest.mark.parametrize(
-    ("line", "most"), [("cost --json", 8), ("history", 6), ("history search hi", 6), ("models", 6)]
+    ("line", "most"), [("cost --json", 8), ("history", 7), ("history search hi", 7), ("models", 6)]
 )
 def test_reading_takes_a_few_statements_and_no_transaction(service, run, line, most):
     run("send", "the first makes the database")

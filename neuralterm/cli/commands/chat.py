@@ -12,6 +12,8 @@ from neuralterm.cli.loop import run
 from neuralterm.cli.options import pass_container, request_options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from neuralterm.components.chat import Chat, Confirm
     from neuralterm.components.chat_input import ChatInput
     from neuralterm.container import Container
@@ -32,7 +34,8 @@ def command(container: Container, /, **given: Any) -> int:
     apply_to_container(container, given)
     container.console.require_stdout()
     container.recover()
-    chat = Chat(container.chat_parts, build_request(container, given, prompt=""), _confirm(container))
+    request = build_request(container, given, prompt="")
+    chat = Chat(container.chat_parts, request, _confirm(container), is_kept=not container.settings.no_log)
     turns = _input(container, chat)
     watch_reader(container)
     if turns.interactive and container.settings.no_log:
@@ -58,12 +61,39 @@ def _confirm(container: Container) -> Confirm | None:
 def _input(container: Container, chat: Chat) -> ChatInput:
     import sys
 
-    from neuralterm.components.chat_input import PipeInput, TerminalInput
-
     if sys.stdin is not None and sys.stdin.isatty() and container.console.stdout_is_terminal:
-        settings = container.settings
-        typed_before = None if settings.no_log else settings.database.with_name("chat_history")
-        turns = TerminalInput(typed_before, chat.status_line, container.redaction.redact)
-        container.interruption.before_end.append(turns.restore_terminal)
-        return turns
+        return _terminal(container, chat)
+    from neuralterm.components.chat_input import PipeInput
+
     return PipeInput()
+
+
+def _terminal(container: Container, chat: Chat) -> ChatInput:
+    """Seat the person at the terminal: with an editor for lines, and with files."""
+    from neuralterm.cli.stdin import file_text, stdin_bytes
+    from neuralterm.components.chat_state import Desk
+    from neuralterm.components.chat_status import status_line
+    from neuralterm.components.chat_terminal import TerminalInput
+
+    settings = container.settings
+    turns = TerminalInput(
+        None if settings.no_log else settings.database.with_name("chat_history"),
+        lambda: status_line(chat.state, container.console.width),
+        container.redaction.redact,
+        lambda before: container.chat_suggestions(before),
+        color=settings.color,
+    )
+    container.interruption.before_end.append(turns.restore_terminal)
+    chat.state.desk = Desk(
+        read_text=file_text,
+        read_attachment=lambda source: container.read_attachment(source, stdin_bytes),
+        write=_write,
+        edit=turns.edit,
+    )
+    return turns
+
+
+def _write(path: Path, text: str, overwrite: bool) -> None:
+    from neuralterm.cli.history_files import write_file
+
+    write_file(path, text, overwrite=overwrite)

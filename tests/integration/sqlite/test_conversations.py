@@ -250,7 +250,32 @@ def test_summaries_are_filtered_and_ordered(repository):
     assert titles(limit=None, tag="even") == ["2", "0"]
     assert titles(since=minutes_after_noon(2)) == ["3", "2"]
     assert titles(tag="even", since=minutes_after_noon(1), limit=5) == ["2"]
+    assert titles(until=minutes_after_noon(2)) == ["1", "0"]
+    assert titles(since=minutes_after_noon(1), until=minutes_after_noon(2)) == ["1"]
     assert titles(tag="EVEN") == titles(partial_only=True) == titles(limit=0) == []
+
+
+def test_summaries_are_filtered_by_model_and_known_cost(repository):
+    for model_id, answered_by, cost in (
+        ("a/x", "b/y", "0.5"),
+        ("a/z:nitro", None, "0.000000000001"),
+        ("c/x", None, "0"),
+    ):
+        thread = conversation(model_id=model_id, title=model_id, total_cost=Decimal(cost))
+        repository.save(thread)
+        repository.add_message(question(thread))
+        repository.add_message(question(thread, role=MessageRole.ASSISTANT, model_id=answered_by))
+
+    def titles(**fields):
+        return sorted(summary.conversation.title for summary in repository.summaries(HistoryFilter(**fields)))
+
+    assert titles(model="A/*") == ["a/x", "a/z:nitro"]
+    assert titles(model="a/z") == ["a/z:nitro"]
+    assert titles(model="b/y") == ["a/x"]
+    assert titles(model="b") == titles(model="") == []
+    assert titles(min_cost=Decimal("0.5")) == ["a/x"]
+    assert titles(min_cost=Decimal("0.0000000000005")) == ["a/x", "a/z:nitro"]
+    assert len(titles(min_cost=Decimal(0))) == 3
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,9 @@ def steps(database, question):
         pytest.param(lambda repository, ledger: repository.summaries(HistoryFilter(limit=1)), id="continue"),
         pytest.param(lambda repository, ledger: repository.summaries(HistoryFilter(limit=20)), id="history"),
         pytest.param(lambda repository, ledger: repository.find_by_prefix("a"), id="prefix"),
+        pytest.param(lambda repository, ledger: repository.latest(), id="latest"),
+        pytest.param(lambda repository, ledger: repository.summaries(HistoryFilter(deleted=True)), id="trash"),
+        pytest.param(lambda repository, ledger: repository.purge(today()), id="purge"),
         pytest.param(lambda repository, ledger: repository.search("the", 20), id="common word"),
         pytest.param(lambda repository, ledger: repository.search("nosuchword", 20), id="no word"),
     ],
@@ -86,3 +89,17 @@ def test_a_sum_of_all_calls_is_read_from_as_many_totals_as_there_are_kinds_of_ca
     few, many = (steps(database, lambda _, ledger: ledger.totals(CallFilter())) for database in histories)
 
     assert many < 5 * few  # ten times as many calls
+
+
+def test_a_full_trash_is_in_nobodys_way(histories):
+    def last(repository, ledger):
+        repository.latest()
+        repository.summaries(HistoryFilter(limit=1))
+
+    database = histories[1]
+    before = steps(database, last)
+    newest = database.query("SELECT id FROM conversations ORDER BY updated_at DESC LIMIT 300")
+    for (identity,) in newest:
+        database.change("UPDATE conversations SET deleted_at = 1 WHERE id = ?", (identity,))
+
+    assert steps(database, last) < before + 300

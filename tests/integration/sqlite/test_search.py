@@ -4,10 +4,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neuralterm.application.records import SearchFilter
 from neuralterm.domain.models import MessageRole, MessageStatus
 from neuralterm.infrastructure.database import Database
 from neuralterm.infrastructure.repositories import SQLiteConversationRepository
-from tests.integration.sqlite.samples import NOON, conversation, finished, pending, question, write_journal
+from tests.integration.sqlite.samples import (
+    NOON,
+    conversation,
+    finished,
+    minutes_after_noon,
+    pending,
+    question,
+    write_journal,
+)
 
 
 @pytest.fixture
@@ -45,6 +54,27 @@ def test_a_hit_tells_where_it_is(repository, thread):
 
     assert (hit.conversation_id, hit.message_id) == (thread.id, message.id)
     assert (hit.role, hit.title, hit.created_at) == ("system", "Talk", NOON)
+
+
+def test_a_search_can_be_narrowed(repository, thread):
+    tagged = conversation(tags=("t",), model_id="c/d")
+    repository.save(tagged)
+    add(repository, tagged, "red apples 天气")
+    repository.add_message(question(thread, "old apples 天气", created_at=minutes_after_noon(-9)))
+    repository.add_message(question(thread, "green apples 天气", role=MessageRole.ASSISTANT, model_id="a/b"))
+
+    def found(**fields):
+        hits = [repository.search(query, 10, SearchFilter(**fields)) for query in ("apples", "天气")]
+        contents = [[hit.snippet.split()[0] for hit in each] for each in hits]
+        assert contents[0] == contents[1]
+        return contents[0]
+
+    assert found() == ["green", "old", "red"]
+    assert found(tag="t") == found(model="C/*") == ["red"]
+    assert found(model="a/b") == ["green"]
+    assert found(until=NOON) == ["old"]
+    assert found(since=NOON) == ["green", "red"]
+    assert found(since=NOON, tag="t", model="a/b") == []
 
 
 def test_a_pending_answer_is_found_when_it_is_finished(repository, thread):

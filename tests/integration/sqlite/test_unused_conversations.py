@@ -35,8 +35,8 @@ class Overtaken(SQLiteConversationRepository):
 
     refused = None
 
-    def get_messages(self, conversation_id):
-        messages = super().get_messages(conversation_id)
+    def get_messages(self, conversation_id, **options):
+        messages = super().get_messages(conversation_id, **options)
         other = SQLiteConversationRepository(Database(self.database.path))
         try:
             with other.patience(0.0):

@@ -86,10 +86,10 @@ async def test_a_prompt_that_is_refused_leaves_no_empty_conversation(prompt, err
 
 async def test_a_database_that_fails_does_not_hide_what_went_wrong_before():
     class Unreadable(InMemoryConversationRepository):
-        def get_messages(self, conversation_id):
+        def get_messages(self, conversation_id, **options):
             if world.client.requests:
                 raise exc.StorageError("the database is locked")
-            return super().get_messages(conversation_id)
+            return super().get_messages(conversation_id, **options)
 
     world = make_world(OK, [exc.RateLimitError()], repository=Unreadable())
     assert (await run(world)).content == "ok"
@@ -129,7 +129,35 @@ async def test_a_reader_that_breaks_stops_the_answer():
 
 @pytest.mark.parametrize(
     ("prompt", "title"),
-    [("short", "short"), ("\n\n  a\nb", "a"), ("x" * 60, "x" * 60), ("x" * 61, "x" * 59 + "…"), (" ", "")],
+    [("short", "short"), ("\n\n  a\nb", "a"), ("x" * 60, "x" * 60), ("x" * 61, "x" * 59 + "…"), (" ", ""), ("", "")],
 )
 def test_titles(prompt, title):
+    assert title_of(prompt) == title
+
+
+@pytest.mark.parametrize(
+    ("prompt", "title"),
+    [
+        ("---\n***\nThe plan", "The plan"),
+        ("# A heading\n\ntext", "A heading"),
+        ("- an item\n- another", "an item"),
+        ("```python\nprint(1)\n```\n\nWhat does it print?", "What does it print?"),
+        ("notes.md:\nOur notes\n\nSum this up", "Sum this up"),
+        ("src/a/b:\nfirst\n\nsecond line\nthird", "first"),
+        ("~~~\ncode\n~~~", "code"),
+        ("```\n```", "```"),
+        ("notes.md:\nOur notes", "Our notes"),
+        ("Hello: a question", "Hello: a question"),
+        ("What is this?\n\nnotes.md:\ntext", "What is this?"),
+        ("!!!", "!!!"),
+        ("#", "#"),
+        ("a log\n" * 9 + "\nwhy", "a log"),
+        ("word " * 11 + "overlong word", "word " * 10 + "word…"),
+        ("ab " + "x" * 80, "ab " + "x" * 56 + "…"),
+        ("天气" * 40, "天气" * 29 + "天…"),
+        ("x" * 58 + "e\u0301" * 5, "x" * 58 + "…"),
+        ("x" * 57 + "👨\u200d👩\u200d👧" + "yyy", "x" * 57 + "…"),
+    ],
+)
+def test_a_title_says_what_the_prompt_is_about(prompt, title):
     assert title_of(prompt) == title

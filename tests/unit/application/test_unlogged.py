@@ -3,6 +3,7 @@ from uuid import uuid4
 
 import pytest
 
+from neuralterm.application.editing import withdraw_last_exchange
 from neuralterm.application.journal import Unsaved
 from neuralterm.application.records import Call, HistoryFilter
 from neuralterm.application.unlogged import UnloggedAttachments, UnloggedConversations
@@ -166,3 +167,17 @@ async def test_the_books_are_kept_without_the_text():
     assert kept.store.tables.messages == {}
     assert len(world.ledger.calls) == 2
     assert {call.conversation_id for call in world.ledger.calls} == {conversation.id}
+
+
+def test_what_is_withdrawn_here_is_forgotten_here_and_kept_where_it_is_stored(kept):
+    thread = Conversation()
+    kept.save(thread)
+    for content in ("one", "two"):
+        kept.add_message(Message(conversation_id=thread.id, content=content))
+    unlogged = UnloggedConversations(kept)
+    unlogged.add_message(Message(conversation_id=thread.id, content="secret"))
+
+    assert [withdraw_last_exchange(unlogged, thread.id) for _ in range(2)] == ["secret", "two"]
+    assert [each.content for each in unlogged.get_messages(thread.id)] == ["one"]
+    assert [each.content for each in unlogged.get_messages(thread.id, withdrawn=True)] == ["one", "two", "secret"]
+    assert [each.content for each in kept.get_messages(thread.id)] == ["one", "two"]

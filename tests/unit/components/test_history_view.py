@@ -8,9 +8,12 @@ import pytest
 
 from neuralterm.application.history import Transcript
 from neuralterm.application.records import ConversationSummary, SearchHit
-from neuralterm.components import history_view
+from neuralterm.components import history_export, history_view
+from neuralterm.components.history_table import list_table
 from neuralterm.components.machine import dumps
+from neuralterm.components.tables import columns_of
 from neuralterm.domain.models import Conversation, CostSource, Message, MessageRole, MessageStatus, TokenUsage
+from neuralterm.domain.record import replace
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ID = UUID("018f1111-aaaa-7000-8000-000000000001")
@@ -70,6 +73,8 @@ def test_list_document_is_as_promised():
                 "unsettled": 0,
                 "total_tokens": 15,
                 "tags": ["sky"],
+                "forked_from": None,
+                "deleted_at": None,
                 "status": "cut",
                 "preview": "why is the sky blue?",
             }
@@ -85,6 +90,7 @@ def test_transcript_document_holds_every_message():
     question, answer = document["messages"]
     assert (question["role"], question["cost"], question["usage"]) == ("user", None, None)
     assert answer == {
+        "number": 2,
         "id": str(ANSWER),
         "role": "assistant",
         "content": "Because\n",
@@ -104,13 +110,15 @@ def test_transcript_document_holds_every_message():
         "finish_reason": "stop",
         "latency_ms": 120,
         "attachments": [],
+        "withdrawn_at": None,
+        "copied_from": None,
     }
 
 
 def test_an_unsettled_answer_has_no_amount():
     message = Message(role=MessageRole.ASSISTANT, cost_source=CostSource.UNSETTLED)
 
-    cost = history_view.message_document(message)["cost"]
+    cost = history_view.message_document(message, 1)["cost"]
 
     assert cost == {"usd": None, "source": "unsettled", "upstream_usd": None}
     assert "not settled yet" in history_view.transcript_text(Transcript(CONVERSATION, [message]))
@@ -130,7 +138,7 @@ def test_text_shows_roles_and_how_far_an_answer_got():
 
 
 def test_markdown_of_two_has_a_rule_between():
-    exported = history_view.exported([TRANSCRIPT, TRANSCRIPT], "md")
+    exported = history_export.exported([TRANSCRIPT, TRANSCRIPT], "md")
 
     assert exported.count("\n\n---\n\n# Why blue?\n") == 1
     assert exported.count("## assistant (openai/gpt-4o-mini) [cut]\n\nBecause") == 2
@@ -139,15 +147,15 @@ def test_markdown_of_two_has_a_rule_between():
 def test_exports_hold_what_show_holds():
     shown = json.loads(dumps(history_view.transcript_document(TRANSCRIPT)))
 
-    lines = history_view.exported([TRANSCRIPT, TRANSCRIPT], "jsonl").splitlines()
+    lines = history_export.exported([TRANSCRIPT, TRANSCRIPT], "jsonl").splitlines()
     assert [json.loads(line) for line in lines] == [shown, shown]
-    exported = json.loads(history_view.exported([TRANSCRIPT], "json"))
+    exported = json.loads(history_export.exported([TRANSCRIPT], "json"))
     assert exported["schema_version"] == 1
     assert [{"schema_version": 1, **each} for each in exported["conversations"]] == [shown]
 
 
 def test_a_table_for_programs_is_written_out():
-    text = history_view.list_table([a_summary(title="x" * 300)], width=None, now=NOON)
+    text = list_table([a_summary(title="x" * 300)], width=None, now=NOON)
 
     assert str(ID) in text
     assert "2026-11-23 12:00" in text
@@ -158,27 +166,63 @@ def test_a_table_for_programs_is_written_out():
 def test_a_table_for_a_terminal_keeps_to_its_width(width):
     summaries = [a_summary(title="long " * 60, model_id="a/b"), a_summary(UUID(int=5), model_id="a/b")]
 
-    lines = history_view.list_table(summaries, width=width, now=NOON + timedelta(hours=3)).splitlines()
+    lines = list_table(summaries, width=width, now=NOON + timedelta(hours=3)).splitlines()
 
-    assert max(map(len, lines)) <= max(width, 90)
-    assert lines[2].startswith("018f1111  3 hours ago  a/b")
+    assert max(map(len, lines)) <= width
+    assert lines[2].startswith("018f1111  3 hours ago  a/b" if width > 40 else "018f1111  3 hours ago  ")
     assert lines[2].endswith("…")
-    assert lines[3].endswith("why is the sky blue?")
+    assert "why is t" in lines[3]
+
+
+def test_a_table_for_a_terminal_gives_up_columns_before_titles():
+    summaries = [
+        a_summary(title="天气" * 40, model_id="author/a-long-name-of-a-model"),
+        a_summary(UUID(int=5), title="b"),
+    ]
+
+    def header(width):
+        lines = list_table(summaries, width=width, now=NOON).splitlines()
+        assert max(map(columns_of, lines)) <= width
+        assert lines[2].endswith("…")
+        return lines[0].split()
+
+    assert header(120) == ["id", "changed", "model", "messages", "cost", "title"]
+    assert header(86) == ["id", "changed", "model", "cost", "title"]
+    assert header(60) == header(44) == ["id", "changed", "cost", "title"]
+
+
+def test_withdrawn_messages_and_numbers_are_shown():
+    taken_back = [replace(message, withdrawn_at=NOON) for message in MESSAGES]
+    fork = replace(CONVERSATION, forked_from=QUESTION)
+    transcript = Transcript(fork, [*MESSAGES, *taken_back])
+
+    text = history_view.transcript_text(transcript, with_numbers=True)
+
+    assert f"4 messages (2 withdrawn), $0.000000041, tagged sky, forked from {QUESTION}" in text
+    assert "--- 1 user ---" in text
+    assert "--- 4 assistant (openai/gpt-4o-mini) [cut] [withdrawn] ---" in text
+    documents = history_view.transcript_document(transcript)
+    assert documents["conversation"]["forked_from"] == str(QUESTION)
+    assert [each["number"] for each in documents["messages"]] == [1, 2, 3, 4]
+    assert [each["withdrawn_at"] for each in documents["messages"]][1:3] == [None, "2026-11-23T12:00:00.000Z"]
 
 
 def test_shortened_ids_stay_apart():
     other = UUID("018f1111-aaab-7000-8000-000000000009")
 
-    lines = history_view.list_table([a_summary(), a_summary(other)], width=120, now=NOON).splitlines()
+    lines = list_table([a_summary(), a_summary(other)], width=120, now=NOON).splitlines()
 
     assert lines[2].split()[0] == "018f1111-aaaa"
     assert lines[3].split()[0] == "018f1111-aaab"
 
 
 def test_hits():
-    hit = SearchHit(ID, ANSWER, "assistant", "the [sky]\nis", "Why\nblue?", NOON)
+    hit = SearchHit(ID, ANSWER, "assistant", "the [sky]\nis", "Why\nblue?", NOON, matches=((4, 9),))
 
-    assert history_view.hits_text([hit]) == f"{ID}  2026-11-23 12:00  assistant  Why blue?\n  the [sky] is"
+    text, places = history_view.hits_text([hit, hit])
+    one = f"{ID}  2026-11-23 12:00  assistant  Why blue?\n  the sky is"
+    assert text == f"{one}\n\n{one}"
+    assert [text[start:end] for start, end in places] == ["sky", "sky"]
     assert history_view.hits_document([hit])["hits"] == [
         {
             "conversation_id": str(ID),
@@ -198,7 +242,7 @@ def test_hits():
 def test_an_unknown_cost_is_never_shown_as_nothing(known, unsettled, shown):
     conversation = Conversation(id=ID, updated_at=NOON, total_cost=Decimal(known))
     summary = ConversationSummary(conversation, 2, "why?", MessageStatus.PENDING, unsettled=unsettled)
-    listed = history_view.list_table([summary], width=None, now=NOON)
+    listed = list_table([summary], width=None, now=NOON)
     assert shown in listed
 
 

@@ -1,0 +1,87 @@
+"""`neuralterm history export|backup|path`: what was said, as files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from neuralterm.cli.options import pass_container
+
+if TYPE_CHECKING:
+    from neuralterm.container import Container
+
+FORMATS = ("md", "json", "jsonl", "html")
+
+
+@click.command("export")
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="md", show_default=True, help="What to write.")
+@click.option("-O", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, not to stdout.")
+@click.option("--force", is_flag=True, help="Overwrite FILE if it is there.")
+@pass_container
+def export(container: Container, /, ids: tuple[str, ...], format_: str, output: Path | None, force: bool) -> None:
+    """Write out whole conversations: Markdown, one JSON document, JSON lines (one conversation each), or a page of HTML."""
+    from neuralterm.application.history import transcripts
+    from neuralterm.components.history_export import exported
+
+    text = exported(transcripts(container.repository, ids), format_)
+    if output is None:
+        container.console.print(text)
+    else:
+        write_file(output, text + "\n", overwrite=force)
+        container.console.note(f"written to {output}")
+
+
+@click.command("backup")
+@click.argument("target", metavar="PATH", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Overwrite PATH if it is there.")
+@pass_container
+def backup(container: Container, /, target: Path, force: bool) -> None:
+    """Copy the database to the file PATH as it is now, while others may go on using it.
+
+    To restore a backup, end every neuralterm and put it in the place that `neuralterm history path` names, without the files
+    that end in -wal and -shm beside it.
+    """
+    from neuralterm.components.progress import Progress
+    from neuralterm.components.tables import grouped
+    from neuralterm.domain.exceptions import ValidationError
+    from neuralterm.domain.text import numbered
+
+    if str(target) == "-":
+        raise ValidationError("a backup can't be written to stdout", hint="name a file")
+    console = container.console
+    progress = Progress("copied", console.note, container.clock.monotonic)
+    report = container.back_up(target, overwrite=force, on_progress=progress)
+    counts = f"{numbered(report.conversations, 'conversation')}, {numbered(report.calls, 'call')}"
+    console.note(f"written to {target}: {grouped(report.size)} bytes, {counts}")
+
+
+@click.command("path")
+@pass_container
+def path(container: Container, /) -> None:
+    """Print where the database is."""
+    container.console.print(str(container.settings.database))
+
+
+def write_file(path: Path, text: str, *, overwrite: bool) -> None:
+    """Write a file that only its owner can read. Raises ValidationError, with the code `FILE_EXISTS` where one is there."""
+    from neuralterm.domain.exceptions import ValidationError
+
+    try:
+        # "backslashreplace": half a surrogate pair, as some models send, must not cost the whole export.
+        with open(
+            path,
+            "w" if overwrite else "x",
+            encoding="utf-8",
+            errors="backslashreplace",
+            newline="\n",
+            opener=lambda name, flags: os.open(name, flags, 0o600),
+        ) as file:
+            file.write(text)
+    except FileExistsError as exc:
+        raise ValidationError(f"{path} exists already", "FILE_EXISTS", hint="--force overwrites it") from exc
+    except OSError as exc:
+        raise ValidationError(f"{path} can't be written: {exc.strerror}") from exc

@@ -1,0 +1,174 @@
+"""The slash commands of a chat: one table for what they do, what `/help` says of them, and what is completed after them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from enum import Enum
+
+from neuralterm.components import chat_exchanges as exchanges
+from neuralterm.components import chat_material as material
+from neuralterm.components.chat_state import ChatState, Turn
+from neuralterm.components.cost_view import states_table
+from neuralterm.domain.exceptions import ValidationError
+from neuralterm.domain.money import dollars
+from neuralterm.domain.record import record, replace
+
+Verb = Callable[[ChatState, str], Awaitable[Turn | None]]
+
+
+class Names(Enum):
+    """What the argument of a command names."""
+
+    NOTHING = "nothing"
+    MODEL = "model"
+    CONVERSATION = "conversation"
+    FILE = "file"
+    SWITCH = "switch"
+
+
+@record
+class Command:
+    """A command. Its verb gets the rest of the line, and may return what is to be asked next.
+
+    `at_terminal_only`: it reads or writes files, which the lines of a pipe may not do.
+    """
+
+    name: str
+    argument: str
+    summary: str
+    verb: Verb
+    names: Names = Names.NOTHING
+    at_terminal_only: bool = False
+
+
+async def run_command(state: ChatState, line: str) -> Turn | None:
+    """Do what a line says that begins with a slash; return what is to be asked then, if anything.
+
+    Raises:
+        ValidationError: there is no such command, or it can't be used here or so.
+    """
+    name, *rest = re.split(r"\s", line[1:], maxsplit=1)
+    command = next((each for each in COMMANDS if each.name == name), None)
+    if command is None:
+        raise ValidationError(
+            f"there is no command /{name}", hint="/help lists them; // sends a line that begins with /"
+        )
+    if command.at_terminal_only and state.desk is None:
+        raise ValidationError(f"/{name} is for a terminal: the lines of a pipe can't read or write files")
+    return await command.verb(state, "".join(rest).strip())
+
+
+async def _help(state: ChatState, argument: str) -> None:
+    usages = [(f"/{each.name} {each.argument}".rstrip(), each.summary) for each in COMMANDS]
+    for usage, meaning in (*usages, *KEYS):
+        state.console.note(f"{usage:<19} {meaning}")
+
+
+async def _choose_model(state: ChatState, argument: str) -> None:
+    if argument:
+        await state.parts.check_model(argument)
+        state.choose_model(argument)
+    state.console.note(f"model: {state.model}")
+
+
+async def _set_system(state: ChatState, argument: str) -> None:
+    if argument:
+        options = replace(state.request.options, system_prompt=argument)
+        state.request = replace(state.request, options=options)
+    state.console.note(f"system: {state.system_prompt or '(none)'}")
+
+
+async def _show_reasoning(state: ChatState, argument: str) -> None:
+    notices = state.parts.notices
+    if argument not in ("", "on", "off"):
+        raise ValidationError(f"/reasoning takes on or off, not {argument!r}")
+    notices.show_reasoning = not notices.show_reasoning if not argument else argument == "on"
+    state.console.note(f"reasoning: {'shown' if notices.show_reasoning else 'hidden'}")
+
+
+async def _say_cost(state: ChatState, argument: str) -> None:
+    spending, tokens = state.parts.spending, state.parts.session.total_tokens
+    state.console.note(f"cost: {state.spent()} in this chat, {tokens:,} tokens in this run")
+    for status in map(spending.status, spending.applying(state.subject())):
+        left = f"{dollars(status.remaining_usd)} of {dollars(status.budget.limit_usd)} left"
+        held = f", {dollars(status.reserved_usd)} kept back until its cost is certain" if status.reserved_usd else ""
+        state.console.note(f"{status.budget.name}: {left}{held}")
+
+
+async def _list_budgets(state: ChatState, argument: str) -> None:
+    spending, console = state.parts.spending, state.console
+    statuses = [spending.status(budget) for budget in spending.applying(state.subject())]
+    if not statuses:
+        console.note("no budget counts the next turn")
+        return
+    for line in states_table(statuses, console.width if console.stderr_is_terminal else None).splitlines():
+        console.note(line)
+
+
+async def _leave(state: ChatState, argument: str) -> None:
+    state.running = False
+
+
+COMMANDS = (
+    Command("help", "", "this list", _help),
+    Command("model", "[ID]", "show or choose the model", _choose_model, Names.MODEL),
+    Command("system", "[TEXT]", "show or set the system prompt", _set_system),
+    Command("reasoning", "[on|off]", "show the model's reasoning, or hide it", _show_reasoning, Names.SWITCH),
+    Command("cost", "", "what this chat has cost, and what the budgets have left", _say_cost),
+    Command(
+        "budget", "", "the budgets that count the next turn: spent, reserved, left, and when they reset", _list_budgets
+    ),
+    Command("undo", "", "take the last exchange back; it stays in the history, and its cost counts", exchanges.undo),
+    Command(
+        "retry", "[MODEL]", "ask the last prompt again, this time perhaps another model", exchanges.retry, Names.MODEL
+    ),
+    Command(
+        "edit",
+        "[TEXT]",
+        "write in $VISUAL or $EDITOR: the last prompt again, or a new one",
+        material.edit,
+        at_terminal_only=True,
+    ),
+    Command(
+        "file", "PATH...", "put text files into the next turn", material.add_files, Names.FILE, at_terminal_only=True
+    ),
+    Command(
+        "attach",
+        "PATH|URL",
+        "attach an image, PDF or sound to the next turn",
+        material.attach,
+        Names.FILE,
+        at_terminal_only=True,
+    ),
+    Command("fork", "[N]", "go on in a copy, of the messages up to number N", exchanges.fork),
+    Command("title", "[TEXT]", "show or set the title", exchanges.title),
+    Command(
+        "save",
+        "FILE",
+        "write the conversation to a new .md, .json, .jsonl or .html file",
+        material.save,
+        Names.FILE,
+        at_terminal_only=True,
+    ),
+    Command(
+        "save!",
+        "FILE",
+        "the same, also over a file that is there",
+        material.save_over,
+        Names.FILE,
+        at_terminal_only=True,
+    ),
+    Command("history", "[N]", "the last N messages of this conversation", exchanges.list_messages),
+    Command("resume", "[ID]", "list the last conversations, or go on with one", exchanges.resume, Names.CONVERSATION),
+    Command("new", "[TITLE]", "begin a fresh conversation", exchanges.begin_anew),
+    Command("exit", "", "leave (or Ctrl-D)", _leave),
+)
+
+KEYS = (
+    ("//text", "send a line that begins with a slash"),
+    ('Alt-Enter, \\, """', "several lines: by key, a backslash at a line end, or marks before and after"),
+    ("Tab", "complete a command, a model, a conversation, a file"),
+    ("Ctrl-R", "search what was typed before; Ctrl-X Ctrl-E opens the line in the editor"),
+    ("Ctrl-C", "stop the answer, or drop the line; keeps the chat"),
+)
