@@ -144,11 +144,10 @@ def _translated(foreign: ForeignConversation, program: str, now: datetime) -> _T
     identity = uuid5(_IDS, f"{program}/{foreign.id}")
     messages = list(_messages_of(foreign, identity, now))
     first_question = next((each.content for each in messages if each.role is MessageRole.USER and each.content), "")
-    last_answer = messages[-1] if messages else None
     conversation = Conversation(
         id=identity,
         title=one_line(foreign.name)[:_LONGEST_TITLE] or title_of(first_question) or None,
-        model_id=(last_answer and last_answer.model_id) or DEFAULT_MODEL,
+        model_id=(messages[-1].model_id if messages else None) or DEFAULT_MODEL,
         created_at=messages[0].created_at if messages else now,
         updated_at=messages[-1].created_at if messages else now,
         total_tokens=sum(message.token_usage.total_tokens for message in messages if message.token_usage),
@@ -160,23 +159,25 @@ def _translated(foreign: ForeignConversation, program: str, now: datetime) -> _T
 def _messages_of(foreign: ForeignConversation, identity: UUID, now: datetime) -> Iterator[Message]:
     system, at = "", next((each.at for each in foreign.exchanges if each.at is not None), now)
     for exchange in {each.id: each for each in foreign.exchanges}.values():
-        at = exchange.at or at
-
-        def message(
-            place: str, role: MessageRole, content: str, *, of: str = exchange.id, at: datetime = at
-        ) -> Message:
-            fresh = uuid5(identity, f"{of}/{place}")
-            return Message(id=fresh, conversation_id=identity, role=role, content=content, created_at=at)
-
+        # What a clock that was wrong has put into the future would be the last conversation for long.
+        at = min(exchange.at or at, now)
         if exchange.system.strip() and exchange.system != system:
             system = exchange.system
-            yield message("system", MessageRole.SYSTEM, system)
+            yield _message(identity, exchange, at, "system", MessageRole.SYSTEM, system)
         said = [(role, text) for role, text in exchange.inputs if text.strip()] or [(MessageRole.USER, "")]
         # Counted from the end: a call tells what it was asked last, and may tell what came before.
         for number, (role, text) in enumerate(said):
-            yield message(f"input{len(said) - number}", role, text)
-        answer = message("answer", MessageRole.ASSISTANT, exchange.answer)
+            yield _message(identity, exchange, at, f"input{len(said) - number}", role, text)
+        answer = _message(identity, exchange, at, "answer", MessageRole.ASSISTANT, exchange.answer)
         answer.model_id, answer.reasoning = exchange.model or None, exchange.reasoning
         answer.token_usage, answer.latency_ms = exchange.usage, exchange.duration_ms
         answer.cost_source = CostSource.UNSETTLED
         yield answer
+
+
+def _message(
+    conversation_id: UUID, exchange: Exchange, at: datetime, place: str, role: MessageRole, content: str
+) -> Message:
+    """Return what stands at a place in an exchange, under the id that it has every time."""
+    identity = uuid5(conversation_id, f"{exchange.id}/{place}")
+    return Message(id=identity, conversation_id=conversation_id, role=role, content=content, created_at=at)

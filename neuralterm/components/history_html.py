@@ -31,6 +31,7 @@ h2 { font-size: .85rem; font-weight: 600; color: var(--dim); margin: 0 0 .5rem; 
 .facts { color: var(--dim); font-size: .85rem; margin: .25rem 0 1.5rem; }
 section { border-top: 1px solid var(--line); padding: 1rem 0; }
 section.user { background: var(--panel); border: 0; border-radius: .5rem; padding: 1rem; }
+section.user + section { border: 0; }
 section.withdrawn { opacity: .55; }
 .plain { white-space: pre-wrap; }
 pre { background: var(--panel); border-radius: .35rem; overflow-x: auto; padding: .75rem; }

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from neuralterm.domain.exceptions import StorageError, ValidationError
 
@@ -17,6 +16,8 @@ Row = Mapping[str, Any]
 # What no count of tokens or milliseconds reaches; sums of such numbers fit 64 bits.
 _LARGEST = 2**50
 _MAGIC, _WAL_VERSION, _VERSION_AT = b"SQLite format 3\0", 2, 18
+# Virtual tables run code of their own over what the file holds.
+_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'"
 # Rows asked for at a time by their numbers.
 _AT_A_TIME = 200
 
@@ -36,7 +37,7 @@ class ForeignFile:
             self._connection.text_factory = lambda text: text.decode("utf-8", "replace")
             for pragma in ("query_only = ON", "trusted_schema = OFF", "cell_size_check = ON"):
                 self._connection.execute(f"PRAGMA {pragma}")
-            names = self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            names = self._connection.execute(_TABLES).fetchall()
             self._columns = {str(name): self._columns_of(str(name)) for (name,) in names}
         except sqlite3.Error as exc:
             self.close()
@@ -95,7 +96,7 @@ def _address(path: Path) -> str:
         raise ValidationError(f"{path} is not a SQLite database")
     # A file in WAL mode without its log would be given one, even by who only reads; so it is read as one that nobody changes.
     alone = head[_VERSION_AT] == _WAL_VERSION and not path.with_name(f"{path.name}-wal").exists()
-    return f"file:{quote(str(path.absolute()))}?mode=ro" + ("&immutable=1" if alone else "")
+    return f"{path.absolute().as_uri()}?mode=ro" + ("&immutable=1" if alone else "")
 
 
 def text_in(value: Any) -> str:

@@ -135,6 +135,8 @@ def read_unsized(path):
 
 @pytest.mark.parametrize("has_log", [True, False])
 def test_a_file_in_wal_mode_is_read_and_left_alone(path, has_log):
+    path = path.with_name("a b%20?#ü").joinpath("logs.db")
+    path.parent.mkdir()
     llm_logs.modern(path)
     with closing(sqlite3.connect(path)) as writer:
         writer.execute("PRAGMA journal_mode = WAL")
@@ -154,6 +156,7 @@ def test_a_file_in_wal_mode_is_read_and_left_alone(path, has_log):
         ["CREATE TABLE other (id)"],
         ["CREATE TABLE responses (id TEXT)"],
         ["CREATE TABLE messages (hash TEXT, parent_hash TEXT, role TEXT)"],
+        ["CREATE VIRTUAL TABLE responses USING fts5 (id, prompt, response)"],
         ["CREATE VIEW responses AS SELECT 1 AS id, 'x' AS prompt, 'y' AS response"],
     ],
 )

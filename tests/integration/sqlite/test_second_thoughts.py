@@ -7,6 +7,7 @@ import pytest
 
 from neuralterm.application.records import HistoryFilter
 from neuralterm.domain.models import Cost, CostSource, MessageRole, MessageStatus
+from neuralterm.infrastructure.repositories import SQLiteConversationRepository
 from tests.integration.sqlite.samples import NOON, USAGE, conversation, finished, minutes_after_noon, pending, question
 
 
@@ -148,3 +149,33 @@ def test_where_a_fork_came_from_stays(repository, thread):
 
     assert repository.get_by_id(fork.id) == fork
     assert repository.get_by_id(thread.id).forked_from is None
+
+
+# As processes write that were started before there was any of this, and go on after the file was brought up to date.
+EARLIER = (
+    """
+    INSERT INTO conversations (id, title, model_id, created_at, updated_at, total_cost, total_tokens)
+    VALUES (:thread, 'Earlier', 'a/b', 5, 5, 0, 0)
+    """,
+    """
+    INSERT INTO messages (id, conversation_id, position, role, content, status, created_at, metadata)
+    VALUES (:message, :thread, 1, 'user', 'hello', 'complete', 6, '{}')
+    """,
+    "UPDATE conversations SET updated_at = max(updated_at, 6) WHERE id = :thread",
+)
+
+
+def test_processes_that_know_nothing_of_it_go_on(database):
+    repository = SQLiteConversationRepository(database)
+    identity = uuid4()
+    for statement in EARLIER:
+        database.change(statement, {"thread": str(identity), "message": str(uuid4())})
+
+    (summary,) = repository.summaries(HistoryFilter())
+
+    assert (summary.conversation.id, summary.conversation.deleted_at, summary.conversation.forked_from) == (
+        identity,
+        None,
+        None,
+    )
+    assert [message.withdrawn_at for message in repository.get_messages(identity)] == [None]

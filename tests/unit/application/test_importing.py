@@ -133,6 +133,12 @@ def test_what_is_missing_is_made_up_for(repository):
     assert (summary.conversation.title, summary.conversation.updated_at) == (None, NOON)
 
 
+def test_nothing_is_said_in_the_future(repository):
+    run(repository, ForeignConversation("c", "", [exchange(1, at=NOON + timedelta(days=400)), exchange(2, at=None)]))
+
+    assert repository.latest().updated_at == NOON
+
+
 def test_an_untitled_conversation_is_called_after_its_first_question(repository):
     talk = ForeignConversation("c", "  ", [exchange(1, inputs=[(USER, "```\nx\n```\n\nWhat is this?")])])
     run(repository, talk)
