@@ -24,7 +24,9 @@ class Terminal:
         self.ours, theirs = os.openpty()
         self.modes = termios.tcgetattr(theirs)
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
-        environment = {**os.environ, "TERM": "xterm"}
+        # xdist has readline imported, which sets the size of another terminal.
+        environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+        environment["TERM"] = "xterm"
         command = [sys.executable, "-c", f"{before}\n{START}", *args]
         self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
         os.close(theirs)
