@@ -9,7 +9,7 @@ from typing import Any
 from neuralterm.application.catalogue import Listing
 from neuralterm.application.model_search import is_batch, per_million
 from neuralterm.components.machine import SCHEMA_VERSION, moment, money
-from neuralterm.components.tables import grouped, table
+from neuralterm.components.tables import fitted_table, grouped
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.money import parse_usd, plain
 from neuralterm.domain.pricing import Override
@@ -78,22 +78,47 @@ def model_document(model: OpenRouterModel) -> dict[str, Any]:
     }
 
 
-def models_table(models: Sequence[OpenRouterModel]) -> str:
-    """Return a table of the models; `varies` stands where the price depends on routing, `unknown` where there is none."""
-    headers = ("model", "$/M in", "$/M out", "context", "")
+def models_table(models: Sequence[OpenRouterModel], width: int | None = None) -> str:
+    """Return a table of the models; `varies` stands where the price depends on routing, `unknown` where there is none.
+
+    A terminal of so many columns has what fits; None: all of it.
+    """
+    headers = ("model", "$/M in", "$/M out", "context", "takes", "features", "")
     rows = [
         (
             model.id,
             _per_million(model.pricing.get("prompt")),
             _per_million(model.pricing.get("completion")),
             grouped(model.context_length),
+            "+".join(model.input_modalities),
+            ",".join(features(model)),
             _remarks(model),
         )
         for model in models
     ]
-    if not any(row[-1] for row in rows):
-        return table(headers[:-1], [row[:-1] for row in rows], right=headers[1:4])
-    return table(headers, rows, right=headers[1:4])
+    shown = len(headers) if any(row[-1] for row in rows) else len(headers) - 1
+    return fitted_table(
+        headers[:shown],
+        [row[:shown] for row in rows],
+        width,
+        right=headers[1:4],
+        names=("model",),
+        expendable=(("features",), ("takes",), ("",), ("context",)),
+    )
+
+
+def features(model: OpenRouterModel) -> list[str]:
+    """Return in short what a model can: call tools, keep to a schema or at least to JSON, reason, read from a cache."""
+    parameters = model.supported_parameters
+    keeps_schema = "structured_outputs" in parameters
+    known = [
+        ("tools" in parameters, "tools"),
+        (keeps_schema, "schema"),
+        ("response_format" in parameters and not keeps_schema, "json"),
+        ("reasoning" in parameters or "include_reasoning" in parameters, "reasoning"),
+        (model.pricing.get("input_cache_read") not in (None, "", "0", 0), "cache"),
+    ]
+    return [name for holds, name in known if holds]
 
 
 def model_text(model: OpenRouterModel) -> str:

@@ -21,9 +21,9 @@ def test_a_table_of_all_models_and_nothing_else(service, run):
     assert (result.code, result.err) == (0, "")
     rows = [line.split() for line in result.out.splitlines()[2:]]
     assert rows == [
-        [MODEL, "0.15", "0.6", "128,000"],
-        ["router/auto", "varies", "varies", "2,000,000"],
-        ["small/window", "1", "2", "4,096"],
+        [MODEL, "0.15", "0.6", "128,000", "text", "schema"],
+        ["router/auto", "varies", "varies", "2,000,000", "text"],
+        ["small/window", "1", "2", "4,096", "text"],
     ]
 
 
@@ -64,6 +64,9 @@ def test_json_is_as_promised(service, run):
         (["--max-price", "0.6"], [MODEL]),
         (["--min-context", "128000"], [MODEL, "router/auto"]),
         (["--supports", "temperature"], [MODEL]),
+        (["--supports", "temperature", "--supports", "tools"], []),
+        (["--output", "text", "--author", "router"], ["router/auto"]),
+        (["--output", "image"], []),
         (["--author", "small"], ["small/window"]),
         (["--input", "text", "window", "small"], ["small/window"]),
         (["-n", "2"], [MODEL, "router/auto"]),

@@ -30,8 +30,9 @@ def command() -> None:
 @click.option("--free", is_flag=True, help="Only those that cost nothing.")
 @click.option("--max-price", type=DecimalType(), metavar="USD", help="At most so much per million tokens, in and out.")
 @click.option("--min-context", type=click.IntRange(1), metavar="N", help="A window of at least N tokens.")
-@click.option("--input", "modality", metavar="MODALITY", help="Takes text, image, file, audio, ...")
-@click.option("--supports", metavar="PARAM", help="Takes this request parameter: tools, structured_outputs, ...")
+@click.option("--input", "inputs", multiple=True, metavar="MODALITY", help="Takes text, image, file, audio, ...")
+@click.option("--output", "outputs", multiple=True, metavar="MODALITY", help="Gives text, image, audio, ...")
+@click.option("--supports", multiple=True, metavar="PARAM", help="Takes this request parameter: tools, reasoning, ...")
 @click.option("--author", metavar="NAME", help="By this author: the part of the id before the slash.")
 @click.option("-n", "limit", type=click.IntRange(1), metavar="N", help="Only the first N.")
 @json_option
@@ -43,8 +44,11 @@ def list_models(container: Container, /, **given: Any) -> None:
 
     \b
     neuralterm models claude --sort price
-    neuralterm models --input image --max-price 1 --json
+    neuralterm models --input image --supports tools --max-price 1 --json
     neuralterm models show openai/gpt-4o-mini
+
+    Options that say what a model takes, gives or supports may be repeated; it must do all of that. Features are tools, schema
+    (structured outputs), json, reasoning and cache (cheaper reads of what was sent before).
     """
     from neuralterm.application.model_search import ModelFilter, matching, ordered
     from neuralterm.components import machine, models_view
@@ -55,7 +59,8 @@ def list_models(container: Container, /, **given: Any) -> None:
         free_only=given["free"],
         max_price=given["max_price"],
         min_context=given["min_context"],
-        input_modality=given["modality"],
+        inputs=given["inputs"],
+        outputs=given["outputs"],
         supports=given["supports"],
         author=given["author"],
     )
@@ -64,7 +69,7 @@ def list_models(container: Container, /, **given: Any) -> None:
     if given["as_json"]:
         container.console.print(machine.dumps(models_view.models_document(listing, shown)))
     elif shown:
-        container.console.print(models_view.models_table(shown))
+        container.console.print(models_view.models_table(shown, container.console.stdout_width))
     if not found:
         container.console.note("no model matches")
     elif len(shown) < len(found):
