@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, tzinfo
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from neuralterm.application.journal import JournalEntry, Unsaved
@@ -29,6 +29,9 @@ from neuralterm.domain.budget import Budget
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.models import Conversation, Cost, Message, TokenUsage
 from neuralterm.domain.ratios import Ratio
+
+if TYPE_CHECKING:
+    from neuralterm.domain.endpoints import Endpoint
 
 
 class Clock(Protocol):
@@ -214,6 +217,13 @@ class AccountClient(Protocol):
 
     async def get_key(self) -> KeyReport:
         """Return what the key has used."""
+
+
+class EndpointSource(Protocol):
+    """What the service says of who runs a model. Asking costs nothing."""
+
+    async def get_endpoints(self, model_id: str) -> list[Endpoint] | None:
+        """Return the endpoints of a model; None where none are told of it. Gives up soon."""
 
 
 class ModelCache(Protocol):

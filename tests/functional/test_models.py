@@ -128,21 +128,54 @@ def test_no_key_is_needed(service, run, monkeypatch):
     assert run("models").code == 0
 
 
+ENDPOINT = {
+    "provider_name": "Stand-in",
+    "tag": "stand-in/fp8",
+    "context_length": 128000,
+    "pricing": {"prompt": "0.00000015", "completion": "0.0000006"},
+    "uptime_last_30m": 99.5,
+}
+
+
 @pytest.mark.parametrize("written", [MODEL, f"{MODEL}:nitro"])
-def test_show_tells_all_of_one_model(service, run, written):
+def test_show_tells_all_of_one_model_and_who_runs_it(service, run, written):
+    service.endpoints[MODEL] = [ENDPOINT]
+
     result = run("models", "show", written)
 
-    assert result.code == 0
+    assert (result.code, result.err) == (0, "")
     assert result.out.startswith(f"{MODEL}\n")
     assert "0.15 per million tokens" in result.out
+    assert "stand-in/fp8" in result.out
+    assert "99.5%" in result.out
 
 
 def test_show_json(service, run):
+    service.endpoints["router/auto"] = [ENDPOINT, ENDPOINT]
+
     document = json.loads(run("models", "show", "--json", "router/auto").out)
 
+    assert list(document) == ["schema_version", "fetched_at", "stale", "model", "endpoints"]
     assert document["model"]["id"] == "router/auto"
     assert document["model"]["varies"] is True
     assert document["model"]["prompt_usd_per_million"] is None
+    assert [each["tag"] for each in document["endpoints"]] == ["stand-in/fp8", "stand-in/fp8"]
+
+
+def test_without_endpoints_the_rest_is_shown(service, run):
+    result = run("models", "show", MODEL)
+    assert (result.code, result.err) == (0, "no endpoints are told of this model here\n")
+    assert "0.15 per million tokens" in result.out
+
+    asked_before = len(asked(service))
+    assert run("models", "show", "--offline", MODEL).err == ""
+    assert len(asked(service)) == asked_before
+
+    service.close()
+    result = run("models", "show", "--json", MODEL)
+    assert result.code == 0
+    assert result.err.startswith("the endpoints can't be told: can't connect to 127.0.0.1")
+    assert json.loads(result.out)["endpoints"] is None
 
 
 def test_show_of_an_unknown_model_names_close_ones(service, run):

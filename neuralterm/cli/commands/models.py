@@ -12,6 +12,8 @@ from neuralterm.cli.options import DecimalType, DefaultGroup, json_option, pass_
 if TYPE_CHECKING:
     from neuralterm.application.catalogue import Listing
     from neuralterm.container import Container
+    from neuralterm.domain.catalogue import OpenRouterModel
+    from neuralterm.domain.endpoints import Endpoint
 
 SORT_KEYS = ("price", "context", "newest", "name")
 
@@ -83,19 +85,38 @@ def list_models(container: Container, /, **given: Any) -> None:
 @_offline_option
 @pass_container
 def show_model(container: Container, /, model_id: str, **given: Any) -> None:
-    """Show one model with all its prices, conditions and parameters."""
-    from neuralterm.application.model_search import named
+    """Show one model with all its prices, conditions and parameters, and who runs it on which terms.
+
+    The endpoints are asked for each time, unless --offline; the price of an endpoint is the one that is charged, its
+    discount taken off.
+    """
     from neuralterm.components import machine, models_view
 
-    listing = _listing(container, given)
-    model = named(listing.models, model_id)
+    listing, model, endpoints = run_alone(container, _asked_about, container, model_id, given)
     if given["as_json"]:
-        container.console.print(machine.dumps(models_view.one_model_document(listing, model)))
+        container.console.print(machine.dumps(models_view.one_model_document(listing, model, endpoints)))
     else:
-        container.console.print(models_view.model_text(model))
+        container.console.print(models_view.model_text(model, endpoints, container.console.stdout_width))
+
+
+async def _asked_about(
+    container: Container, model_id: str, given: dict[str, Any]
+) -> tuple[Listing, OpenRouterModel, list[Endpoint] | None]:
+    from neuralterm.application.endpoints import endpoints_of
+    from neuralterm.application.model_search import named
+
+    listing = await container.catalogue.listing(*_where_from(given))
+    model = named(listing.models, model_id)
+    if given["offline"]:
+        return listing, model, None
+    return listing, model, await endpoints_of(container.client, model, on_failure=container.console.note)
 
 
 def _listing(container: Container, given: dict[str, Any]) -> Listing:
+    return run_alone(container, container.catalogue.listing, *_where_from(given))
+
+
+def _where_from(given: dict[str, Any]) -> tuple[bool, bool]:
     if given["refresh"] and given["offline"]:
         raise click.UsageError("--refresh and --offline exclude each other.")
-    return run_alone(container, container.catalogue.listing, given["refresh"], given["offline"])
+    return given["refresh"], given["offline"]

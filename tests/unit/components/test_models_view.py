@@ -15,6 +15,7 @@ from neuralterm.components.models_view import (
 )
 from neuralterm.components.tables import columns_of
 from neuralterm.domain.catalogue import OpenRouterModel
+from neuralterm.domain.endpoints import Endpoint
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PRO = OpenRouterModel(
@@ -106,9 +107,10 @@ def test_an_impossible_date_is_null(created):
 
 
 def test_one_model_document():
-    document = one_model_document(Listing([PRO], NOON, stale=False), PRO)
+    document = one_model_document(Listing([PRO], NOON, stale=False), PRO, [Endpoint("P")])
 
-    assert list(document) == ["schema_version", "fetched_at", "stale", "model"]
+    assert list(document) == ["schema_version", "fetched_at", "stale", "model", "endpoints"]
+    assert [each["provider"] for each in document["endpoints"]] == ["P"]
     assert document["model"] == models_document(Listing([PRO], NOON, stale=False), [PRO])["models"][0]
 
 
