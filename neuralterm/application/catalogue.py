@@ -98,6 +98,16 @@ class Catalogue:
         row = self._cache.find(without_dynamic_suffix(model_id))
         return None if row is None else row[0]
 
+    async def require(self, model_id: str) -> OpenRouterModel:
+        """Return a model as `find` does; raise `NotFoundError`, with close ids in its hint, for one that is not listed."""
+        model = await self.find(model_id)
+        return named(self.copied(), model_id) if model is None else model
+
+    def copied(self) -> list[OpenRouterModel]:
+        """Return the models of the copy kept here, of whatever age; none without one."""
+        loaded = self._cache.load()
+        return [] if loaded is None else loaded[0]
+
     async def require_listed(self, model_id: str) -> None:
         """Raise `NotFoundError`, with close ids in its hint, for a model that is not listed; otherwise as `listing`."""
         named((await self.listing()).models, model_id)

@@ -71,10 +71,14 @@ def named(models: Sequence[OpenRouterModel], model_id: str) -> OpenRouterModel:
     """
     model = by_id(models, without_dynamic_suffix(model_id))
     if model is None:
-        close = close_matches(model_id, models)
-        hint = f"did you mean {', '.join(close)}?" if close else "`neuralterm models` lists them"
-        raise NotFoundError(f"there is no model {model_id!r}", hint=hint)
+        raise NotFoundError(f"there is no model {model_id!r}", hint=suggestion(model_id, models))
     return model
+
+
+def suggestion(model_id: str, models: Iterable[OpenRouterModel]) -> str:
+    """Return the hint for somebody who named a model that is not listed."""
+    close = close_matches(model_id, models)
+    return f"did you mean {', '.join(close)}?" if close else "`neuralterm models` lists them"
 
 
 def close_matches(model_id: str, models: Iterable[OpenRouterModel]) -> list[str]:

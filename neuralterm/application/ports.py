@@ -31,6 +31,7 @@ from neuralterm.domain.models import Conversation, Cost, Message, TokenUsage
 from neuralterm.domain.ratios import Ratio
 
 if TYPE_CHECKING:
+    from neuralterm.application.what_if import Steps, UsageSums
     from neuralterm.domain.endpoints import Endpoint
 
 
@@ -159,6 +160,9 @@ class Ledger(Protocol):
         `by` are any of `day` (in `zone`; the key is its date, `2026-11-23`), `model`, `provider`, `conversation`, `tag` (a
         call with two tags counts under both; without a tag under ""), `run`, `source`. Without any, one row.
         """
+
+    def usage_sums(self, filter: CallFilter, steps: Steps) -> list[UsageSums]:
+        """Return sums of tokens and money over calls between the same steps, ordered by model; failed for free don't count."""
 
     def running(self) -> list[Call]:
         """Return the calls that nobody has settled: they run now, or their process died."""

@@ -1,10 +1,11 @@
 """`models`: what is listed, in which order, from where."""
 
 import json
+from decimal import Decimal
 
 import pytest
 
-from .stand_in import MODEL
+from .stand_in import MODEL, error, text
 
 
 def ids(stdout):
@@ -187,3 +188,96 @@ def test_show_of_an_unknown_model_names_close_ones(service, run):
 
 def test_refresh_and_offline_exclude_each_other(service, run):
     assert run("models", "--refresh", "--offline").code == 2
+
+
+def test_what_if_is_the_tokens_at_other_prices_beside_the_bill(service, run):
+    for tag in ("a", "a", "b"):
+        assert run("send", "--tag", tag, "hi").code == 0
+
+    result = run("models", "what-if", "small/window", "router/auto", "--tag", "a", "--since", "1d", "--json")
+
+    assert (result.code, result.err) == (0, "")
+    document = json.loads(result.out)
+    # Ten tokens in and five out each.
+    expected = 2 * (10 * Decimal("0.000001") + 5 * Decimal("0.000002"))
+    paid = sum(service.bill[:2])
+    assert Decimal(document["paid_usd"]) == paid
+    assert document["tokens"] == {"prompt": 20, "completion": 10, "reasoning": 2, "cached": 4, "cache_write": 0}
+    small, router = document["what_if"]
+    assert (small["model"], Decimal(small["usd"])) == ("small/window", expected)
+    assert Decimal(small["difference_usd"]) == expected - paid
+    assert router == {"model": "router/auto", "usd": None, "difference_usd": None, "ratio": None}
+    assert [(group["key"], group["calls"]) for group in document["groups"]] == [(MODEL, 2)]
+
+
+def test_what_if_names_what_it_leaves_out(service, run):
+    service.scripts = [text("Hello.", usage={"cost": 0.5}), text("Hello.")]
+    run("send", "hi")
+    run("send", "hi")
+
+    result = run("models", "what-if", MODEL)
+
+    assert (result.code, result.err) == (0, "left out: 1 call of unknown usage, which cost $0.50\n")
+    assert result.out.startswith("paid  $0.0000045  (1 call)\n")
+    assert "1.00x" in result.out
+
+
+def test_what_if_of_nothing_is_nothing(service, run):
+    document = json.loads(run("models", "what-if", MODEL, "--json").out)
+
+    assert (document["calls"], document["paid_usd"], document["groups"]) == (0, "0", [])
+    assert document["what_if"] == [{"model": MODEL, "usd": "0", "difference_usd": "0", "ratio": None}]
+
+
+def test_what_if_of_an_unknown_model_names_close_ones(service, run):
+    result = run("models", "what-if", "gpt-4o-mini", "--since", "30d")
+
+    assert (result.code, result.out) == (2, "")
+    assert result.err == f"error: there is no model 'gpt-4o-mini'\nhint: did you mean {MODEL}?\n"
+    assert run("models", "what-if").code == 2
+    assert run("models", "what-if", MODEL, "--since", "1d", "--until", "2d").code == 2
+
+
+@pytest.mark.parametrize(
+    "refusal", [error(400, "gpt-4o-mini is not a valid model ID"), error(404, "model gpt-4o-mini not found")]
+)
+def test_a_prompt_to_an_unknown_model_names_close_ones(service, run, refusal):
+    run("models")
+    service.scripts = [refusal]
+
+    result = run("send", "-m", "gpt-4o-mini", "hi")
+
+    assert (result.code, result.out) == (6, "")
+    assert f"hint: did you mean {MODEL}? " in result.err
+
+
+def test_without_a_list_the_service_has_the_last_word(service, run):
+    service.scripts = [error(400, "gpt-4o-mini is not a valid model ID")]
+    service.on_models = error(404, "Not Found")
+
+    result = run("send", "-m", "gpt-4o-mini", "hi")
+
+    assert result.code == 6
+    assert "did you mean" not in result.err
+    assert "`neuralterm models` lists" in result.err
+
+
+def test_a_fault_of_another_kind_suggests_nothing(service, run):
+    run("models")
+    service.scripts = [error(400, "temperature is too hot")]
+
+    assert "did you mean" not in run("send", "-m", "gpt-4o-mini", "hi").err
+
+
+def test_a_budget_that_knows_no_price_names_close_models(service, run):
+    result = run("send", "-m", "gpt-4o-mini", "--max-cost", "1", "hi")
+
+    assert (result.code, len(service.chats)) == (4, 0)
+    assert f"hint: did you mean {MODEL}? " in result.err
+    assert "--soft-budget" in result.err
+
+
+def test_a_chat_names_close_models(service, run):
+    run("models")
+
+    assert f"did you mean {MODEL}?" in run("chat", stdin="/model gpt-4o-mini\n").err

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neuralterm.cli.loop import run_alone
+from neuralterm.cli.models_what_if import what_if_command
 from neuralterm.cli.options import DecimalType, DefaultGroup, json_option, pass_container
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ _offline_option = click.option("--offline", is_flag=True, help="Use the copy kep
 @click.group(cls=DefaultGroup, default="list")
 def command() -> None:
     """Show what models there are and what they cost."""
+
+
+command.add_command(what_if_command)
 
 
 @command.command("list")
