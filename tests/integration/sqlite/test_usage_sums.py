@@ -53,7 +53,8 @@ USAGES = st.builds(
     lambda prompt, completion, reasoning, cached, written: TokenUsage(
         prompt, completion, prompt + completion, reasoning, cached, written
     ),
-    *(COUNTS,) * 5,
+    st.sampled_from([19, 20, 21, 30, 31, 40, 41]) | COUNTS,
+    *(COUNTS,) * 4,
 )
 AMOUNTS = st.none() | st.decimals(min_value=0, max_value=9, places=12)
 CALLS = st.builds(
@@ -97,21 +98,68 @@ FILTERS = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=60)
-@given(st.lists(CALLS, max_size=10), FILTERS)
-def test_it_is_what_the_calls_cost_one_by_one(calls, wanted):
+def both_ways(calls, wanted):
+    """What SQLite adds up, and what the calls are one by one."""
     database = Database(":memory:")
     kept, scanned = SQLiteLedger(database), InMemoryLedger()
-    for each in calls:
-        for ledger in (kept, scanned):
-            ledger.open_call(each)
-            ledger.settle_call(each)
-
+    with database.transaction():
+        for each in calls:
+            for ledger in (kept, scanned):
+                ledger.open_call(each)
+                ledger.settle_call(each)
     found, expected = what_if(kept, wanted, MODELS), what_if(scanned, wanted, MODELS)
     database.close()
+    return found, expected
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(CALLS, max_size=10), FILTERS)
+def test_it_is_what_the_calls_cost_one_by_one(calls, wanted):
+    found, expected = both_ways(calls, wanted)
 
     assert found == expected
     assert found.total.paid_usd == sum(found.by_source.values()) + found.upstream_usd
+
+
+def test_prices_change_exactly_at_their_steps():
+    paid = Cost(Decimal(1), CostSource.BILLED)
+    times = [NOON.replace(hour=0, minute=0) + timedelta(minutes=m) for m in (0, 29, 30, 179, 180, 719, 720, 989, 990)]
+    calls = [
+        call(usage=TokenUsage(size, 7, size + 7, 3, 5, 2), cost=paid, started_at=at)
+        for size in (0, 19, 20, 21, 30, 31, 40, 41)
+        for at in times
+    ]
+
+    found, expected = both_ways(calls, CallFilter())
+
+    assert found == expected
+    assert found.total.calls == len(calls)
+
+
+def test_a_filter_ends_before_its_end_and_a_count_that_was_never_told_is_no_zero():
+    paid = Cost(Decimal(1), CostSource.BILLED)
+    calls = [
+        call(usage=TokenUsage(10, 1, 11), cost=paid, started_at=NOON),
+        call(usage=TokenUsage(10, 1, 11), cost=paid, started_at=NOON + timedelta(hours=1)),
+        call(usage=TokenUsage(0, 0, 0), cost=paid, started_at=NOON),
+        call(usage=TokenUsage(0, 0, 0), cost=Cost(Decimal(0), CostSource.BILLED), started_at=NOON),
+        call(usage=TokenUsage(0, 5, 5), cost=paid, started_at=NOON),
+    ]
+
+    found, expected = both_ways(calls, CallFilter(since=NOON, until=NOON + timedelta(hours=1)))
+
+    assert found == expected
+    assert (found.total.calls, found.unknown_usage, found.unknown_usage_usd) == (3, 1, 1)
+
+
+def test_what_was_written_and_read_is_never_more_than_the_prompt():
+    odd = TokenUsage(2168, 10, 2178, reasoning_tokens=11, cached_tokens=2161, cache_write_tokens=2161)
+
+    found, expected = both_ways([call(usage=odd, cost=Cost(Decimal(1), CostSource.BILLED))], CallFilter())
+
+    assert found == expected
+    tokens = found.total.tokens
+    assert (tokens.plain, tokens.cached, tokens.written, tokens.visible, tokens.reasoning) == (0, 2161, 7, 0, 10)
 
 
 def test_money_and_tokens_of_single_calls():
