@@ -54,7 +54,7 @@ def fitted_table(
             excess = _whole_width(across, kept) - width
             if excess > 0 and index in kept:
                 room = max(across[index] - excess, _SHORTEST_NAME)
-                rows = [[_cut(cell, room) if at == index else cell for at, cell in enumerate(row)] for row in rows]
+                rows = [[cut_to(cell, room) if at == index else cell for at, cell in enumerate(row)] for row in rows]
                 across[index] = _column_width(headers[index], [row[index] for row in rows])
     return _chosen(headers, rows, kept, right)
 
@@ -72,7 +72,7 @@ def _chosen(headers: Sequence[str], rows: Sequence[Sequence[str]], kept: Sequenc
     return table([headers[index] for index in kept], [[row[index] for index in kept] for row in rows], right=right)
 
 
-def _cut(cell: str, columns: int) -> str:
+def cut_to(cell: str, columns: int) -> str:
     """Return the cell in so many columns of a terminal; `…` stands for what is left out."""
     text = one_line(cell)
     if columns_of(text) <= columns:
