@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from neuralterm.application.model_search import by_id, close_matches
+from neuralterm.domain.budget import matches
 from neuralterm.domain.catalogue import OpenRouterModel, without_dynamic_suffix
 from neuralterm.domain.exceptions import NeuralTermError, StorageError
 
@@ -24,3 +27,12 @@ def suggest_models(error: NeuralTermError, catalogue: object) -> None:
     close = close_matches(error.unknown_model, models)
     if close:
         error.hint = " ".join(filter(None, (f"did you mean {', '.join(close)}?", error.hint)))
+
+
+def unmatched(pattern: str, models: Sequence[OpenRouterModel]) -> str | None:
+    """Say that none of the models matches a pattern, and which ids are close to it; None where one does, or there are none."""
+    if not models or any(matches(name, pattern) for model in models for name in model.names):
+        return None
+    close = close_matches(pattern, models)
+    meant = f"; did you mean {', '.join(close)}?" if close else ""
+    return f"no listed model matches {pattern!r}{meant}"

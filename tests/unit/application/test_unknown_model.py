@@ -1,6 +1,6 @@
 import pytest
 
-from neuralterm.application.unknown_model import suggest_models
+from neuralterm.application.unknown_model import suggest_models, unmatched
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import OpenRouterAPIError, StorageError
 
@@ -52,3 +52,24 @@ def test_close_ids_come_before_the_hint():
 )
 def test_otherwise_the_hint_stays_as_it_is(catalogue, unknown):
     assert hint_after(catalogue, unknown) == "look it up"
+
+
+@pytest.mark.parametrize("pattern", ["openai/gpt-4o-mini", "OpenAI/*", "*", "openai/gpt-4o-mini:nitro*", "a/dated-*"])
+def test_a_pattern_that_matches_needs_no_words(pattern):
+    models = [
+        OpenRouterModel("openai/gpt-4o-mini"),
+        OpenRouterModel("openai/gpt-4o-mini:nitro-x"),
+        OpenRouterModel("a/b", canonical_slug="a/dated-20260101"),
+    ]
+
+    assert unmatched(pattern, models) is None
+    assert unmatched(pattern, []) is None
+
+
+def test_a_pattern_that_matches_nothing_is_told_with_what_is_close():
+    models = [OpenRouterModel("openai/gpt-4o-mini")]
+
+    assert unmatched("openai/gpt-4o-mni", models) == (
+        "no listed model matches 'openai/gpt-4o-mni'; did you mean openai/gpt-4o-mini?"
+    )
+    assert unmatched("zzz/*", models) == "no listed model matches 'zzz/*'"
