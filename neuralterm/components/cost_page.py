@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from functools import reduce
 from html import escape
 
 from neuralterm.application.bounds import BudgetStatus
@@ -18,7 +19,7 @@ from neuralterm.components.machine import moment
 from neuralterm.components.svg_charts import Bar, columns_chart, meter, rows_chart
 from neuralterm.components.tables import grouped, minute
 from neuralterm.domain.models import KNOWN_SOURCES
-from neuralterm.domain.money import dollars, plain
+from neuralterm.domain.money import EXACT, dollars, plain
 from neuralterm.domain.text import numbered, one_line
 
 _UNSETTLED = "unsettled"
@@ -95,7 +96,9 @@ def _part(part: CostReport) -> str:
     (key,) = part.by
     chart = columns_chart if key in _TIMES else rows_chart
     bars = [_bar(key, group) for group in part.groups]
-    drawn = chart(_fewer(bars) if key not in _TIMES else bars, _SERIES, f"cost by {key}")
+    if key not in _TIMES and len(bars) > _MOST_ROWS:
+        bars = [*bars[:_MOST_ROWS], _others(part.groups[_MOST_ROWS:])]
+    drawn = chart(bars, _SERIES, f"cost by {key}")
     called = [group for group in part.groups if group.calls]
     note = f"\n<p>{_SEVERAL_TAGS}</p>" if key == "tag" and called else ""
     shown = f'<div class="chart">\n{drawn}\n</div>\n{_table(key, called)}' if called else "<p>No calls.</p>"
@@ -104,22 +107,32 @@ def _part(part: CostReport) -> str:
 
 def _bar(key: str, group: CallTotals) -> Bar:
     name = key_words(key, group.keys[0])
-    known = [usd_from(group, source) for source in KNOWN_SOURCES]
-    told = [f"{dollars(usd)} {source.value}" for usd, source in zip(known, KNOWN_SOURCES, strict=True) if usd]
+    told = [f"{dollars(usd_from(group, source))} {source.value}" for source in KNOWN_SOURCES if usd_from(group, source)]
     if group.unsettled_calls:
         told.append(f"not settled: {group_unsettled(group)}")
     title = f"{name}: {', '.join(told) or 'nothing'} ({numbered(group.calls, 'call')})"
-    return Bar(name, title, (*known, group.unsettled_at_most_usd or Decimal(0)))
+    return _bar_of([group], name, title)
 
 
-def _fewer(bars: Sequence[Bar]) -> list[Bar]:
-    """Return the first bars, and one for all others where they are many."""
-    if len(bars) <= _MOST_ROWS:
-        return list(bars)
-    others = bars[_MOST_ROWS:]
-    amounts = tuple(sum(column, start=Decimal(0)) for column in zip(*(bar.amounts for bar in others), strict=True))
-    name = f"{len(others)} others"
-    return [*bars[:_MOST_ROWS], Bar(name, f"{name}: in the table", amounts)]
+def _others(groups: Sequence[CallTotals]) -> Bar:
+    """Return one bar for what is in the table only."""
+    name = f"{len(groups)} others"
+    return _bar_of(groups, name, f"{name}: in the table")
+
+
+def _bar_of(groups: Sequence[CallTotals], name: str, title: str) -> Bar:
+    """Return a bar of several groups; what has no amount is marked, and never as nothing."""
+    known = [_sum(usd_from(group, source) for group in groups) for source in KNOWN_SOURCES]
+    bounds = [group.unsettled_at_most_usd for group in groups]
+    unsettled = any(group.unsettled_calls for group in groups)
+    settled = any(group.calls > group.unsettled_calls for group in groups)
+    told = (f"{dollars(_sum(known))} + ?" if settled else "unknown") if unsettled else dollars(_sum(known))
+    mark = "?" if None in bounds else ""
+    return Bar(name, title, (*known, _sum(bound for bound in bounds if bound is not None)), told, mark)
+
+
+def _sum(amounts: Iterable[Decimal]) -> Decimal:
+    return reduce(EXACT.add, amounts, Decimal(0))
 
 
 def _table(key: str, groups: Sequence[CallTotals]) -> str:
@@ -136,7 +149,10 @@ def _table(key: str, groups: Sequence[CallTotals]) -> str:
                     grouped(group.prompt_tokens),
                     grouped(group.completion_tokens),
                     "unknown" if group_cost(group) == "unknown" else _amount(known_usd(group)),
-                    *(_amount(usd_from(group, source)) for source in sources),
+                    *(
+                        _amount(usd_from(group, source)) if source.value in group.by_source else ""
+                        for source in sources
+                    ),
                 )
             ),
             *([f"<td>{_text(group_unsettled(group))}</td>"] if unsettled else []),

@@ -9,14 +9,14 @@ from html import escape
 
 from neuralterm.components.foreign_text import visible
 from neuralterm.components.tables import cut_to
-from neuralterm.domain.money import EXACT, dollars, plain
+from neuralterm.domain.money import EXACT, plain
 from neuralterm.domain.record import record
 from neuralterm.domain.text import one_line
 
 # All in units of the drawing, in which letters of 12 take 7.2.
 _WIDTH, _HEIGHT, _ROW = 800, 240, 24
-_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 8, 10, 24
-_LABELS, _LABEL_COLUMNS, _AMOUNTS = 236, 31, 84
+_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 8, 18, 24
+_LABELS, _LABEL_COLUMNS, _AMOUNTS = 236, 31, 116
 _LETTER = Decimal("7.2")
 _SMALLEST, _WIDEST = Decimal(1), Decimal(48)
 _LINES = 4
@@ -24,11 +24,16 @@ _LINES = 4
 
 @record
 class Bar:
-    """One bar: what it is called, what is said of it when it is pointed at, and the amount of each series, USD."""
+    """One bar: what it is called, what is said of it when it is pointed at, and the amount of each series, USD.
+
+    `told` is written behind it, where there is room for that; `mark` above it, for what has no amount.
+    """
 
     label: str
     title: str
     amounts: tuple[Decimal, ...]
+    told: str = ""
+    mark: str = ""
 
     @property
     def whole(self) -> Decimal:
@@ -65,7 +70,7 @@ def rows_chart(bars: Sequence[Bar], series: Sequence[str], description: str) -> 
                 [
                     f'<text x="{_LABELS - 8}" y="{top + 16}" text-anchor="end">{name}</text>',
                     *drawn,
-                    f'<text x="{_number(end + 6)}" y="{top + 16}">{escape(dollars(bar.whole))}</text>',
+                    f'<text x="{_number(end + 6)}" y="{top + 16}">{_text(bar.told)}</text>',
                 ],
             )
         )
@@ -98,6 +103,8 @@ def _stacked_up(bar: Bar, series: Sequence[str], left: Decimal, width: Decimal, 
             height = max(amount * (_HEIGHT - _TOP - _BOTTOM) / top, _SMALLEST)
             bottom -= height
             yield _rect(name, left, bottom, width, height)
+    if bar.mark:
+        yield f'<text x="{_number(left + width / 2)}" y="{_number(bottom - 3)}" text-anchor="middle">{_text(bar.mark)}</text>'
 
 
 def _stacked_right(

@@ -131,7 +131,7 @@ def test_sums_and_tables_have_all_digits_for_programs():
     section = page_of(DAYS).section("day")
 
     amounts = [attributes["value"] for name, attributes in section.elements if name == "data"]
-    assert amounts == ["1", "1", "0", "0.75", "0.5", "0.25"]
+    assert amounts == ["1", "1", "0.75", "0.5", "0.25"]
     assert section.count("tr") == 3
     assert [word for word in section.words if word.startswith("2026-11-24")][:1] == [
         "2026-11-24: $1.00 billed (1 call)"
@@ -164,6 +164,23 @@ def test_many_groups_are_drawn_as_some_and_others_and_all_are_in_the_table():
     assert section.count("tr") == 31
     total = sum(100 - number for number in range(20, 30))
     assert f"${total}.00" in section.words
+
+
+def test_what_is_unknown_is_marked_in_charts_too():
+    days = report(
+        ("day",), group("2026-11-25", unsettled=1, at_most=None), group("2026-11-26", unsettled=1, billed="1")
+    )
+    models = report(
+        ("model",),
+        group("some", calls=2, unsettled=1, at_most="1", billed="1"),
+        group("none", unsettled=1, at_most="1"),
+        group("all", billed="2"),
+    )
+    page = page_of(days, models)
+
+    assert page.section("day").words.count("?") == 1
+    assert {"$1.00 + ?", "unknown", "$2.00"} <= set(page.section("model").words)
+    assert "$0.00" not in page.section("day").words
 
 
 def test_budgets_show_what_is_used_and_held_back():

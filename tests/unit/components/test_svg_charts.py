@@ -11,7 +11,7 @@ SERIES = ("billed", "estimated")
 
 
 def bar(name, *amounts):
-    return Bar(name, f"{name}!", tuple(map(Decimal, amounts)))
+    return Bar(name, f"{name}!", tuple(map(Decimal, amounts)), told=f"{name} is told")
 
 
 def rects(drawing, series=None):
@@ -33,7 +33,7 @@ def test_heights_are_in_proportion_and_stacked():
     assert above["x"] == first["x"] < second["x"]
     # Up to the line of $2, on which the largest one ends.
     assert words(drawing) == ["$0", "$0.5", "$1", "$1.5", "$2", "a", "b"]
-    assert second["y"] == 10
+    assert second["y"] == 18
 
 
 def test_widths_are_in_proportion_and_amounts_are_written():
@@ -42,7 +42,15 @@ def test_widths_are_in_proportion_and_amounts_are_written():
     (first, second), (behind,) = rects(drawing, "billed"), rects(drawing, "estimated")
     assert first["width"] == behind["width"] == 2 * second["width"]
     assert behind["x"] == first["x"] + first["width"]
-    assert words(drawing) == ["a", "$2.00", "b", "$0.50"]
+    assert words(drawing) == ["a", "a is told", "b", "b is told"]
+
+
+def test_what_has_no_amount_is_marked_above_its_column():
+    marked = Bar("a", "", (Decimal(1), Decimal(0)), mark="?")
+    drawing = columns_chart([marked, Bar("b", "", (Decimal(0), Decimal(0)), mark="?")], SERIES, "")
+
+    marks = [each for each in ElementTree.fromstring(drawing).iter("text") if each.text == "?"]
+    assert [float(each.get("y")) for each in marks] == [15, 213]
 
 
 def test_what_is_more_than_nothing_can_be_seen_and_nothing_is_not_drawn():
