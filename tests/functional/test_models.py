@@ -1,6 +1,7 @@
 """`models`: what is listed, in which order, from where."""
 
 import json
+import sqlite3
 import threading
 from decimal import Decimal
 
@@ -299,3 +300,16 @@ def test_a_chat_names_close_models(service, run):
     run("models")
 
     assert f"did you mean {MODEL}?" in run("chat", stdin="/model gpt-4o-mini\n").err
+
+
+def test_what_if_of_very_many_calls_says_that_it_reads_them(service, run, data_dir):
+    run("send", "hi")
+    connection = sqlite3.connect(f"{data_dir}/neuralterm.db")
+    connection.execute("UPDATE totals SET calls = 200000 WHERE calls > 0")
+    connection.commit()
+    connection.close()
+
+    result = run("models", "what-if", MODEL, "--json")
+
+    assert result.err == "reading 200,000 calls ...\n"
+    assert json.loads(result.out)["calls"] == 1
