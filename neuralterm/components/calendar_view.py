@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 from neuralterm.application.records import CallTotals
 from neuralterm.application.reports import known_usd
@@ -12,6 +13,14 @@ from neuralterm.domain.money import dollars
 
 _SHADES = "░▒▓█"
 _NOTHING, _FREE, _UNKNOWN = "·", "0", "?"
+# How the signs look where styles are allowed; what they tell does not depend on it.
+STYLES: Mapping[str, Mapping[str, Any]] = {
+    "░": {"fg": "cyan"},
+    "▒": {"fg": "green"},
+    "▓": {"fg": "yellow"},
+    "█": {"fg": "red"},
+    _NOTHING: {"dim": True},
+}
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 # The columns of a terminal that the names of the days take.

@@ -306,6 +306,23 @@ def test_a_calendar_of_what_was_spent(service, run):
     assert run("cost", "--calendar", "--tag", "none").code == 0
 
 
+@pytest.mark.parametrize("no_color", [False, True])
+def test_a_calendar_has_colours_where_they_are_allowed(service, run, monkeypatch, no_color):
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", "1")
+    run("send", "hi")
+    terminal = Terminal("cost", "--calendar")
+    try:
+        code, text = terminal.end()
+    finally:
+        terminal.close()
+
+    assert code == 0
+    assert "░ to $0.0000045" in text
+    assert ("\x1b[36m░\x1b[0m" in terminal.raw) is not no_color
+    assert ("\x1b[" in terminal.raw) is not no_color
+
+
 def test_bars_in_a_pipe_only_when_they_are_asked_for(service, run):
     run("send", "hi")
 

@@ -100,7 +100,7 @@ def _show(container: Container, found: CostReport, given: dict[str, Any]) -> Non
     elif given["as_csv"]:
         console.print(cost_csv.report_csv(found))
     elif given["calendar"]:
-        console.print(_calendar(container, found))
+        _show_calendar(container, found)
     elif given["page"]:
         _write_page(container, found, given)
     else:
@@ -108,14 +108,15 @@ def _show(container: Container, found: CostReport, given: dict[str, Any]) -> Non
         console.print(cost_view.report_text(found, statuses, console.stdout_width, bars=given["bars"]))
 
 
-def _calendar(container: Container, found: CostReport) -> str:
+def _show_calendar(container: Container, found: CostReport) -> None:
     from neuralterm.application.report_days import days_of
-    from neuralterm.components.calendar_view import calendar_text
+    from neuralterm.components.calendar_view import STYLES, calendar_text
     from neuralterm.components.cost_view import report_text
 
-    width = container.console.stdout_width
+    console, width = container.console, container.console.stdout_width
     first, last = days_of(found, container.clock.now())
-    return f"{report_text(found, (), width, groups=False)}\n\n{calendar_text(found.groups, first, last, width)}"
+    console.print(f"{report_text(found, (), width, groups=False)}\n")
+    console.print_styled(calendar_text(found.groups, first, last, width), STYLES)
 
 
 def _write_page(container: Container, found: CostReport, given: dict[str, Any]) -> None:
