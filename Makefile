@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 SOURCES := neuralterm tests scripts docs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long check format format-check lint types imports docs docs-check bench build clean
+.PHONY: help demo test test-long browser-check check format format-check lint types imports docs docs-check bench build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ test: $(VENV)/.dev ## install what tests need, and run them with coverage
 
 test-long: $(VENV)/.dev ## run the tests that take minutes: many processes, one wallet
 	$(BIN)/pytest -m slow $(ARGS)
+
+browser-check: $(VENV)/.dev ## open the page of `cost --html` in a real browser (needs Chromium)
+	$(BIN)/python scripts/browser_check
 
 check: format-check lint types imports docs-check test ## everything CI checks
 

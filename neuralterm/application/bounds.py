@@ -172,11 +172,15 @@ class CallPlan:
 
 @record
 class Unbounded:
-    """Why a call's cost has no bound, and what to do about it. `prices_known`: the tokens at least have a price."""
+    """Why a call's cost has no bound, and what to do about it. `prices_known`: the tokens at least have a price.
+
+    `unknown_model` is the id of a model that is not listed, where that is why.
+    """
 
     reason: str
     hint: str
     prices_known: bool = False
+    unknown_model: str | None = None
 
 
 def unbounded(plan: CallPlan) -> Unbounded | None:
@@ -196,7 +200,8 @@ def unbounded(plan: CallPlan) -> Unbounded | None:
 
 def _unbounded_model(model_id: str, model: OpenRouterModel | None) -> Unbounded | None:
     if model is None:
-        return Unbounded(f"the price of {model_id} is not known", "`neuralterm models` lists the models")
+        reason = f"the price of {model_id} is not known"
+        return Unbounded(reason, "`neuralterm models` lists the models", unknown_model=model_id)
     if model.prices.varies:
         return Unbounded(f"the price of {model_id} depends on routing", "choose a model with a fixed price")
     if UNBOUNDED_SUFFIXES.intersection(model_id.split(":")[1:]):
@@ -217,12 +222,14 @@ def takes_cap(model: OpenRouterModel | None) -> bool:
 
 def cost_unbounded(budget: Budget, why: Unbounded) -> BudgetExceededError:
     """Return the error for a call that a hard budget can't let through."""
-    return BudgetExceededError(
+    error = BudgetExceededError(
         f"refused by the {budget.title} of {dollars(budget.limit_usd)}: {why.reason}, so its cost can't be bounded",
         "COST_UNBOUNDED",
         limit_usd=budget.limit_usd,
         hint=f"{why.hint}; --soft-budget lets it through",
     )
+    error.unknown_model = why.unknown_model
+    return error
 
 
 def refusal(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 
 from neuralterm.application.model_search import by_id, named
@@ -40,16 +41,23 @@ class Catalogue:
     """Knows the models, with as few questions to the service as will do.
 
     A copy younger than `MAX_AGE` is taken for the truth. `client` returns who asks the service, and is called only for that.
-    `on_stale` is told one sentence when an older copy is used.
+    `on_stale` is told one sentence when an older copy is used; the service is asked within the block of `while_asking`.
     """
 
     def __init__(
-        self, client: Callable[[], ChatClient], cache: ModelCache, clock: Clock, *, on_stale: Callable[[str], None]
+        self,
+        client: Callable[[], ChatClient],
+        cache: ModelCache,
+        clock: Clock,
+        *,
+        on_stale: Callable[[str], None],
+        while_asking: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._client = client
         self._cache = cache
         self._clock = clock
         self._on_stale = on_stale
+        self._while_asking = while_asking
 
     async def listing(self, refresh: bool = False, offline: bool = False) -> Listing:
         """Return the model list; `refresh` asks the service whatever there is here, `offline` never asks it.
@@ -98,6 +106,16 @@ class Catalogue:
         row = self._cache.find(without_dynamic_suffix(model_id))
         return None if row is None else row[0]
 
+    async def require(self, model_id: str) -> OpenRouterModel:
+        """Return a model as `find` does; raise `NotFoundError`, with close ids in its hint, for one that is not listed."""
+        model = await self.find(model_id)
+        return named(self.copied(), model_id) if model is None else model
+
+    def copied(self) -> list[OpenRouterModel]:
+        """Return the models of the copy kept here, of whatever age; none without one."""
+        loaded = self._cache.load()
+        return [] if loaded is None else loaded[0]
+
     async def require_listed(self, model_id: str) -> None:
         """Raise `NotFoundError`, with close ids in its hint, for a model that is not listed; otherwise as `listing`."""
         named((await self.listing()).models, model_id)
@@ -117,7 +135,8 @@ class Catalogue:
         return Listing(models, fetched_at, stale=self._older_than(MAX_AGE, fetched_at))
 
     async def _fetch(self) -> Listing:
-        models = await self._client().get_available_models()
+        with self._while_asking():
+            models = await self._client().get_available_models()
         fetched_at = self._clock.now()
         try:
             self._cache.store(models, fetched_at)

@@ -32,6 +32,14 @@ class DeclaredCatalogue:
         """Return a model without asking the server."""
         return self._declared(model_id) or self._catalogue.cached(model_id)
 
+    async def require(self, model_id: str) -> OpenRouterModel:
+        """Return a model; without declared prices as `Catalogue.require` does."""
+        return self._declared(model_id) or await self._catalogue.require(model_id)
+
+    def copied(self) -> list[OpenRouterModel]:
+        """Return the models of the copy kept here."""
+        return self._catalogue.copied()
+
     async def require_listed(self, model_id: str) -> None:
         """Raise as `Catalogue.require_listed` for a model that has no declared prices and is not listed."""
         if self._prices.price(model_id) is None:

@@ -18,15 +18,17 @@ class ModelFilter:
     """Which models. Every word of `query` must be in the id or the name, whatever its case.
 
     `max_price` is in USD per million tokens and holds for prompt and completion each, at their base price; `min_context`
-    is in tokens. What is not known matches no limit.
+    is in tokens. A model must take, give and support all of `inputs`, `outputs` (modalities) and `supports` (request
+    parameters). What is not known matches no limit.
     """
 
     query: str = ""
     free_only: bool = False
     max_price: Decimal | None = None
     min_context: int | None = None
-    input_modality: str | None = None
-    supports: str | None = None
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    supports: tuple[str, ...] = ()
     author: str | None = None
 
 
@@ -69,10 +71,14 @@ def named(models: Sequence[OpenRouterModel], model_id: str) -> OpenRouterModel:
     """
     model = by_id(models, without_dynamic_suffix(model_id))
     if model is None:
-        close = close_matches(model_id, models)
-        hint = f"did you mean {', '.join(close)}?" if close else "`neuralterm models` lists them"
-        raise NotFoundError(f"there is no model {model_id!r}", hint=hint)
+        raise NotFoundError(f"there is no model {model_id!r}", hint=suggestion(model_id, models))
     return model
+
+
+def suggestion(model_id: str, models: Iterable[OpenRouterModel]) -> str:
+    """Return the hint for somebody who named a model that is not listed."""
+    close = close_matches(model_id, models)
+    return f"did you mean {', '.join(close)}?" if close else "`neuralterm models` lists them"
 
 
 def close_matches(model_id: str, models: Iterable[OpenRouterModel]) -> list[str]:
@@ -106,8 +112,9 @@ def _matches(model: OpenRouterModel, wanted: ModelFilter) -> bool:
         and (not wanted.free_only or model.prices.is_free)
         and (wanted.max_price is None or _costs_at_most(model, wanted.max_price))
         and (wanted.min_context is None or (model.context_length or 0) >= wanted.min_context)
-        and (wanted.input_modality is None or _has(model.input_modalities, wanted.input_modality))
-        and (wanted.supports is None or _has(model.supported_parameters, wanted.supports))
+        and _has_all(model.input_modalities, wanted.inputs)
+        and _has_all(model.output_modalities, wanted.outputs)
+        and _has_all(model.supported_parameters, wanted.supports)
         and (wanted.author is None or model.author.casefold() == wanted.author.casefold())
     )
 
@@ -118,8 +125,8 @@ def _costs_at_most(model: OpenRouterModel, usd_per_million: Decimal) -> bool:
     return all(price is not None and price <= usd_per_million for price in prices)
 
 
-def _has(values: Iterable[str], wanted: str) -> bool:
-    return wanted.casefold() in (value.casefold() for value in values)
+def _has_all(values: Iterable[str], wanted: tuple[str, ...]) -> bool:
+    return not wanted or {each.casefold() for each in wanted} <= {value.casefold() for value in values}
 
 
 def _price_key(model: OpenRouterModel) -> tuple[int, Decimal]:

@@ -22,7 +22,13 @@ from neuralterm.application.records import Answer, SendOptions
 from neuralterm.application.spending import SpendingGate
 from neuralterm.application.turn import Prompt, Turn
 from neuralterm.domain.catalogue import OpenRouterModel
-from neuralterm.domain.exceptions import InsufficientCreditsError, NotFoundError
+from neuralterm.domain.exceptions import (
+    BudgetExceededError,
+    InsufficientCreditsError,
+    NeuralTermError,
+    NotFoundError,
+    OpenRouterAPIError,
+)
 from neuralterm.domain.models import DEFAULT_MODEL, Conversation, Message, MessageRole
 from neuralterm.domain.record import replace
 
@@ -152,7 +158,11 @@ class ChatOrchestrator:
         """
         options = options or SendOptions()
         prompt = await self._prepare(conversation_id, content, options, attachments)
-        turn = await self._answering.begin(prompt, temperature, options)
+        try:
+            turn = await self._answering.begin(prompt, temperature, options)
+        except BudgetExceededError as error:
+            self._suggest_models(error)
+            raise
         try:
             attempts = self._answering.attempts(turn, joined=self._joins_reads)
             async with contextlib.aclosing(attempts):
@@ -162,6 +172,8 @@ class ChatOrchestrator:
             self._answering.announce(turn, self._answering.keep(turn, error))
             if isinstance(error, InsufficientCreditsError):
                 await say_what_is_left(error, self._client)
+            if isinstance(error, OpenRouterAPIError):
+                self._suggest_models(error)
             raise
         answer = self._answering.keep(turn, None)
         try:
@@ -184,6 +196,12 @@ class ChatOrchestrator:
             counts = {"original_count": prompt.message_count, "new_count": new_count, "dropped": prompt.dropped}
             self._bus.emit(DomainEvent(Events.CONTEXT_TRUNCATED, conversation_id, counts))
         return prompt
+
+    def _suggest_models(self, error: NeuralTermError) -> None:
+        if error.unknown_model is not None:
+            from neuralterm.application.unknown_model import suggest_models
+
+            suggest_models(error, self._preparing.lookup)
 
     async def _has_learnt_price(self, turn: Turn) -> bool:
         """Look the model up after an answer whose cost was not told, so that one can be computed."""

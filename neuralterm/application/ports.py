@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, tzinfo
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from neuralterm.application.journal import JournalEntry, Unsaved
@@ -31,6 +31,10 @@ from neuralterm.domain.budget import Budget
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.models import Conversation, Cost, Message, TokenUsage
 from neuralterm.domain.ratios import Ratio
+
+if TYPE_CHECKING:
+    from neuralterm.application.what_if import Steps, UsageSums
+    from neuralterm.domain.endpoints import Endpoint
 
 
 class Clock(Protocol):
@@ -177,6 +181,9 @@ class Ledger(Protocol):
         call with two tags counts under both; without a tag under ""), `run`, `source`. Without any, one row.
         """
 
+    def usage_sums(self, filter: CallFilter, steps: Steps) -> list[UsageSums]:
+        """Return sums of tokens and money over calls between the same steps, ordered by model; failed for free don't count."""
+
     def running(self) -> list[Call]:
         """Return the calls that nobody has settled: they run now, or their process died."""
 
@@ -234,6 +241,13 @@ class AccountClient(Protocol):
 
     async def get_key(self) -> KeyReport:
         """Return what the key has used."""
+
+
+class EndpointSource(Protocol):
+    """What the service says of who runs a model. Asking costs nothing."""
+
+    async def get_endpoints(self, model_id: str) -> list[Endpoint] | None:
+        """Return the endpoints of a model; None where none are told of it. Gives up soon."""
 
 
 class ModelCache(Protocol):

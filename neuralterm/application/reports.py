@@ -68,6 +68,11 @@ def _groups(ledger: Ledger, filter: CallFilter, by: Sequence[str], zone: tzinfo)
     return [found[keys] for keys in sorted(found)]
 
 
+def calendar_key(unit: str, day: date) -> str:
+    """Return the key of the `day`, `week` or `month` that a day is in."""
+    return _CALENDAR[unit](day)
+
+
 def known_usd(totals: CallTotals) -> Decimal:
     """Return the sum of all amounts that are known, USD; unsettled calls are not in it."""
     return _add(usd_from(totals, source) for source in KNOWN_SOURCES)

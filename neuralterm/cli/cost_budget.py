@@ -93,6 +93,8 @@ def set_budget(
         container.console.print(machine.dumps({"budget": budget_view.placed_document(*state)}))
     else:
         container.console.note(budget_view.budget_line(*state))
+    if change.model is not None:
+        _warn_of_misspelt(container, change.model)
 
 
 @budget.command("remove")
@@ -108,6 +110,15 @@ def remove_budget(container: Container, /, name: str) -> None:
 
 def _with_status(container: Container, placed: PlacedBudget) -> tuple[PlacedBudget, BudgetStatus]:
     return placed, container.spending.status(placed.budget)
+
+
+def _warn_of_misspelt(container: Container, pattern: str) -> None:
+    from neuralterm.application.unknown_model import unmatched
+
+    # A budget of a model that does not exist counts nothing, and never refuses anything.
+    said = unmatched(pattern, container.catalogue.copied())
+    if said is not None:
+        container.console.note(f"warning: {said}", fg="yellow")
 
 
 def _change(container: Container, limit: Decimal, given: dict[str, Any]) -> BudgetChange:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +30,8 @@ def export(container: Container, /, ids: tuple[str, ...], format_: str, output: 
     if output is None:
         container.console.print(text)
     else:
+        from neuralterm.cli.writing import write_file
+
         write_file(output, text + "\n", overwrite=force)
         container.console.note(f"written to {output}")
 
@@ -64,24 +65,3 @@ def backup(container: Container, /, target: Path, force: bool) -> None:
 def path(container: Container, /) -> None:
     """Print where the database is."""
     container.console.print(str(container.settings.database))
-
-
-def write_file(path: Path, text: str, *, overwrite: bool) -> None:
-    """Write a file that only its owner can read. Raises ValidationError, with the code `FILE_EXISTS` where one is there."""
-    from neuralterm.domain.exceptions import ValidationError
-
-    try:
-        # "backslashreplace": half a surrogate pair, as some models send, must not cost the whole export.
-        with open(
-            path,
-            "w" if overwrite else "x",
-            encoding="utf-8",
-            errors="backslashreplace",
-            newline="\n",
-            opener=lambda name, flags: os.open(name, flags, 0o600),
-        ) as file:
-            file.write(text)
-    except FileExistsError as exc:
-        raise ValidationError(f"{path} exists already", "FILE_EXISTS", hint="--force overwrites it") from exc
-    except OSError as exc:
-        raise ValidationError(f"{path} can't be written: {exc.strerror}") from exc

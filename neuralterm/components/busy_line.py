@@ -71,14 +71,14 @@ class BusyLine:
 
     def draw(self) -> None:
         """Draw the line, if there is still something to wait for."""
-        from neuralterm.components.tables import cut
+        from neuralterm.components.tables import cut_to
 
         with self._lock:
             if self._text is None or not self._has_line:
                 return
             line = f"{self._text}: {self._monotonic() - self._since:.0f} s"
             # One column stays free: a full line would make the terminal begin the next one.
-            self._write(_ERASE + cut(line, self._columns() - 1))
+            self._write(_ERASE + cut_to(line, self._columns() - 1))
             self._is_drawn = True
 
     def _erase(self) -> None:

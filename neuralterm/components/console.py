@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -147,6 +147,19 @@ class Console:
         """Write a line about the work to stderr, unless quiet."""
         if not self.quiet:
             self._line(text, style)
+
+    def print_styled(self, text: str, style_of: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write a document that has no word of others and a newline to stdout.
+
+        On a terminal that may be styled, each character that `style_of` knows gets the style of `click.style`.
+        """
+        if not (self.stdout_is_terminal and self._color):
+            self.print(text)
+            return
+        import click
+
+        styled = {ord(character): click.style(character, **style) for character, style in style_of.items()}
+        self._put(text.translate(styled) + "\n")
 
     def error(self, text: str, hint: str | None = None) -> None:
         """Write `error: ...` and the next step, if there is one, to stderr."""

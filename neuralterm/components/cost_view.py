@@ -16,7 +16,8 @@ from neuralterm.domain.models import KNOWN_SOURCES, CostSource
 from neuralterm.domain.money import dollars
 from neuralterm.domain.text import numbered
 
-_EXPLAINED = {
+# What the sources of amounts are, in words.
+EXPLAINED = {
     CostSource.BILLED: "the service said so in its replies",
     CostSource.RECONCILED: "the service said so when asked later",
     CostSource.COMPUTED: "its token counts at its list prices",
@@ -82,12 +83,22 @@ def budget_document(status: BudgetStatus) -> dict[str, Any]:
     }
 
 
-def report_text(report: CostReport, budgets: Sequence[BudgetStatus], width: int | None = None) -> str:
-    """Return the report for people. A terminal of so many columns has bars where there is room, and else what fits."""
+def report_text(
+    report: CostReport,
+    budgets: Sequence[BudgetStatus],
+    width: int | None = None,
+    *,
+    bars: bool | None = None,
+    groups: bool = True,
+) -> str:
+    """Return the report for people, with what fits a terminal of so many columns.
+
+    Its groups have bars where there is room; with `bars` always, without never. Without `groups` only the sums are told.
+    """
     total = report.total
     parts = ["\n".join(_summary(total, width))]
-    if report.groups:
-        parts.append(_group_table(report.by, report.groups, width))
+    if groups and report.groups:
+        parts.append(_group_table(report.by, report.groups, width, bars))
     if budgets:
         parts.append(states_table(budgets, width))
     return "\n\n".join(parts)
@@ -108,7 +119,7 @@ def _summary(total: CallTotals, width: int | None) -> list[str]:
     name = "known" if total.unsettled_calls else "total"
     lines = [f"{name:<14}{dollars(known_usd(total))}  ({numbered(total.calls, 'call')})"]
     lines += [
-        _explained(f"  {source.value:<12}{dollars(usd_from(total, source))}", _EXPLAINED[source], width)
+        _explained(f"  {source.value:<12}{dollars(usd_from(total, source))}", EXPLAINED[source], width)
         for source in KNOWN_SOURCES
         if source.value in total.by_source
     ]
@@ -130,7 +141,7 @@ def _explained(line: str, explanation: str, width: int | None) -> str:
     return whole if width is None or len(whole) <= width else line
 
 
-def _group_table(by: Sequence[str], groups: Sequence[CallTotals], width: int | None) -> str:
+def _group_table(by: Sequence[str], groups: Sequence[CallTotals], width: int | None, bars: bool | None) -> str:
     headers = [*by, "calls", "tokens in", "tokens out", "cost", "not settled"]
     rows = [
         [
@@ -146,14 +157,27 @@ def _group_table(by: Sequence[str], groups: Sequence[CallTotals], width: int | N
     shown = len(headers) if any(group.unsettled_calls for group in groups) else len(headers) - 1
     headers, rows = headers[:shown], [row[:shown] for row in rows]
     right = headers[len(by) : len(by) + 4]
-    plain_table = fitted_table(
-        headers, rows, width, right=right, names=by, expendable=(("tokens in", "tokens out"), ("calls",))
-    )
-    room = 0 if width is None else min(width - columns_of(plain_table) - 2, _WIDEST_BAR)
     amounts = [known_usd(group) for group in groups]
+    kept_for_bars = _NARROWEST_BAR + 2 if bars and any(amounts) else 0
+    plain_table = fitted_table(
+        headers,
+        rows,
+        None if width is None else max(width - kept_for_bars, 1),
+        right=right,
+        names=by,
+        expendable=(("tokens in", "tokens out"), ("calls",)),
+    )
+    room = _room_for_bars(plain_table, width, bars)
     if room < _NARROWEST_BAR or not any(amounts):
         return plain_table
     return _with_bars(plain_table, [bar(amount, max(amounts), room) for amount in amounts])
+
+
+def _room_for_bars(text: str, width: int | None, bars: bool | None) -> int:
+    if bars is False or (width is None and bars is None):
+        return 0
+    room = _WIDEST_BAR if width is None else min(width - columns_of(text) - 2, _WIDEST_BAR)
+    return max(room, _NARROWEST_BAR) if bars else room
 
 
 def _with_bars(text: str, bars: Sequence[str]) -> str:

@@ -8,9 +8,11 @@ from typing import Any
 
 from neuralterm.application.catalogue import Listing
 from neuralterm.application.model_search import is_batch, per_million
+from neuralterm.components.endpoints_view import endpoints_document, endpoints_text
 from neuralterm.components.machine import SCHEMA_VERSION, moment, money
-from neuralterm.components.tables import grouped, table
+from neuralterm.components.tables import fitted_table, grouped
 from neuralterm.domain.catalogue import OpenRouterModel
+from neuralterm.domain.endpoints import Endpoint
 from neuralterm.domain.money import parse_usd, plain
 from neuralterm.domain.pricing import Override
 from neuralterm.domain.text import one_line
@@ -32,6 +34,8 @@ _PER_TOKEN = {
 _PER_PIECE = {"request": "request", "image": "image", "web_search": "web search"}
 _PRICES = _PER_TOKEN | _PER_PIECE
 
+_MODALITIES = ("text", "image", "file", "audio", "video")
+
 # The service's ways to say that a model stays.
 _NEVER = (None, "", "2098-12-31")
 
@@ -46,13 +50,16 @@ def models_document(listing: Listing, models: Sequence[OpenRouterModel]) -> dict
     }
 
 
-def one_model_document(listing: Listing, model: OpenRouterModel) -> dict[str, Any]:
+def one_model_document(
+    listing: Listing, model: OpenRouterModel, endpoints: Sequence[Endpoint] | None
+) -> dict[str, Any]:
     """Return the object that `models show --json` prints."""
     return {
         "schema_version": SCHEMA_VERSION,
         "fetched_at": moment(listing.fetched_at),
         "stale": listing.stale,
         "model": model_document(model),
+        "endpoints": endpoints_document(endpoints),
     }
 
 
@@ -78,26 +85,56 @@ def model_document(model: OpenRouterModel) -> dict[str, Any]:
     }
 
 
-def models_table(models: Sequence[OpenRouterModel]) -> str:
-    """Return a table of the models; `varies` stands where the price depends on routing, `unknown` where there is none."""
-    headers = ("model", "$/M in", "$/M out", "context", "")
+def models_table(models: Sequence[OpenRouterModel], width: int | None = None) -> str:
+    """Return a table of the models; `varies` stands where the price depends on routing, `unknown` where there is none.
+
+    A terminal of so many columns has what fits; None: all of it.
+    """
+    headers = ("model", "$/M in", "$/M out", "context", "takes", "features", "")
     rows = [
         (
             model.id,
             _per_million(model.pricing.get("prompt")),
             _per_million(model.pricing.get("completion")),
             grouped(model.context_length),
+            "+".join(sorted(model.input_modalities, key=_usual_place)),
+            ",".join(features(model)),
             _remarks(model),
         )
         for model in models
     ]
-    if not any(row[-1] for row in rows):
-        return table(headers[:-1], [row[:-1] for row in rows], right=headers[1:4])
-    return table(headers, rows, right=headers[1:4])
+    shown = len(headers) if any(row[-1] for row in rows) else len(headers) - 1
+    return fitted_table(
+        headers[:shown],
+        [row[:shown] for row in rows],
+        width,
+        right=headers[1:4],
+        names=("model",),
+        expendable=(("features",), ("takes",), ("",), ("context",)),
+    )
 
 
-def model_text(model: OpenRouterModel) -> str:
-    """Return all that is known of one model."""
+def _usual_place(modality: str) -> int:
+    # The service lists them in any order.
+    return _MODALITIES.index(modality) if modality in _MODALITIES else len(_MODALITIES)
+
+
+def features(model: OpenRouterModel) -> list[str]:
+    """Return in short what a model can: call tools, keep to a schema or at least to JSON, reason, read from a cache."""
+    parameters = model.supported_parameters
+    keeps_schema = "structured_outputs" in parameters
+    known = [
+        ("tools" in parameters, "tools"),
+        (keeps_schema, "schema"),
+        ("response_format" in parameters and not keeps_schema, "json"),
+        ("reasoning" in parameters or "include_reasoning" in parameters, "reasoning"),
+        (model.pricing.get("input_cache_read") not in (None, "", "0", 0), "cache"),
+    ]
+    return [name for holds, name in known if holds]
+
+
+def model_text(model: OpenRouterModel, endpoints: Sequence[Endpoint] | None = None, width: int | None = None) -> str:
+    """Return all that is known of one model; the table of endpoints has what fits a terminal of so many columns."""
     facts = [
         ("name", model.name),
         ("context", _tokens(model.context_length)),
@@ -114,6 +151,8 @@ def model_text(model: OpenRouterModel) -> str:
         "\n".join(f"{name:<16}{one_line(value)}" for name, value in facts if value),
         "\n".join(_price_lines(model)),
     ]
+    if endpoints is not None:
+        parts.append(endpoints_text(endpoints, width))
     if model.description:
         parts.append(model.description)
     return "\n\n".join(parts)

@@ -46,29 +46,37 @@ def fitted_table(
     `names` are shortened. For a terminal, right-to-left text is kept within its column.
     """
     kept = list(range(len(headers)))
-    groups = [[headers.index(name) for name in group if name in headers] for group in expendable]
+    if width is not None:
+        across = [_column_width(header, [row[index] for row in rows]) for index, header in enumerate(headers)]
+        for group in expendable:
+            if _whole_width(across, kept) > width:
+                kept = [index for index in kept if headers[index] not in group]
+        for index in (headers.index(name) for name in names if name in headers):
+            excess = _whole_width(across, kept) - width
+            if excess > 0 and index in kept:
+                room = max(across[index] - excess, _SHORTEST_NAME)
+                rows = [[cut_to(cell, room) if at == index else cell for at, cell in enumerate(row)] for row in rows]
+                across[index] = _column_width(headers[index], [row[index] for row in rows])
     text = _chosen(headers, rows, kept, right)
-    for group in groups:
-        if width is not None and columns_of(text) > width:
-            kept = [index for index in kept if index not in group]
-            text = _chosen(headers, rows, kept, right)
-    for index in (headers.index(name) for name in names if name in headers):
-        excess = 0 if width is None else columns_of(text) - width
-        if excess > 0 and index in kept:
-            widest = max((columns_of(one_line(row[index])) for row in rows), default=0)
-            room = max(widest - excess, _SHORTEST_NAME)
-            rows = [[cut(cell, room) if at == index else cell for at, cell in enumerate(row)] for row in rows]
-            text = _chosen(headers, rows, kept, right)
     if width is None or text.isascii():
         return text
     return "\n".join(map(_in_order, text.split("\n")))
+
+
+def _column_width(header: str, cells: Sequence[str]) -> int:
+    """Return the columns of a terminal that a column takes; tabulate makes it two wider than its header at least."""
+    return max((columns_of(header) + 2, *(columns_of(one_line(cell)) for cell in cells)))
+
+
+def _whole_width(across: Sequence[int], kept: Sequence[int]) -> int:
+    return sum(across[index] for index in kept) + 2 * max(len(kept) - 1, 0)
 
 
 def _chosen(headers: Sequence[str], rows: Sequence[Sequence[str]], kept: Sequence[int], right: Sequence[str]) -> str:
     return table([headers[index] for index in kept], [[row[index] for index in kept] for row in rows], right=right)
 
 
-def cut(cell: str, columns: int) -> str:
+def cut_to(cell: str, columns: int) -> str:
     """Return the cell in so many columns of a terminal; `…` stands for what is left out."""
     text = one_line(cell)
     if columns_of(text) <= columns:

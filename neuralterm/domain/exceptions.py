@@ -33,9 +33,13 @@ if TYPE_CHECKING:
 
 
 class NeuralTermError(Exception):
-    """Root of the tree. `str(error)` is one sentence for a person; `code` is for programs."""
+    """Root of the tree. `str(error)` is one sentence for a person; `code` is for programs.
+
+    `unknown_model` is the id that was asked for where the reason is that nobody knows it, else None.
+    """
 
     default_code = "ERROR"
+    unknown_model: str | None = None
 
     def __init__(self, message: str, code: str | None = None, *, hint: str | None = None) -> None:
         super().__init__(message)

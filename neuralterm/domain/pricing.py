@@ -93,6 +93,32 @@ class PriceSet:
 
 
 @record
+class ChargedTokens:
+    """The tokens of one request, or of several, by what they are charged at. No token is in two of them."""
+
+    plain: int
+    cached: int
+    written: int
+    visible: int
+    reasoning: int
+    requests: int = 1
+
+    @classmethod
+    def of(cls, usage: TokenUsage) -> ChargedTokens:
+        """Take a usage apart.
+
+        Counts are clamped: replies were seen whose cached and written tokens together exceed the prompt, and whose
+        reasoning tokens exceed the completion.
+        """
+        cached = min(usage.cached_tokens, usage.prompt_tokens)
+        written = min(usage.cache_write_tokens, usage.prompt_tokens - cached)
+        reasoning = min(usage.reasoning_tokens, usage.completion_tokens)
+        return cls(
+            usage.prompt_tokens - cached - written, cached, written, usage.completion_tokens - reasoning, reasoning
+        )
+
+
+@record
 class Span:
     """A time, `start` and `end` included, in UTC."""
 
@@ -200,26 +226,23 @@ class PriceList:
         return highest.times(EXACT.subtract(Decimal(1), self.discount)) if self.discount < 0 else highest
 
     def cost_of(self, usage: TokenUsage, moment: datetime) -> Decimal | None:
-        """Return the list price of a usage in USD; None when it can't be told.
+        """Return the list price of a usage in USD; None when it can't be told."""
+        return self.cost_of_tokens(ChargedTokens.of(usage), usage.prompt_tokens, moment)
 
-        Counts are clamped: replies were seen whose cached and written tokens together exceed the prompt, and whose
-        reasoning tokens exceed the completion.
-        """
-        prices = self.at(usage.prompt_tokens, moment)
+    def cost_of_tokens(self, tokens: ChargedTokens, prompt_tokens: int, moment: datetime) -> Decimal | None:
+        """Return the list price in USD of requests that the prices for a prompt of that size at that time hold for."""
+        prices = self.at(prompt_tokens, moment)
         if prices.prompt is None or prices.completion is None or self.varies:
             return None
-        if any(each.uncertain and each.applies(usage.prompt_tokens, moment) for each in self.overrides):
+        if any(each.uncertain and each.applies(prompt_tokens, moment) for each in self.overrides):
             return None
-        cached = min(usage.cached_tokens, usage.prompt_tokens)
-        written = min(usage.cache_write_tokens, usage.prompt_tokens - cached)
-        reasoning = min(usage.reasoning_tokens, usage.completion_tokens)
         parts = (
-            (usage.prompt_tokens - cached - written, prices.prompt),
-            (cached, _or(prices.cache_read, prices.prompt)),
-            (written, _or(prices.cache_write, prices.prompt)),
-            (usage.completion_tokens - reasoning, prices.completion),
-            (reasoning, _or(prices.reasoning, prices.completion)),
-            (1, _or(prices.request, Decimal(0))),
+            (tokens.plain, prices.prompt),
+            (tokens.cached, _or(prices.cache_read, prices.prompt)),
+            (tokens.written, _or(prices.cache_write, prices.prompt)),
+            (tokens.visible, prices.completion),
+            (tokens.reasoning, _or(prices.reasoning, prices.completion)),
+            (tokens.requests, _or(prices.request, Decimal(0))),
         )
         total = Decimal(0)
         for count, price in parts:

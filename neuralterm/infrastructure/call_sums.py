@@ -106,10 +106,7 @@ def _written(by: Sequence[str], row: Row) -> tuple[str, ...]:
 
 def _selected(database: Database, filter: CallFilter, by: Sequence[str], zone: tzinfo) -> tuple[str, dict[str, Any]]:
     """Return what stands behind FROM, and its parameters."""
-    parameters = _chosen(filter)
-    if "model" in parameters:
-        database.define("model_matches", matches)
-    conditions = "".join(f" AND {_CONDITIONS[name]}" for name in parameters)
+    conditions, parameters = conditions_of(database, filter)
     offsets = _offsets(database, filter, zone) if "day" in by else None
     parts = []
     for number, piece in enumerate(_pieces_of(filter, by, offsets)):
@@ -119,6 +116,14 @@ def _selected(database: Database, filter: CallFilter, by: Sequence[str], zone: t
             parameters[f"span{number}"] = piece.span
     source = f"({' UNION ALL '.join(parts or [_NOTHING])}) AS part"
     return source + (" LEFT JOIN json_each(part.tags) AS tag" if "tag" in by else ""), parameters
+
+
+def conditions_of(database: Database, filter: CallFilter) -> tuple[str, dict[str, Any]]:
+    """Return what the filter says besides times, each with `AND` before it, and the parameters of that."""
+    parameters = _chosen(filter)
+    if "model" in parameters:
+        database.define("model_matches", matches)
+    return "".join(f" AND {_CONDITIONS[name]}" for name in parameters), parameters
 
 
 def _chosen(filter: CallFilter) -> dict[str, Any]:

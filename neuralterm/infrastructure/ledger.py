@@ -6,13 +6,16 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from neuralterm.application.records import Call, CallFilter, CallTotals, Committed, ServiceCharges
 from neuralterm.domain.exceptions import MissingRecordError
 from neuralterm.infrastructure.database import Database
 from neuralterm.infrastructure.rows import CALL_COLUMNS, call_from, call_parameters
+
+if TYPE_CHECKING:
+    from neuralterm.application.what_if import Steps, UsageSums
 
 # What settling leaves as it was opened.
 _FIXED = ("id", "owner", "tags", "service", "generation_id")
@@ -98,6 +101,12 @@ class SQLiteLedger:
         from neuralterm.infrastructure.call_sums import totals
 
         return totals(self.database, filter, by, zone)
+
+    def usage_sums(self, filter: CallFilter, steps: Steps) -> list[UsageSums]:
+        """Return sums of tokens and money between the steps, ordered by model; reads every call of the filter."""
+        from neuralterm.infrastructure.usage_sums import usage_sums
+
+        return usage_sums(self.database, filter, steps)
 
     def running(self) -> list[Call]:
         """Return the calls that nobody has settled, oldest first."""

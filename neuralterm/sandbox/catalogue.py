@@ -66,9 +66,40 @@ class Catalogue:
             raise ServiceRefusedError(400, f"{model_id} is not a valid model ID")
         return model
 
+    def listed(self, model_id: str) -> ServedModel | None:
+        """Return the model with exactly this id or slug, or None."""
+        return self._by_name.get(model_id)
+
     def listing(self) -> list[dict[str, Any]]:
         """Return the rows of `GET /models`, newest first."""
         return [model.listing for model in sorted(self._models, key=lambda model: -model.listing["created"])]
+
+
+def endpoints_of(model: ServedModel, *, is_known: bool) -> dict[str, Any]:
+    """Return the answer about who runs a model: one provider here. Only who is known by a key is told how fast it is."""
+    listing = model.listing
+    endpoint = {
+        "name": f"{model.provider} | {model.slug}",
+        "model_id": model.slug,
+        "model_name": listing["name"],
+        "context_length": model.context_length,
+        "pricing": {**listing["pricing"], "discount": 0},
+        "provider_name": model.provider,
+        "tag": model.provider.lower().replace(" ", "-"),
+        "quantization": "unknown",
+        "max_completion_tokens": model.max_completion_tokens,
+        "max_prompt_tokens": None,
+        "supported_parameters": listing["supported_parameters"],
+        "status": 0,
+        "uptime_last_5m": 100,
+        "uptime_last_30m": 99.5,
+        "uptime_last_1d": 99.8,
+        "supports_implicit_caching": False,
+        "latency_last_30m": {"p50": 250, "p75": 350, "p90": 480, "p99": 850} if is_known else None,
+        "throughput_last_30m": {"p50": 45.2, "p75": 38.5, "p90": 28.3, "p99": 15.1} if is_known else None,
+    }
+    described = ("id", "name", "created", "description", "architecture")
+    return {**{key: listing[key] for key in described}, "endpoints": [endpoint]}
 
 
 def real_models() -> list[ServedModel]:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import anyio
 from anyio.abc import SocketListener, SocketStream, TaskStatus
@@ -18,7 +19,7 @@ from neuralterm.domain.budget import Window
 from neuralterm.domain.record import replace
 from neuralterm.sandbox.bill import Bill
 from neuralterm.sandbox.bill_file import BillFile
-from neuralterm.sandbox.catalogue import Catalogue, ServedModel, real_models
+from neuralterm.sandbox.catalogue import Catalogue, ServedModel, endpoints_of, real_models
 from neuralterm.sandbox.chat import Answer, choose
 from neuralterm.sandbox.loopback import DEFAULT_DELAY, DEFAULT_SETTLE_DELAY, LOOPBACK, base_url, listen
 from neuralterm.sandbox.protocol import BODY_LIMIT, ClientGoneError, Connection, ConnectionCutError, Request
@@ -30,6 +31,9 @@ REFUSED_KEY = "sk-invalid"
 
 # USD on the account that everybody shares.
 CREDITS = Decimal(1000)
+
+# What stands before and after the id of a model in the path of its endpoints.
+_ENDPOINTS = ("/models/", "/endpoints")
 
 _log = logging.getLogger(__name__)
 
@@ -114,14 +118,23 @@ class SandboxServer:
     async def _answer(self, connection: Connection, request: Request) -> None:
         path = request.path.removeprefix("/api").removeprefix("/v1")
         route = self._routes.get((request.method, path))
+        if request.method == "GET" and path.startswith(_ENDPOINTS[0]) and path.endswith(_ENDPOINTS[1]):
+            route = self._endpoints
         if route is None or path == request.path:
             raise ServiceRefusedError(404, "Not Found")
-        if path != "/models":
+        if route not in (self._models, self._endpoints):
             _authenticate(request)
         await route(connection, request)
 
     async def _models(self, connection: Connection, request: Request) -> None:
         await connection.reply(200, {"data": self._catalogue.listing()})
+
+    async def _endpoints(self, connection: Connection, request: Request) -> None:
+        name = unquote(request.path[request.path.index(_ENDPOINTS[0]) + len(_ENDPOINTS[0]) : -len(_ENDPOINTS[1])])
+        model = self._catalogue.listed(name)
+        if model is None:
+            raise ServiceRefusedError(404, "Not Found")
+        await connection.reply(200, {"data": endpoints_of(model, is_known=bool(_key_of(request)))})
 
     async def _key(self, connection: Connection, request: Request) -> None:
         key = {

@@ -25,6 +25,7 @@ from neuralterm.application.records import (
     ServiceCharges,
     Uncertain,
 )
+from neuralterm.application.what_if import Steps, UsageSums
 from neuralterm.domain.budget import matches
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import MissingRecordError, StorageError, ValidationError
@@ -39,6 +40,7 @@ from neuralterm.domain.models import (
     TokenUsage,
     is_unsettled,
 )
+from neuralterm.domain.pricing import ChargedTokens
 
 _UNFINISHED = {
     MessageStatus.PENDING,
@@ -325,6 +327,10 @@ class InMemoryLedger:
                     groups.setdefault(keys, []).append(call)
         return [_sum(keys, groups[keys]) for keys in sorted(groups)]
 
+    def usage_sums(self, filter: CallFilter, steps: Steps) -> list[UsageSums]:
+        """One sum for each call, in no order: sums of sums are the same."""
+        return [_usage_of(call) for call in self.calls if _counts(call, filter)]
+
     def running(self) -> list[Call]:
         return [_as_read(call) for call in self.calls if _runs(call)]
 
@@ -426,6 +432,21 @@ def _counts(call: Call, filter: CallFilter) -> bool:
         and (filter.conversation is None or filter.conversation == call.conversation_id)
         and (filter.provider is None or filter.provider.lower() == (call.provider or "").lower())
         and (filter.model is None or any(matches(model, filter.model) for model in models))
+    )
+
+
+def _usage_of(call: Call) -> UsageSums:
+    usage, cost = call.usage, call.cost
+    is_known = usage is not None and (usage.prompt_tokens or usage.completion_tokens or not cost.usd)
+    return UsageSums(
+        model=call.model or call.requested_model,
+        source=cost.source.value,
+        calls=1,
+        tokens=ChargedTokens.of(usage) if is_known else None,
+        paid_usd=None if cost.usd is None else cost.usd + (cost.upstream_usd or Decimal(0)),
+        upstream_usd=cost.upstream_usd or Decimal(0),
+        prompt_tokens=usage.prompt_tokens if usage else 0,
+        moment=call.started_at,
     )
 
 

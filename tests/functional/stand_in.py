@@ -213,7 +213,7 @@ class StandIn:
     """The server. Each chat request takes the next script of `scripts`; the last one answers all that follow.
 
     `generations` are the amounts (USD) that it tells afterwards, by generation id. `on_models` is a script for the list of
-    models, None for the usual one.
+    models, None for the usual one. `endpoints` are lists of who runs a model, by its id.
     """
 
     def __init__(self):
@@ -222,6 +222,7 @@ class StandIn:
         self.models = {"data": MODELS}
         self.generations = {}
         self.on_models = None
+        self.endpoints = {}
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/api/v1"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -267,6 +268,12 @@ class StandIn:
         path, _, query = exchange.request.path.partition("?id=")
         if path.endswith("/models") and self.on_models is not None:
             self.on_models(exchange)
+        elif path.endswith("/endpoints"):
+            model_id = path.partition("/models/")[2].removesuffix("/endpoints")
+            if model_id in self.endpoints:
+                exchange.reply(200, {"data": {"id": model_id, "endpoints": self.endpoints[model_id]}})
+            else:
+                exchange.reply(404, {"error": {"code": 404, "message": "Not Found"}})
         elif not path.endswith("/generation"):
             exchange.reply(200, self.models)
         elif query in self.generations:

@@ -3,6 +3,7 @@
 import csv
 import json
 import sqlite3
+import stat
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -272,6 +273,12 @@ def test_strict_fails_after_printing_when_an_amount_is_not_the_services(service,
         ["check", "--max", "1", "--json", "--markdown"],
         ["check", "--max", "1", "--run", ""],
         ["--csv", "--json"],
+        ["--calendar", "--json"],
+        ["--calendar", "--by", "day"],
+        ["--html", "x.html", "--csv"],
+        ["--html", "x.html", "--bars"],
+        ["--json", "--no-bars"],
+        ["--force"],
         ["--since", "1h", "--until", "2h"],
     ],
 )
@@ -282,11 +289,98 @@ def test_wrong_usage_is_one_sentence(run, options):
     assert result.err.startswith("error: ")
 
 
+def test_a_calendar_of_what_was_spent(service, run):
+    run("send", "hi")
+    today = datetime.now(UTC).date()
+
+    result = run("cost", "--calendar", "--since", "20d")
+
+    assert (result.code, result.err) == (0, "")
+    sums, calendar, legend = result.out.split("\n\n")
+    assert sums == run("cost").out.rstrip("\n")
+    rows = calendar.splitlines()[1:]
+    assert [row[:3] for row in rows] == ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+    assert rows[today.weekday()].endswith("░")
+    assert sum(row.count("·") for row in rows) == 20
+    assert legend.splitlines()[-1] == f"{today - timedelta(days=20)} to {today}"
+    assert run("cost", "--calendar", "--tag", "none").code == 0
+
+
+@pytest.mark.parametrize("no_color", [False, True])
+def test_a_calendar_has_colours_where_they_are_allowed(service, run, monkeypatch, no_color):
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", "1")
+    run("send", "hi")
+    terminal = Terminal("cost", "--calendar")
+    try:
+        code, text = terminal.end()
+    finally:
+        terminal.close()
+
+    assert code == 0
+    assert "░ to $0.0000045" in text
+    assert ("\x1b[36m░\x1b[0m" in terminal.raw) is not no_color
+    assert ("\x1b[" in terminal.raw) is not no_color
+
+
+def test_bars_in_a_pipe_only_when_they_are_asked_for(service, run):
+    run("send", "hi")
+
+    assert "█" not in run("cost", "--by", "model").out
+    assert run("cost", "--by", "model", "--no-bars").out == run("cost", "--by", "model").out
+    assert "█" * 40 in run("cost", "--by", "model", "--bars").out
+
+
+def test_a_page_with_all_of_it(service, run, tmp_path, monkeypatch):
+    monkeypatch.setenv("NEURALTERM_BUDGET_DAY", "1")
+    for tag in ("a", "<b>"):
+        run("send", "--tag", tag, "hi")
+    page = tmp_path / "spent.html"
+
+    result = run("cost", "--html", str(page))
+
+    assert (result.code, result.out, result.err) == (0, "", f"written to {page}\n")
+    assert stat.S_IMODE(page.stat().st_mode) == 0o600
+    text = page.read_text("utf-8")
+    total = format(sum(service.bill), "f").rstrip("0")
+    assert f'<data value="{total}">' in text
+    assert [text.count(f'<section id="{name}">') for name in ("day", "model", "tag", "budgets")] == [1, 1, 1, 1]
+    assert "&lt;b&gt;" in text
+    assert "<b>" not in text
+    piped = run("cost", "--html", "-", "--by", "provider", "--tag", "a").out
+    assert '<section id="provider">' in piped
+    assert '<section id="day">' not in piped
+
+
+def test_a_page_overwrites_nothing_unless_told_to(service, run, tmp_path):
+    page = tmp_path / "spent.html"
+    page.write_text("precious")
+    page.chmod(0o644)
+
+    result = run("cost", "--html", str(page))
+    assert (result.code, page.read_text()) == (2, "precious")
+    assert result.err == f"error: {page} exists already\nhint: --force overwrites it\n"
+
+    assert run("cost", "--html", str(page), "--force").code == 0
+    assert page.read_text("utf-8").startswith("<!DOCTYPE html>")
+    assert stat.S_IMODE(page.stat().st_mode) == 0o600
+    assert run("cost", "--html", str(tmp_path / "no" / "where.html")).code == 2
+
+
+def test_strict_holds_for_a_page_too(service, run, tmp_path):
+    service.scripts = [events()]
+    run("send", "hi")
+
+    assert run("cost", "--html", str(tmp_path / "spent.html"), "--strict").code == 2
+    assert "not settled" in (tmp_path / "spent.html").read_text("utf-8")
+
+
 def test_a_narrow_terminal_has_lines_that_fit(service, run, monkeypatch):
     monkeypatch.setenv("NEURALTERM_BUDGET_MONTH", "1")
     monkeypatch.setenv("COLUMNS", "60")
     run("send", "hi")
-    for words in (["cost"], ["cost", "--by", "model"], ["cost", "--by", "model,day"], ["cost", "budget"]):
+    reports = ([], ["--by", "model"], ["--by", "model,day"], ["--by", "model", "--bars"], ["--calendar"], ["budget"])
+    for words in (["cost", *each] for each in reports):
         terminal = Terminal(*words)
         try:
             code, text = terminal.end()

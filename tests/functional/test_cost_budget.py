@@ -92,6 +92,17 @@ def test_the_limit_may_be_named(run, budgets, budget_set):
         assert run("cost", "budget", "set", *words, "--window", "day").code == 2
 
 
+def test_a_model_that_nobody_knows_is_said_to_be_unknown(service, run, budget_set):
+    run("models")
+
+    result = run("cost", "budget", "set", "ci", "5", "--window", "day", "--model", "gpt-4o-mini")
+    assert result.code == 0
+    assert result.err.splitlines()[1] == f"warning: no listed model matches 'gpt-4o-mini'; did you mean {MODEL}?"
+
+    result = run("cost", "budget", "set", "ci", "5", "--model", "openai/*")
+    assert len(result.err.splitlines()) == 1
+
+
 def test_it_may_be_of_one_conversation(service, run, budgets, budget_set):
     first, second = (json.loads(run("send", "--json", "hi").out)["conversation_id"] for _ in range(2))
 

@@ -94,6 +94,6 @@ def _terminal(container: Container, chat: Chat) -> ChatInput:
 
 
 def _write(path: Path, text: str, overwrite: bool) -> None:
-    from neuralterm.cli.history_files import write_file
+    from neuralterm.cli.writing import write_file
 
     write_file(path, text, overwrite=overwrite)

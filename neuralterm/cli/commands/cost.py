@@ -45,6 +45,10 @@ command.add_command(verify_command)
 @click.option("--by", multiple=True, callback=_groupings, metavar="KEY,...", help="Group the calls by these keys.")
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@click.option("--calendar", is_flag=True, help="Show a calendar: how much on which day.")
+@click.option("--bars/--no-bars", default=None, help="Draw bars behind groups; by default where a terminal has room.")
+@click.option("--html", "page", type=click.Path(), metavar="FILE", help="Write a page with charts to FILE.")
+@click.option("--force", is_flag=True, help="Overwrite FILE if it is there.")
 @click.option("--strict", is_flag=True, help="Fail (exit 2) if the service did not name every amount itself.")
 @pass_container
 def report(container: Container, /, **given: Any) -> None:
@@ -53,19 +57,38 @@ def report(container: Container, /, **given: Any) -> None:
     \b
     neuralterm cost --since 7d --by model
     neuralterm cost --by month,tag --csv -z Europe/Berlin
+    neuralterm cost --calendar --tag nightly
+    neuralterm cost --html spent.html --since 30d
 
     KEY is day, week, month, model, provider, conversation, tag, run or source. ZONE is an IANA name. PATTERN may have
     *, ? and [...] as in a shell; it looks at the model that was asked for and at the one that served.
+
+    A page has a chart and a table for each key, by default for day, model and tag. It needs no network and runs no program;
+    FILE may be -.
     """
     from neuralterm.application.reports import cost_report, require_all_billed
 
-    if given["as_json"] and given["as_csv"]:
-        raise click.UsageError("--json and --csv exclude each other.")
+    _require_one_form(given)
     wanted = chosen_calls(container, given)
-    found = cost_report(container.ledger, wanted, by=given["by"], timezone=given["timezone"])
+    by = ("day",) if given["calendar"] else () if given["page"] else given["by"]
+    found = cost_report(container.ledger, wanted, by=by, timezone=given["timezone"])
     _show(container, found, given)
     if given["strict"]:
         require_all_billed(container.ledger, found)
+
+
+def _require_one_form(given: dict[str, Any]) -> None:
+    """Raise UsageError for options that exclude each other, or that do nothing without another one."""
+    forms = {"--json": "as_json", "--csv": "as_csv", "--calendar": "calendar", "--html": "page"}
+    chosen = [option for option, name in forms.items() if given[name]]
+    if len(chosen) > 1:
+        raise click.UsageError(f"{chosen[0]} and {chosen[1]} exclude each other.")
+    if given["calendar"] and given["by"]:
+        raise click.UsageError("--calendar is by day; --by has no place there.")
+    if chosen and given["bars"] is not None:
+        raise click.UsageError(f"{chosen[0]} has no bars to draw or to leave out.")
+    if given["force"] and not given["page"]:
+        raise click.UsageError("--force is for --html.")
 
 
 def _show(container: Container, found: CostReport, given: dict[str, Any]) -> None:
@@ -76,5 +99,37 @@ def _show(container: Container, found: CostReport, given: dict[str, Any]) -> Non
         console.print(machine.dumps(cost_view.report_document(found, container.spending.statuses())))
     elif given["as_csv"]:
         console.print(cost_csv.report_csv(found))
+    elif given["calendar"]:
+        _show_calendar(container, found)
+    elif given["page"]:
+        _write_page(container, found, given)
     else:
-        console.print(cost_view.report_text(found, container.spending.statuses(), console.stdout_width))
+        statuses = container.spending.statuses()
+        console.print(cost_view.report_text(found, statuses, console.stdout_width, bars=given["bars"]))
+
+
+def _show_calendar(container: Container, found: CostReport) -> None:
+    from neuralterm.application.report_days import days_of
+    from neuralterm.components.calendar_view import STYLES, calendar_text
+    from neuralterm.components.cost_view import report_text
+
+    console, width = container.console, container.console.stdout_width
+    first, last = days_of(found, container.clock.now())
+    console.print(f"{report_text(found, (), width, groups=False)}\n")
+    console.print_styled(calendar_text(found.groups, first, last, width), STYLES)
+
+
+def _write_page(container: Container, found: CostReport, given: dict[str, Any]) -> None:
+    from pathlib import Path
+
+    from neuralterm.application.spent import spent
+    from neuralterm.cli.writing import write_file
+    from neuralterm.components.cost_page import cost_page
+
+    by, console = given["by"], container.console
+    text = cost_page(spent(container.ledger, found, by, container.clock.now()), container.spending.statuses())
+    if given["page"] == "-":
+        console.print(text)
+        return
+    write_file(Path(given["page"]), text + "\n", overwrite=given["force"])
+    console.note(f"written to {given['page']}")

@@ -29,6 +29,7 @@ from neuralterm.version import __version__
 
 if TYPE_CHECKING:
     from neuralterm.application.records import GenerationReport, KeyReport
+    from neuralterm.domain.endpoints import Endpoint
     from neuralterm.infrastructure.openrouter.exchange import Reply, Transport
 
 # The service tells applications apart by this address; for a local one it goes by the title.
@@ -38,6 +39,8 @@ _GET_HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip"}
 
 # Seconds for a question about money: it is asked beside something else, which it must not hold up.
 ACCOUNT_TIMEOUT = 10.0
+# Seconds for a question whose answer is one part of what somebody waits for, who can do without it.
+ENDPOINTS_TIMEOUT = 5.0
 
 
 class OpenRouterClient:
@@ -108,6 +111,24 @@ class OpenRouterClient:
             return parse_model_list(body)
         except ValueError as exc:
             raise self._unreadable("no list of models", body) from exc
+
+    async def get_endpoints(self, model_id: str, *, timeout: float = ENDPOINTS_TIMEOUT) -> list[Endpoint] | None:
+        """Return who runs a model; None where the service knows no such model, or tells nobody's endpoints.
+
+        Without a key it tells less of them. `timeout` limits the question in seconds. Raises as `get_available_models`.
+        """
+        from neuralterm.infrastructure.openrouter.endpoints import endpoints_path, parse_endpoints
+
+        try:
+            body = await self._get(endpoints_path(model_id), timeout)
+        except OpenRouterAPIError as error:
+            if error.status_code == 404:
+                return None
+            raise
+        try:
+            return parse_endpoints(body)
+        except ValueError as exc:
+            raise self._unreadable("no list of endpoints", body) from exc
 
     async def get_generation(self, generation_id: str, *, timeout: float = ACCOUNT_TIMEOUT) -> GenerationReport | None:
         """Return what a generation cost; None while the service does not know it, or no amount of it.

@@ -53,6 +53,17 @@ def with_every_text(value: Any, change: Callable[[str], str]) -> Any:
     return value
 
 
+def plain_numbers(value: Any) -> Any:
+    """Turn the Decimals of a price object into what JSON can hold again: whole numbers, or strings with all digits."""
+    if isinstance(value, dict):
+        return {key: plain_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain_numbers(item) for item in value]
+    if not isinstance(value, Decimal) or not value.is_finite() or abs(value.adjusted()) > 40:
+        return None if isinstance(value, Decimal) else value
+    return int(value) if value == value.to_integral_value() else format(value, "f")
+
+
 class TextJoiner:
     """Collects text that arrives in pieces, where a piece may end between the two halves of a surrogate pair.
 

@@ -88,7 +88,7 @@ def _by_status(report: ErrorReport, model: str | None) -> OpenRouterAPIError:
     if status in (400, 403) and _is_moderation(report):
         return _moderation(report)
     if status == 400:
-        return _bad_request(report)
+        return _bad_request(report, model)
     if status == 401:
         hint = "set OPENROUTER_API_KEY to a valid key; the service makes them under Settings > Keys"
         return AuthenticationError(message, status, body, hint=hint)
@@ -98,7 +98,9 @@ def _by_status(report: ErrorReport, model: str | None) -> OpenRouterAPIError:
         return _forbidden(report)
     if status == 404 and model is not None and report.is_api_answer:
         hint = "`neuralterm models` lists what is there; routing and privacy settings may exclude every provider"
-        return ModelUnavailableError(message, status, body, model_id=model, hint=hint, retryable=False)
+        unavailable = ModelUnavailableError(message, status, body, model_id=model, hint=hint, retryable=False)
+        unavailable.unknown_model = model
+        return unavailable
     if status == 429:
         return _rate_limit(report)
     if status in _UNAVAILABLE and model is not None:
@@ -121,13 +123,15 @@ def _other(report: ErrorReport) -> OpenRouterAPIError:
     return OpenRouterAPIError(report.message, status, report.body, code=code, hint=hint, retryable=retryable)
 
 
-def _bad_request(report: ErrorReport) -> OpenRouterAPIError:
+def _bad_request(report: ErrorReport, model: str | None) -> OpenRouterAPIError:
     if report.names & _CONTEXT_NAMES or re.search(_CONTEXT_WORDS, report.message):
         hint = "shorten the input, lower --max-tokens, or choose a model with a larger context window"
         return TokenLimitError(report.message, report.status, report.body, hint=hint)
     unknown_model = "model_not_found" in report.names or report.says("not a valid model")
     listing = "`neuralterm models` lists the models there are" if unknown_model else None
-    return OpenRouterAPIError(report.message, report.status, report.body, hint=listing)
+    error = OpenRouterAPIError(report.message, report.status, report.body, hint=listing)
+    error.unknown_model = model if unknown_model else None
+    return error
 
 
 def _payment(report: ErrorReport) -> OpenRouterAPIError:

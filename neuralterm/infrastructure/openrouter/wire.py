@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from neuralterm.domain.catalogue import OpenRouterModel
-from neuralterm.infrastructure.openrouter.decoding import parse_clean_json
+from neuralterm.infrastructure.openrouter.decoding import parse_clean_json, plain_numbers
 
 
 class _Architecture(BaseModel):
@@ -58,7 +57,7 @@ class _ModelEntry(BaseModel):
             id=self.id,
             name=self.name or self.id,
             description=self.description,
-            pricing=_plain_numbers(self.pricing or {}),
+            pricing=plain_numbers(self.pricing or {}),
             context_length=min(lengths, default=None),
             canonical_slug=self.canonical_slug,
             created=self.created,
@@ -94,14 +93,3 @@ def _parse_entry(entry: Any) -> OpenRouterModel | None:
         return _ModelEntry.model_validate(entry).to_model()
     except ValidationError:
         return None
-
-
-def _plain_numbers(value: Any) -> Any:
-    """Turn the Decimals of a price object into what JSON can hold again: whole numbers, or strings with all digits."""
-    if isinstance(value, dict):
-        return {key: _plain_numbers(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain_numbers(item) for item in value]
-    if not isinstance(value, Decimal) or not value.is_finite() or abs(value.adjusted()) > 40:
-        return None if isinstance(value, Decimal) else value
-    return int(value) if value == value.to_integral_value() else format(value, "f")

@@ -48,6 +48,28 @@ def test_every_listed_model_reads_as_a_domain_model(sandbox):
         assert row["architecture"]["input_modalities"][0] == "text"
 
 
+@pytest.mark.parametrize("name", ["openai/gpt-4.1", "openai/gpt-4.1-2025-04-14", "openai%2Fgpt-4.1"])
+def test_endpoints_tell_who_runs_a_model(sandbox, name):
+    row = next(row for row in exact(sandbox.get("/models").text)["data"] if row["id"] == "openai/gpt-4.1")
+    data = exact(sandbox.get(f"/models/{name}/endpoints").text)["data"]
+    (endpoint,) = data["endpoints"]
+    assert data["id"] == "openai/gpt-4.1"
+    assert endpoint["pricing"] == row["pricing"] | {"discount": 0}
+    assert endpoint["supported_parameters"] == row["supported_parameters"]
+    assert endpoint["latency_last_30m"]["p50"] == 250
+    assert sandbox.get(row["links"]["details"].removeprefix("/api/v1")).status_code == 200
+
+
+def test_without_a_key_the_speed_of_endpoints_is_not_told(sandbox):
+    reply = httpx.get(f"{sandbox.url}/models/openai/gpt-4.1/endpoints", trust_env=False)
+    assert reply.json()["data"]["endpoints"][0]["throughput_last_30m"] is None
+
+
+def test_an_unknown_model_has_no_endpoints(sandbox):
+    assert sandbox.get("/models/no/such/endpoints").status_code == 404
+    assert sandbox.get("/models//endpoints").status_code == 404
+
+
 @pytest.mark.parametrize("path", ["/key", "/credits", "/generation?id=x"])
 @pytest.mark.parametrize(
     ("header", "message"),

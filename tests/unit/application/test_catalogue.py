@@ -261,6 +261,22 @@ async def test_a_listed_model_may_be_required():
     assert MINI.id in (caught.value.hint or "")
 
 
+@pytest.mark.anyio
+async def test_a_model_may_be_required_and_the_copy_names_close_ones():
+    world = World()
+
+    assert await world.catalogue.require(f"{MINI.id}:nitro") == MINI
+    with pytest.raises(NotFoundError) as caught:
+        await world.catalogue.require(f"{MINI.id}x")
+    assert MINI.id in (caught.value.hint or "")
+    assert world.client.asked == 1
+    assert world.catalogue.copied() == [MINI, BIG]
+
+
+def test_without_a_copy_nothing_is_copied():
+    assert World().catalogue.copied() == []
+
+
 def test_cached_takes_any_age_and_never_asks():
     world = World(cache=aged(9999))
 
@@ -291,6 +307,7 @@ class TestDeclaredPrices:
 
         assert (found, found.declared_prices) == (catalogue.cached("local/two"), True)
         await catalogue.require_listed("local/two")
+        assert await catalogue.require("local/two") == found
         assert (world.client.asked, world.told) == (0, [])
 
     @pytest.mark.anyio

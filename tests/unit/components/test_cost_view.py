@@ -228,6 +228,32 @@ def test_where_there_is_no_room_or_no_terminal_there_are_no_bars():
     assert bars_of([group_of("a", "0")], 200) == [""]
 
 
+def test_bars_can_be_had_in_a_pipe_and_left_out_on_a_terminal():
+    report = a_report(groups=[group_of("a", "1"), group_of("b", "0.5")], by=["model"])
+
+    piped = report_text(report, [], bars=True).splitlines()
+    assert piped[-1].endswith("  " + "█" * 20)
+    assert report_text(report, [], bars=False) == report_text(report, [])
+    assert "█" not in report_text(report, [], 200, bars=False)
+
+
+def test_bars_that_are_asked_for_leave_columns_out_until_they_fit():
+    report = a_report(groups=[group_of("a", "1")], by=["model"])
+
+    for width in range(30, 60):
+        table = report_text(report, [], width, bars=True).split("\n\n")[1]
+        assert columns_of(table) <= width
+        assert "█" * 6 in table
+    nothing = a_report(groups=[group_of("a", "0")], by=["model"])
+    assert report_text(nothing, [], 40, bars=True) == report_text(nothing, [], 40)
+
+
+def test_sums_alone():
+    report = a_report(groups=[group_of("a", "1")], by=["model"])
+
+    assert report_text(report, (), groups=False) == report_text(a_report(), ())
+
+
 def test_bars_leave_room_for_wide_characters():
     lines = report_text(a_report(groups=[group_of("模型" * 10, "1")], by=["model"]), [], 100).splitlines()
 

@@ -6,8 +6,16 @@ import pytest
 
 from neuralterm.application.catalogue import Listing
 from neuralterm.components.machine import dumps
-from neuralterm.components.models_view import model_text, models_document, models_table, one_model_document
+from neuralterm.components.models_view import (
+    features,
+    model_text,
+    models_document,
+    models_table,
+    one_model_document,
+)
+from neuralterm.components.tables import columns_of
 from neuralterm.domain.catalogue import OpenRouterModel
+from neuralterm.domain.endpoints import Endpoint
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PRO = OpenRouterModel(
@@ -99,22 +107,57 @@ def test_an_impossible_date_is_null(created):
 
 
 def test_one_model_document():
-    document = one_model_document(Listing([PRO], NOON, stale=False), PRO)
+    document = one_model_document(Listing([PRO], NOON, stale=False), PRO, [Endpoint("P")])
 
-    assert list(document) == ["schema_version", "fetched_at", "stale", "model"]
+    assert list(document) == ["schema_version", "fetched_at", "stale", "model", "endpoints"]
+    assert [each["provider"] for each in document["endpoints"]] == ["P"]
     assert document["model"] == models_document(Listing([PRO], NOON, stale=False), [PRO])["models"][0]
 
 
 def test_table_shows_exact_prices_and_whole_ids():
     rows = [line.split() for line in models_table([PRO, ROUTER, LOCAL, BATCH, LONGER]).splitlines()[2:]]
 
+    remarks = ["varies", "by", "prompt", "or", "time,", "until", "2026-12-31"]
     assert rows == [
-        [PRO.id, "1.25", "10", "1,048,576", "varies", "by", "prompt", "or", "time,", "until", "2026-12-31"],
+        [PRO.id, "1.25", "10", "1,048,576", "text+image", "tools,cache", *remarks],
         ["openrouter/auto", "varies", "varies", "?"],
         [LOCAL.id, "unknown", "unknown", "?"],
         ["a/b:batch", "0.1", "0.2", "?", "batch", "jobs", "only"],
         ["a/long", "0", "0", "?", "more", "for", "long", "prompts"],
     ]
+
+
+def test_a_narrow_terminal_has_what_matters_most():
+    wide = OpenRouterModel("模型/" + "型" * 8, pricing={"prompt": "0.000001", "completion": "0.000002"})
+    headers = [models_table([PRO, wide], width).splitlines()[0].split() for width in range(160, 20, -1)]
+    shown = [headers[0]]
+    for each in headers:
+        if each != shown[-1]:
+            shown.append(each)
+
+    price = ["model", "$/M", "in", "$/M", "out"]
+    assert shown == [
+        [*price, "context", "takes", "features"],
+        [*price, "context", "takes"],
+        [*price, "context"],
+        price,
+    ]
+    for width in range(40, 160):
+        assert columns_of(models_table([PRO, wide], width)) <= width
+    assert "google/…" in models_table([PRO, wide], 20)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "pricing", "expected"),
+    [
+        ((), {}, []),
+        (("tools", "tool_choice", "response_format", "structured_outputs"), {}, ["tools", "schema"]),
+        (("response_format",), {"input_cache_read": "0.0000001"}, ["json", "cache"]),
+        (("include_reasoning",), {"input_cache_read": "0"}, ["reasoning"]),
+    ],
+)
+def test_features_in_short(parameters, pricing, expected):
+    assert features(OpenRouterModel("a/b", pricing=pricing, supported_parameters=parameters)) == expected
 
 
 def test_text_lists_all_prices_with_their_conditions():

@@ -1,0 +1,38 @@
+"""What may have been meant by the id of a model that nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from neuralterm.application.model_search import by_id, close_matches
+from neuralterm.domain.budget import matches
+from neuralterm.domain.catalogue import OpenRouterModel, without_dynamic_suffix
+from neuralterm.domain.exceptions import NeuralTermError, StorageError
+
+
+def suggest_models(error: NeuralTermError, catalogue: object) -> None:
+    """Put ids of the list kept here that are close to an unknown one before the hint of the error about it.
+
+    Where there is no list, where the model is in it, or where nothing is close, the hint stays as it is.
+    """
+    copied = getattr(catalogue, "copied", None)
+    if error.unknown_model is None or copied is None:
+        return
+    try:
+        models: list[OpenRouterModel] = copied()
+    except StorageError:
+        return
+    if by_id(models, without_dynamic_suffix(error.unknown_model)) is not None:
+        return
+    close = close_matches(error.unknown_model, models)
+    if close:
+        error.hint = " ".join(filter(None, (f"did you mean {', '.join(close)}?", error.hint)))
+
+
+def unmatched(pattern: str, models: Sequence[OpenRouterModel]) -> str | None:
+    """Say that none of the models matches a pattern, and which ids are close to it; None where one does, or there are none."""
+    if not models or any(matches(name, pattern) for model in models for name in model.names):
+        return None
+    close = close_matches(pattern, models)
+    meant = f"; did you mean {', '.join(close)}?" if close else ""
+    return f"no listed model matches {pattern!r}{meant}"
