@@ -10,7 +10,6 @@ from neuralterm.application.interruption import Interruption
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
     from decimal import Decimal
     from pathlib import Path
 
@@ -324,18 +323,13 @@ class Container:
             self.model_cache,
             self.clock,
             on_stale=self.console.note,
-            while_asking=self._tell_of_asking,
+            while_asking=lambda: self.console.busy("waiting for the model list"),
         )
         if self.settings.server_prices is None:
             return catalogue
         from neuralterm.application.declared_catalogue import DeclaredCatalogue
 
         return DeclaredCatalogue(catalogue, self.settings.server_prices)
-
-    def _tell_of_asking(self) -> AbstractContextManager[None]:
-        from neuralterm.components.progress import said_if_slow
-
-        return said_if_slow(lambda: self.console.note("waiting for the model list ..."))
 
     @cached_property
     def budget_store(self) -> SQLiteBudgetStore:

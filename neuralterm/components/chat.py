@@ -148,4 +148,5 @@ class Chat:
         raise _StoppedError
 
     async def _stream(self, conversation: Conversation, request: SendRequest) -> Answer:
-        return await stream_answer(self._parts.orchestrator, conversation, request, self._console.write_answer)
+        with self._console.busy(f"waiting for {request.options.model}"):
+            return await stream_answer(self._parts.orchestrator, conversation, request, self._console.write_answer)

@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 # Seconds: work that is done sooner needs no words, and after that so much lies between two lines.
 _PATIENCE = 1.0
-
-
-@contextmanager
-def said_if_slow(say: Callable[[], None], patience: float = _PATIENCE) -> Iterator[None]:
-    """Call `say`, in a thread of its own, when the block has taken so many seconds."""
-    from threading import Timer
-
-    timer = Timer(patience, say)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 class Progress:

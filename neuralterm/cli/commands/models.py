@@ -108,13 +108,12 @@ async def _asked_about(
 ) -> tuple[Listing, OpenRouterModel, list[Endpoint] | None]:
     from neuralterm.application.endpoints import endpoints_of
     from neuralterm.application.model_search import named
-    from neuralterm.components.progress import said_if_slow
 
     listing = await container.catalogue.listing(*_where_from(given))
     model = named(listing.models, model_id)
     if given["offline"]:
         return listing, model, None
-    with said_if_slow(lambda: container.console.note("waiting for the endpoints ...")):
+    with container.console.busy("waiting for the endpoints"):
         return listing, model, await endpoints_of(container.client, model, on_failure=container.console.note)
 
 

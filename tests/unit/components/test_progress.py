@@ -1,8 +1,6 @@
 """How far long work has come: nothing for quick work, then a line a second."""
 
-from threading import Event
-
-from neuralterm.components.progress import Progress, said_if_slow
+from neuralterm.components.progress import Progress
 
 
 def test_quick_work_needs_no_words_and_long_work_a_line_a_second():
@@ -25,13 +23,3 @@ def test_work_that_is_done_is_not_announced():
     progress(7, 7)
 
     assert said == []
-
-
-def test_what_is_slow_is_said_and_what_is_not_is_not():
-    said, never = Event(), Event()
-
-    with said_if_slow(said.set, patience=0):
-        assert said.wait(20)
-    with said_if_slow(never.set, patience=3600):
-        pass
-    assert not never.is_set()
