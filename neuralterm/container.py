@@ -101,7 +101,10 @@ class Container:
     def console(self) -> Console:
         from neuralterm.components.console import Console
 
-        console = Console(quiet=self.is_quiet, color=self.settings.color, interrupted=self.interrupted)
+        settings = self.settings
+        console = Console(
+            quiet=self.is_quiet, color=settings.color, markdown=settings.markdown, interrupted=self.interrupted
+        )
         self.interruption.before_end.append(console.leave_open_line)
         return console
 

@@ -119,6 +119,12 @@ def hits_text(hits: Sequence[SearchHit]) -> str:
 
 def transcript_text(transcript: Transcript) -> str:
     """Return a whole conversation for people."""
+    head, messages = transcript_parts(transcript)
+    return "\n\n".join([head, *(f"{heading}\n{text}" for heading, text in messages)])
+
+
+def transcript_parts(transcript: Transcript) -> tuple[str, list[tuple[str, str]]]:
+    """Return what a conversation is, and heading and text of each message."""
     conversation, messages = transcript.conversation, transcript.messages
     facts = [
         one_line(conversation.model_id),
@@ -128,7 +134,7 @@ def transcript_text(transcript: Transcript) -> str:
         *(f"tagged {one_line(tag)}" for tag in conversation.tags),
     ]
     head = f"{one_line(conversation.title or 'Untitled')}\n{conversation.id}\n{', '.join(facts)}"
-    return "\n\n".join([head, *(f"--- {_heading(message)} ---\n{with_attachments(message)}" for message in messages)])
+    return head, [(f"--- {_heading(message)} ---", with_attachments(message)) for message in messages]
 
 
 def exported(transcripts: Sequence[Transcript], format: str) -> str:
