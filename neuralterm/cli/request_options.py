@@ -43,6 +43,10 @@ def apply_to_container(container: Container, given: Mapping[str, Any]) -> None:
         markdown=False if given["raw"] or given.get("extract") else None,
     )
     container.notices.show_reasoning = not given["hide_reasoning"]
+    if container.console.renders:
+        from neuralterm.cli.signals import on_return
+
+        on_return(container.console.come_back)
 
 
 def build_request(

@@ -60,6 +60,7 @@ class Console:
         self._aside_newlines = 0
         self._share_terminal = self.stdout_is_terminal and self.stderr_is_terminal
         self._guard = LineGuard()
+        # Whether answers are shown as Markdown.
         self.renders = markdown and color and self.stdout_is_terminal
         self._markdown: MarkdownStream | None = None
 
@@ -119,6 +120,11 @@ class Console:
         """End a line of the answer that is open on a terminal, for a process that ends without ado."""
         if self._line_open and self.stdout_is_terminal:
             os.write(self._stdout.fileno(), b"\x1b[0m\n" if self.renders else b"\n")
+
+    def come_back(self) -> None:
+        """Note that the process was suspended, and that others have had the terminal. Can be called at any time."""
+        if self._markdown is not None:
+            self._markdown.come_back()
 
     def print(self, text: str) -> None:
         """Write a document and a newline to stdout."""

@@ -49,3 +49,7 @@ class MarkdownStream:
     def leave_line(self) -> str:
         """Return what makes way for a line of something else."""
         return self._screen.leave_line()
+
+    def come_back(self) -> None:
+        """Note that the process was suspended, and goes on at the beginning of a line. Can be called at any time."""
+        self._screen.come_back()

@@ -74,12 +74,12 @@ class Blocks:
         return out
 
     def _take(self, text: str) -> None:
-        if not text:
-            return
-        if self._start is not None:
-            self._start += text
+        if text and self._start is not None:
+            room = LONGEST_START - len(self._start)
+            self._start += text[:room]
+            text = text[room:]
             self._decide(self._start, is_whole=False)
-        else:
+        if text:
             self._add(text)
 
     def _add(self, text: str) -> None:
@@ -153,7 +153,7 @@ class Blocks:
         if line.strip() and self._is_verbatim(line):
             self._take_verbatim(line)
             return
-        is_final = is_whole or len(line) > LONGEST_START
+        is_final = is_whole or len(line) == LONGEST_START
         position, quotes, is_item = 0, "", False
         while True:
             rest = line[position:]
@@ -204,7 +204,7 @@ class Blocks:
 
     def _begin(self, prefix: str, rest: str, quotes: str, *, is_item: bool, is_whole: bool) -> None:
         """Begin a line that has these marks in front; its rest goes on with a leaf, or begins one."""
-        if not rest:
+        if not rest and is_whole:
             self._begin_blank(prefix.rstrip(), is_item=is_item)
             return
         was_after_blank, self._is_after_blank = self._is_after_blank, False

@@ -6,15 +6,15 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from neuralterm.components.markdown_spans import Span, joined
+from neuralterm.components.markdown_spans import Span, joined, plain
 
 if TYPE_CHECKING:
     from pygments.lexer import Lexer
 
 # Characters of the lines that a string or comment has gone on over; they are read again with each further line of it.
 _WINDOW = 4000
-# Characters; a line that isn't complete is coloured while that is a matter of moments.
-_PREVIEW = 400
+# Characters that are coloured of a line that is not complete.
+_PREVIEW = 200
 _ROOT = ("root",)
 _BLUE, _GREEN, _CYAN, _MAGENTA, _RED, _DIM = "34", "32", "36", "35", "31", "2"
 _LOOKS = {
@@ -51,6 +51,8 @@ class Highlighter:
         self._states = _States.of(self._lexer)
         self._stack: tuple[str, ...] = _ROOT
         self._window = ""
+        self._last_look = ""
+        self._previewed: tuple[str, list[Span]] = ("", [])
         self._is_lost = False
 
     def line(self, text: str) -> list[Span]:
@@ -61,15 +63,17 @@ class Highlighter:
         tokens = self._tokens(source)
         spans = _spans(tokens, len(self._window), len(source) - 1)
         self._remember(source, tokens)
-        return spans if "".join(piece for piece, _ in spans) == text else [(text, "")]
+        return spans if plain(spans) == text else [(text, "")]
 
     def preview(self, text: str) -> list[Span]:
-        """Colour the beginning of the next line, if that is quick."""
-        source = self._window + text
-        if self._lexer is None or len(source) > _PREVIEW:
-            return [(text, "")]
-        spans = _spans(self._tokens(source), len(self._window), len(source))
-        return spans if "".join(piece for piece, _ in spans) == text else [(text, "")]
+        """Colour the beginning of the next line, as far as that is quick."""
+        if self._lexer is None or self._window:
+            return [(text, self._last_look if self._window else "")]
+        begin, rest = text[:_PREVIEW], text[_PREVIEW:]
+        if begin != self._previewed[0]:
+            spans = _spans(self._tokens(begin), 0, len(begin))
+            self._previewed = (begin, spans if plain(spans) == begin else [(begin, "")])
+        return [*self._previewed[1], (rest, "")] if rest else self._previewed[1]
 
     def skip_line(self) -> None:
         """Begin anew after a line that is not coloured."""
@@ -78,7 +82,7 @@ class Highlighter:
     def _remember(self, source: str, tokens: list[tuple[int, str, str]]) -> None:
         goes_on = bool(tokens) and tokens[-1][2].endswith("\n") and tokens[-1][1].startswith(_GOES_ON)
         if goes_on and not self._is_lost and len(source) <= _WINDOW:
-            self._window = source
+            self._window, self._last_look = source, _look(tokens[-1][1])
             return
         # From here on without what came before, but for the state that the lexer is in.
         self._is_lost = self._is_lost or goes_on

@@ -174,18 +174,15 @@ class _Reading:
 
     def _guess(self) -> None:
         """Let what has begun and not ended go on to the end, unless there is no more to come."""
-        if self._is_whole:
+        if self._is_whole or not self._openers:
             return
-        for index in self._openers:
-            node = self._nodes[index]
-            look = (
-                _STRIKE
-                if node.text[0] == "~"
-                else (_BOLD if node.marks > 1 else 0) | (_ITALIC if node.marks % 2 else 0)
-            )
-            node.marks = 0
-            for other in self._nodes[index + 1 :]:
-                other.style |= look
+        opened, look = set(self._openers), 0
+        for index, node in enumerate(self._nodes):
+            node.style |= look
+            if index in opened:
+                is_strike = node.text[0] == "~"
+                look |= _STRIKE if is_strike else (_BOLD if node.marks > 1 else 0) | (_ITALIC if node.marks % 2 else 0)
+                node.marks = 0
 
     def _take(self, start: int, mark: str) -> int | None:
         """Take what a mark begins; return where it ends, None when that is not to be known yet."""

@@ -31,6 +31,7 @@ class Screen:
         self._column: int | None = 0
         self._before: list[Span] = []
         self._held: list[Span] = []
+        self._is_lost = False
 
     @property
     def is_at_start(self) -> bool:
@@ -69,12 +70,19 @@ class Screen:
         self._open_is_above, self._column = True, None
         return sequence
 
+    def come_back(self) -> None:
+        """Note that others may have written below, and ended their line. Can be called at any time."""
+        self._is_lost = True
+
     def restart(self) -> None:
         """Note that the cursor was put at the beginning of a line, below all that was shown."""
         self._begins_line, self._column, self._before, self._open = True, 0, [], []
         self._open_is_above = False
 
     def _look_at_size(self) -> None:
+        if self._is_lost:
+            self._is_lost = False
+            self._open_is_above, self._column = True, None
         size = self._size()
         if size != self._known:
             self._known = size

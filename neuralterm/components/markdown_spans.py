@@ -42,10 +42,14 @@ def part(spans: Iterable[Span], start: int, end: int | None = None) -> list[Span
 
 def common_length(one: list[Span], other: list[Span]) -> int:
     """Return how many characters two lists have in common at their beginning, styles included."""
-    length, first, second = 0, _cells(one), _cells(other)
-    for (text, style), (text2, style2) in zip(first, second, strict=False):
-        if text != text2 or style != style2:
-            return length
+    number = length = 0
+    for span, other_span in zip(one, other, strict=False):
+        if span != other_span:
+            break
+        number, length = number + 1, length + len(span[0])
+    for cell, other_cell in zip(_cells(one[number:]), _cells(other[number:]), strict=False):
+        if cell != other_cell:
+            break
         length += 1
     return length
 

@@ -9,7 +9,7 @@ from neuralterm.components.markdown_inline import inline
 from neuralterm.components.markdown_spans import BOLD, DIM, Span, plain, text_width
 
 _RULE = re.compile(r"\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*")
-_CELL = re.compile(r"(?:[^|\\`]|\\.|`+[^`|]*+`+|`|\\)*+")
+_CELL = re.compile(r"(?:[^|\\]|\\.|\\)*+")
 _NARROWEST_RULE = 3
 
 
@@ -85,7 +85,7 @@ def is_rule(line: str, header: str) -> bool:
 
 
 def cells(row: str) -> list[str]:
-    """Return the cells of a row; a `|` behind a backslash or within code does not end one."""
+    """Return the cells of a row; a `|` behind a backslash does not end one."""
     text = row.strip().removeprefix("|")
     found = []
     while True:
