@@ -104,13 +104,12 @@ class Screen:
         """Return what turns the open end as it is shown into another text."""
         same = common_length(self._open, whole)
         shown = len(plain(self._open))
-        if same == shown:
-            self._open_is_above &= not whole[shown:]
-            return painted(part(whole, same))
-        if self._can_rewrite() and (back := self._way_back(same)) is not None:
+        if same < shown and self._can_rewrite() and (back := self._way_back(same)) is not None:
             return back + painted(part(whole, same))
-        if plain(whole).startswith(plain(self._open)):
-            return painted(part(whole, shown))
+        if same == shown or plain(whole).startswith(plain(self._open)):
+            added = part(whole, shown)
+            self._open_is_above &= not added
+            return painted(added)
         new_line = "" if self.is_at_start else "\n"
         self.restart()
         return new_line + painted(whole)

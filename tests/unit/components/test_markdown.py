@@ -272,6 +272,19 @@ def test_after_a_suspension_it_goes_on_below():
     assert terminal.text == "f(kw,^Z\nStopped\nfg\n**kw, x)\n\nend"
 
 
+def test_after_a_suspension_the_line_is_ended_at_the_end():
+    terminal = Emulator()
+    stream = MarkdownStream(lambda: terminal.size, guarded=True)
+    terminal.write(stream.feed("so m"))
+    terminal.write("^Z\nfg\n")
+    stream.come_back()
+    assert stream.leave_line() == ""
+    terminal.write(stream.feed("uch") + stream.leave_line() + "note: x\n")
+    terminal.write(stream.feed(" so") + stream.finish())
+    assert terminal.text == "so m^Z\nfg\nuch\nnote: x\n so"
+    assert terminal.cursor[1] == 0
+
+
 def test_the_terminal_is_without_a_style_between_two_writes():
     stream = MarkdownStream(lambda: (80, 24), guarded=True)
     for piece in "# A **b\n\n`c` *d ~~e\n```python\ndef f(): '''a\nb'''\n```\n| **a** |\n|---|\n| `b` |\n":
@@ -312,7 +325,7 @@ LONG = {
 def test_work_and_memory_do_not_grow_with_the_answer(source):
     """Counted in what is written and kept; time only roughly, for machines differ."""
     stream = MarkdownStream(lambda: (80, 24), guarded=True)
-    text = (source * (40_000 // len(source) + 1))[:40_000]
+    text = (source * (20_000 // len(source) + 1))[:20_000]
     begun = time.process_time()
     written = [len(stream.feed(text[start : start + 16])) for start in range(0, len(text), 16)]
     assert time.process_time() - begun < 40
