@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cache
 
+from neuralterm.components.markdown_emphasis import BOLD_BIT, ITALIC_BIT, STRIKE_BIT, Emphasis, Node
 from neuralterm.components.markdown_marks import (
     DOLLARS,
     LINK_PATTERN,
@@ -22,16 +23,12 @@ from neuralterm.components.markdown_marks import (
     PUNCTUATION,
     SPECIAL,
     TAG,
-    flanks,
     trimmed,
 )
 from neuralterm.components.markdown_spans import BOLD, CODE, DIM, ITALIC, STRIKE, UNDERLINE, Span, joined
 
-_BOLD, _ITALIC, _STRIKE, _CODE, _LINK, _DIM = 1, 2, 4, 8, 16, 32
-_STYLES = {_BOLD: BOLD, _ITALIC: ITALIC, _STRIKE: STRIKE, _CODE: CODE, _LINK: UNDERLINE, _DIM: DIM}
-
-# Openers that are kept in mind at once; more are text.
-_MOST_OPEN = 30
+_CODE, _LINK, _DIM = 8, 16, 32
+_STYLES = {BOLD_BIT: BOLD, ITALIC_BIT: ITALIC, STRIKE_BIT: STRIKE, _CODE: CODE, _LINK: UNDERLINE, _DIM: DIM}
 
 
 @cache
@@ -55,21 +52,6 @@ class Inline:
         self.open = open
 
 
-class _Node:
-    """A piece of text of one look. `marks` counts the characters of a mark that are not used up yet."""
-
-    __slots__ = ("can_close", "can_open", "is_source", "length", "marks", "start", "style", "text")
-
-    def __init__(self, start: int, text: str, *, style: int = 0, is_source: bool = True) -> None:
-        self.start = start
-        self.text = text
-        self.style = style
-        self.is_source = is_source  # shown as it is written, so that it may be cut anywhere
-        self.marks = 0
-        self.length = 0
-        self.can_open = self.can_close = False
-
-
 def inline(text: str, *, before: str = "", is_whole: bool = True, is_full: bool = False, base: str = "") -> Inline:
     """Read a piece of a paragraph; `before` is the character in front of it, `base` the style of all of it.
 
@@ -87,9 +69,8 @@ class _Reading:
         self._text = text
         self._before = before
         self._is_whole = is_whole
-        self._nodes: list[_Node] = []
-        self._openers: list[int] = []
-        self._pairs: list[tuple[int, int]] = []
+        self._nodes: list[Node] = []
+        self._emphasis = Emphasis(self._nodes)
         self._doubtful = len(text)
         self._doubts: list[int] = []
 
@@ -102,12 +83,13 @@ class _Reading:
             end = self._take(found.start(), found[0])
             if end is None:  # what begins here may become anything
                 self._doubt(found.start())
-                self._guess()
-                return
+                break
             position = end
-        if position < len(text):
-            self._add(position, text[position:])
-        self._guess()
+        else:
+            if position < len(text):
+                self._add(position, text[position:])
+        if not self._is_whole:
+            self._emphasis.guess()
 
     def resolved(self) -> int:
         """Return the length of what no mark can change any more."""
@@ -125,7 +107,7 @@ class _Reading:
 
     def _before_marks(self) -> int:
         """Return where the first mark is that has begun and not ended."""
-        return min([self._doubtful, *(self._nodes[index].start for index in self._openers[:1])])
+        return min([self._doubtful, *self._emphasis.open_starts[:1]])
 
     def _unbroken(self, end: int) -> int:
         """Return a place in the source, or the beginning of what it is in the middle of."""
@@ -134,13 +116,13 @@ class _Reading:
         boundaries = (*starts[last + 1 :][:1], self._doubtful, len(self._text))
         if last >= 0 and not self._nodes[last].is_source and end not in boundaries:
             end = starts[last]
-        while around := [start for start, closes in self._pairs if start < end < closes]:
+        while around := [start for start, closes in self._emphasis.pairs if start < end < closes]:
             end = min(around)
         return end
 
     def hopeless(self) -> int:
         """Return the length of what has begun and has no end: up to the last such mark of the first half, or the first mark."""
-        begun = [*self._doubts, *(self._nodes[index].start for index in self._openers)]
+        begun = [*self._doubts, *self._emphasis.open_starts]
         first_half = [start for start in begun if 0 < start <= len(self._text) // 2]
         found = SPECIAL.match(self._text)
         if found is None:
@@ -152,9 +134,7 @@ class _Reading:
         settled: list[Span] = []
         rest: list[Span] = []
         for node in self._nodes:
-            text = node.text
-            if node.length:
-                text = text[:1] * node.marks
+            text = node.shown
             style = _look(base, node.style)
             cut = certain - node.start
             if node.is_source and 0 < cut < len(text):
@@ -165,24 +145,11 @@ class _Reading:
         return settled, rest
 
     def _add(self, start: int, text: str, *, style: int = 0, is_source: bool = True) -> None:
-        self._nodes.append(_Node(start, text, style=style, is_source=is_source))
+        self._nodes.append(Node(start, text, style=style, is_source=is_source))
 
     def _doubt(self, start: int) -> None:
-        first = self._nodes[self._openers[0]].start if self._openers else start
-        self._doubtful = min(self._doubtful, first)
+        self._doubtful = min([self._doubtful, start, *self._emphasis.open_starts[:1]])
         self._doubts.append(start)
-
-    def _guess(self) -> None:
-        """Let what has begun and not ended go on to the end, unless there is no more to come."""
-        if self._is_whole or not self._openers:
-            return
-        opened, look = set(self._openers), 0
-        for index, node in enumerate(self._nodes):
-            node.style |= look
-            if index in opened:
-                is_strike = node.text[0] == "~"
-                look |= _STRIKE if is_strike else (_BOLD if node.marks > 1 else 0) | (_ITALIC if node.marks % 2 else 0)
-                node.marks = 0
 
     def _take(self, start: int, mark: str) -> int | None:
         """Take what a mark begins; return where it ends, None when that is not to be known yet."""
@@ -192,7 +159,7 @@ class _Reading:
         if first == "`":
             return self._code(start, mark)
         if first in "*_~":
-            return self._emphasis(start, mark)
+            return self._mark(start, mark)
         if first in "![":
             return self._link(start, mark)
         if first == "<":
@@ -288,53 +255,19 @@ class _Reading:
         words.read()
         self._add(start, "", is_source=False)
         for node in words._nodes:
-            text = node.text[:1] * node.marks if node.length else node.text
-            self._add(start, text, style=node.style | _LINK, is_source=False)
+            self._add(start, node.shown, style=node.style | _LINK, is_source=False)
         address = target.removeprefix("<").removesuffix(">")
         if address and (title or address != label):
             opening = " (" if label else "("
             self._add(start, f"{opening}{address}{title})", style=_DIM, is_source=False)
 
-    def _emphasis(self, start: int, mark: str) -> int | None:
+    def _mark(self, start: int, mark: str) -> int | None:
         end = start + len(mark)
         if end == len(self._text) and not self._is_whole:
             return None
         before = self._text[start - 1 : start] if start else self._before
-        following = self._text[end : end + 1]
-        node = _Node(start, mark, is_source=False)
-        node.marks = node.length = len(mark)
-        node.can_open, node.can_close = flanks(before, following, mark)
-        self._nodes.append(node)
-        if node.can_close:
-            self._close(node)
-        if node.can_open and node.marks and len(self._openers) < _MOST_OPEN:
-            self._openers.append(len(self._nodes) - 1)
+        self._emphasis.add(start, mark, before, self._text[end : end + 1])
         return end
-
-    def _close(self, closer: _Node) -> None:
-        last = len(self._nodes) - 1
-        while closer.marks and (place := self._opener_of(closer)) is not None:
-            index = self._openers[place]
-            opener = self._nodes[index]
-            used = 2 if opener.marks > 1 and closer.marks > 1 else 1
-            look = _STRIKE if closer.text[0] == "~" else _BOLD if used == 2 else _ITALIC
-            for node in self._nodes[index + 1 : last]:
-                node.style |= look
-            self._pairs.append((opener.start, closer.start + closer.length))
-            opener.marks -= used
-            closer.marks -= used
-            del self._openers[place + (opener.marks > 0) :]
-
-    def _opener_of(self, closer: _Node) -> int | None:
-        for place in range(len(self._openers) - 1, -1, -1):
-            opener = self._nodes[self._openers[place]]
-            if opener.text[0] != closer.text[0]:
-                continue
-            both = opener.can_close or closer.can_open
-            if both and (opener.length + closer.length) % 3 == 0 and (opener.length % 3 or closer.length % 3):
-                continue
-            return place
-        return None
 
 
 def shown_lines(spans: list[Span], prefixes: Iterator[str]) -> list[Span]:

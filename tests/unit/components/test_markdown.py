@@ -292,6 +292,22 @@ def test_the_terminal_is_without_a_style_between_two_writes():
             assert written == "\x1b[0m"
 
 
+# All that the renderer itself tells a terminal: a style, and the way back to where something is put right.
+OWN = "\x1b\\[[0-9;]*m|(?:\x1b\\[[0-9]+A)?\r(?:\x1b\\[[0-9]+C)?\x1b\\[J"
+
+
+@given(
+    st.lists(
+        st.one_of(st.text(max_size=5), st.sampled_from(["\x1b[2J", "\x1b]0;t\x07", "*", "`", "\n", "["])), max_size=30
+    )
+)
+def test_nothing_in_the_text_is_obeyed(pieces):
+    stream = MarkdownStream(lambda: (40, 10), guarded=True)
+    written = "".join([*map(stream.feed, pieces), stream.leave_line(), stream.finish()])
+    rest = re.sub(OWN, "", written)
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u206f]", rest), rest
+
+
 LONG = {
     "paragraph": "Some **bold words** and `code` and *more* text. ",
     "word": "w" * 64,
