@@ -41,6 +41,8 @@ _LOOKS = {
     "Generic.Output": "",
 }
 _GOES_ON = ("Comment.Multiline", "Literal.String")
+# Some lexers know a comment by its end only, which is yet to come.
+_COMMENTS = {"/*": "*/", "<!--": "-->"}
 
 
 class Highlighter:
@@ -60,9 +62,10 @@ class Highlighter:
         if self._lexer is None:
             return [(text, "")]
         source = f"{self._window}{text}\n"
-        tokens = self._tokens(source)
+        end = _missing_end(source)
+        tokens = self._tokens(source + end)
         spans = _spans(tokens, len(self._window), len(source) - 1)
-        self._remember(source, tokens)
+        self._remember(source, tokens, is_open=bool(end))
         return spans if plain(spans) == text else [(text, "")]
 
     def preview(self, text: str) -> list[Span]:
@@ -79,8 +82,10 @@ class Highlighter:
         """Begin anew after a line that is not coloured."""
         self._stack, self._window = _ROOT, ""
 
-    def _remember(self, source: str, tokens: list[tuple[int, str, str]]) -> None:
-        goes_on = bool(tokens) and tokens[-1][2].endswith("\n") and tokens[-1][1].startswith(_GOES_ON)
+    def _remember(self, source: str, tokens: list[tuple[int, str, str]], *, is_open: bool) -> None:
+        if not tokens:
+            return
+        goes_on = is_open or (tokens[-1][2].endswith("\n") and tokens[-1][1].startswith(_GOES_ON))
         if goes_on and not self._is_lost and len(source) <= _WINDOW:
             self._window, self._last_look = source, _look(tokens[-1][1])
             return
@@ -141,6 +146,11 @@ def _lexer(language: str) -> Lexer | None:
         return get_lexer_by_name(name, startinline=True)
     except Exception:
         return None
+
+
+def _missing_end(source: str) -> str:
+    """Return what ends the comment that a text ends in the middle of; empty if it may be none."""
+    return next((end for begin, end in _COMMENTS.items() if source.rfind(begin) > source.rfind(end)), "")
 
 
 def _spans(tokens: Iterable[tuple[int, str, str]], start: int, end: int) -> list[Span]:

@@ -28,6 +28,8 @@ def test_words_of_a_language_are_told_apart():
         ("python", ["x = '''a", "def f", "b'''", "def f(): 0"], GREEN),
         ("c", ["/* a", "int x;", "b */", "int x = 0;"], DIM),
         ("js", ["x = `a", "let y", "b`;", "let y = 0"], GREEN),
+        ("html", ["<!-- a", "<b>", "b -->", "<i>0</i>"], DIM),
+        ("css", ["/* a", "a { b: c }", "b */", "a { b: c }"], DIM),
         ("rust", ["/* a", "let x;", "b */", "let x = 0;"], DIM),
     ],
 )
