@@ -41,19 +41,8 @@ USER_FILE = "config.toml"
 
 USER_KEYS = frozenset(
     {"allow_insecure_http", "base_url", "budget", "budget_wait", "budgets", "confirm_above", "idle_timeout"}
-    | {
-        "key_command",
-        "markdown",
-        "max_cost",
-        "min_tokens",
-        "model",
-        "no_log",
-        "redact",
-        "redact_patterns",
-        "retry_for",
-        "servers",
-    }
-    | {"soft_budget", "tag_branch", "tags", "templates", "timeout", "timezone", "warning_level"}
+    | {"key_command", "max_cost", "min_tokens", "model", "no_log", "redact", "redact_patterns", "retry_for", "servers"}
+    | {"markdown", "soft_budget", "tag_branch", "tags", "templates", "timeout", "timezone", "warning_level"}
 )
 PROJECT_KEYS = frozenset({"budget", "budgets", "max_cost", "model", "redact", "redact_patterns", "tags", "templates"})
 _MOST_WARNINGS = 5

@@ -108,7 +108,8 @@ class Console:
         if self._markdown is not None:
             stream, self._markdown = self._markdown, None
             self._close_aside()
-            self._put(stream.finish())
+            if rest := stream.finish():
+                self._put(rest)
         elif self._line_open:
             self._put(self._guard.flush() + "\n")
             self._guard.restart()
@@ -253,7 +254,8 @@ class Console:
         if not (self._line_open and self._share_terminal):
             return
         if self._markdown is not None:
-            self._say(self._markdown.leave_line())
+            if way := self._markdown.leave_line():
+                self._say(way)
         elif not self._guard.at_start:
             self._say("\n")
             self._guard.restart()
