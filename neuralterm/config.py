@@ -74,6 +74,7 @@ class Settings:
     retry_for: float = DEFAULT_RETRY_FOR
     color: bool = True
     moves_cursor: bool = True
+    markdown: bool = True
     sandbox: bool = False
     no_log: bool = False
     redact: bool = False
@@ -142,6 +143,7 @@ def load_settings(
         retry_for=_or(user(seconds_in, "retry_for", allow_zero=True), DEFAULT_RETRY_FOR),
         color=not (flags.no_color or env.get("NO_COLOR") or env.get("TERM") == "dumb"),
         moves_cursor=env.get("TERM") != "dumb",
+        markdown=source.is_set("NEURALTERM_MARKDOWN", "markdown", default=True),
         sandbox=sandbox,
         redact=source.is_redacting(),
         redact_patterns=source.redact_patterns(),

@@ -103,10 +103,12 @@ class Container:
     def console(self) -> Console:
         from neuralterm.components.console import Console
 
+        settings = self.settings
         console = Console(
             quiet=self.is_quiet,
-            color=self.settings.color,
-            moves_cursor=self.settings.moves_cursor,
+            color=settings.color,
+            moves_cursor=settings.moves_cursor,
+            markdown=settings.markdown,
             interrupted=self.interrupted,
         )
         self.interruption.before_end.append(console.leave_open_line)

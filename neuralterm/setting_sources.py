@@ -42,7 +42,7 @@ USER_FILE = "config.toml"
 USER_KEYS = frozenset(
     {"allow_insecure_http", "base_url", "budget", "budget_wait", "budgets", "confirm_above", "idle_timeout"}
     | {"key_command", "max_cost", "min_tokens", "model", "no_log", "redact", "redact_patterns", "retry_for", "servers"}
-    | {"soft_budget", "tag_branch", "tags", "templates", "timeout", "timezone", "warning_level"}
+    | {"markdown", "soft_budget", "tag_branch", "tags", "templates", "timeout", "timezone", "warning_level"}
 )
 PROJECT_KEYS = frozenset({"budget", "budgets", "max_cost", "model", "redact", "redact_patterns", "tags", "templates"})
 _MOST_WARNINGS = 5
@@ -157,10 +157,12 @@ class Source:
             value = text_in(self.user, "base_url")
             return None if value is None else checked_base_url(value, allow_insecure_http=insecure)
 
-    def is_set(self, variable: str, key: str) -> bool:
+    def is_set(self, variable: str, key: str, *, default: bool = False) -> bool:
         """Say whether environment or else user file switch something on."""
-        value = self.env.get(variable)
-        return is_on(value) if value else self.of_user(flag_in, key) or False
+        if value := self.env.get(variable):
+            return is_on(value)
+        chosen = self.of_user(flag_in, key)
+        return default if chosen is None else chosen
 
     def is_redacting(self) -> bool:
         """Say whether well-known secrets are blotted out; the project file can switch that on, never off."""

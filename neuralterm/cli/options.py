@@ -165,6 +165,7 @@ _REQUEST_OPTIONS = (
     click.option("--provider", "providers", multiple=True, metavar="NAME", help="Only these providers may answer."),
     click.option("--reasoning", type=click.Choice(EFFORTS), help="How hard to think."),
     click.option("-R", "--hide-reasoning", is_flag=True, help="Don't show the reasoning on the terminal."),
+    click.option("--raw", is_flag=True, help="Show the answer as it came, also on a terminal."),
     click.option(
         "-o",
         "--option",

@@ -40,8 +40,13 @@ def apply_to_container(container: Container, given: Mapping[str, Any]) -> None:
         budget_wait=given["budget_wait"],
         tag_branch=given["tag_branch"] or None,
         no_log=given["no_log"] or None,
+        markdown=False if given["raw"] or given.get("extract") else None,
     )
     container.notices.show_reasoning = not given["hide_reasoning"]
+    if container.console.renders:
+        from neuralterm.cli.signals import on_return
+
+        on_return(container.console.come_back)
 
 
 def build_request(

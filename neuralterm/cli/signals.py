@@ -27,6 +27,12 @@ def handle_signals(arrive: Callable[[int], object]) -> dict[int, Any]:
     return ours
 
 
+def on_return(call: Callable[[], object]) -> None:
+    """Have `call` called when the process, which was suspended, goes on; nothing where that can't be known."""
+    if hasattr(signal, "SIGCONT") and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGCONT, lambda number, frame: call())
+
+
 def restore_handlers(previous: Mapping[int, Any]) -> None:
     """Set the handlers again that there were."""
     for signum, handler in previous.items():

@@ -17,6 +17,7 @@ from neuralterm.setting_terminal import terminal_columns
 
 if TYPE_CHECKING:
     from neuralterm.components.busy_line import BusyLine
+    from neuralterm.components.markdown import MarkdownStream
 
 OUTPUT_FAILED = "OUTPUT_FAILED"
 
@@ -28,7 +29,8 @@ class Console:
     it is closed, the disk is full or the like, KeyboardInterrupt when `interrupted` while a reader does not read. What
     stderr does not take is lost, and changes nothing.
     `quiet` leaves only errors on stderr. `color` False turns styling off even on a terminal. With `moves_cursor` a terminal
-    can erase what stands on its last line.
+    can erase what stands on its last line. With `markdown` an answer is shown as Markdown, where it goes to a terminal that
+    may be styled.
 
     On a terminal no control character is obeyed, and no text from outside can pass for a line of ours. Each line of ours on
     stderr stays one line, whatever it quotes, so that a script can rely on how it begins.
@@ -40,6 +42,7 @@ class Console:
         quiet: bool = False,
         color: bool = True,
         moves_cursor: bool = False,
+        markdown: bool = False,
         stdout: TextIO | None = None,
         stderr: TextIO | None = None,
         interrupted: Callable[[], bool] = lambda: False,
@@ -62,6 +65,9 @@ class Console:
         self._aside_newlines = 0
         self._share_terminal = self.stdout_is_terminal and self.stderr_is_terminal
         self._guard = LineGuard()
+        # Whether answers are shown as Markdown.
+        self.renders = markdown and color and self.stdout_is_terminal
+        self._markdown: MarkdownStream | None = None
 
     @property
     def width(self) -> int:
@@ -89,6 +95,9 @@ class Console:
 
     def write_answer(self, text: str) -> None:
         """Write a piece of the answer and flush it. Newlines at its end wait: an answer ends with exactly one."""
+        if self.renders:
+            self._render(text)
+            return
         body = text.rstrip("\n")
         if not body:
             self._held_newlines += len(text)
@@ -101,7 +110,12 @@ class Console:
 
     def end_answer(self) -> None:
         """End the answer with one newline; nothing if none of it was written."""
-        if self._line_open:
+        if self._markdown is not None:
+            stream, self._markdown = self._markdown, None
+            self._close_aside()
+            if rest := stream.finish():
+                self._put(rest)
+        elif self._line_open:
             self._put(self._guard.flush() + "\n")
             self._guard.restart()
         self._close_aside()
@@ -113,7 +127,12 @@ class Console:
         if self._busy is not None:
             self._busy.end()
         if self._line_open and self.stdout_is_terminal:
-            os.write(self._stdout.fileno(), b"\n")
+            os.write(self._stdout.fileno(), b"\x1b[0m\n" if self.renders else b"\n")
+
+    def come_back(self) -> None:
+        """Note that the process was suspended, and that others have had the terminal. Can be called at any time."""
+        if self._markdown is not None:
+            self._markdown.come_back()
 
     def print(self, text: str, *, bold: Sequence[tuple[int, int]] = ()) -> None:
         """Write a document and a newline to stdout; on a terminal the places in `bold` stand out.
@@ -142,6 +161,14 @@ class Console:
                 yield
         finally:
             self._busy = None
+
+    def print_messages(self, head: str, messages: Iterable[tuple[str, str]]) -> None:
+        """Write what a conversation is, and heading and text of each message, to stdout; the texts as answers are."""
+        self.print(head)
+        for heading, text in messages:
+            self.print(f"\n{heading}")
+            self.write_answer(text)
+            self.end_answer()
 
     def note(self, text: str, **style: Any) -> None:
         """Write a line about the work to stderr, unless quiet."""
@@ -231,6 +258,25 @@ class Console:
             at = end
         return "".join(parts) + visible(text[at:])
 
+    def _render(self, text: str) -> None:
+        if self._markdown is None:
+            from neuralterm.components.markdown import MarkdownStream
+
+            self._markdown = MarkdownStream(self._screen_size, guarded=self._share_terminal)
+        if text.strip("\n"):
+            self._close_aside()
+        if shown := self._markdown.feed(text):
+            self._put(shown)
+            self._line_open = True
+
+    def _screen_size(self) -> tuple[int, int] | None:
+        """Return columns and rows of the terminal that stdout is, whatever `COLUMNS` says; None when they are not known."""
+        try:
+            size = os.get_terminal_size(self._stdout.fileno())
+        except (OSError, ValueError):
+            return None
+        return (size.columns, size.lines) if size.columns > 1 and size.lines > 1 else None
+
     def _put(self, text: str) -> None:
         if self._stdout_is_closed:
             raise StreamInterruptedError("stdout can't be written: it is closed", OUTPUT_FAILED)
@@ -264,7 +310,12 @@ class Console:
         self._say(self._styled(visible(unbroken(text)), style) + "\n")
 
     def _close_open_line(self) -> None:
-        if self._line_open and self._share_terminal and not self._guard.at_start:
+        if not (self._line_open and self._share_terminal):
+            return
+        if self._markdown is not None:
+            if way := self._markdown.leave_line():
+                self._say(way)
+        elif not self._guard.at_start:
             self._say("\n")
             self._guard.restart()
 

@@ -40,7 +40,7 @@ MARK = "| "
 # The words with which our own lines on stderr begin.
 OWN_WORDS = ("error", "hint", "budget", "context", "credit", "note", "retry", "usage", "warning")
 _UNSEEN = "\u00ad\u034f\u061c\u200b-\u200f\u2060-\u2064\ufeff"
-_LIKE_OURS = f"(?m)^(?=[{_UNSEEN}]*(?:{'|'.join(OWN_WORDS)}):)"
+LIKE_OURS = f"(?m)^(?=[{_UNSEEN}]*(?:{'|'.join(OWN_WORDS)}):)"
 _UNSEEN_AT_START = f"^[{_UNSEEN}]*"
 
 
@@ -61,7 +61,7 @@ def quoted(text: str) -> str:
 
 def distinct(text: str) -> str:
     """Return a document for a terminal: what begins a line of it as ours begin is moved one column in."""
-    return re.sub(_LIKE_OURS, " ", text)
+    return re.sub(LIKE_OURS, " ", text)
 
 
 class LineGuard:
@@ -84,7 +84,7 @@ class LineGuard:
         text = self._held + piece
         _, newline, tail = text.rpartition("\n")
         is_beginning = bool(newline) or self._at_start
-        self._held = tail if is_beginning and _may_become_ours(tail) else ""
+        self._held = tail if is_beginning and may_become_ours(tail) else ""
         return self._show(text[: len(text) - len(self._held)])
 
     def flush(self) -> str:
@@ -105,6 +105,7 @@ class LineGuard:
         return shown
 
 
-def _may_become_ours(tail: str) -> bool:
+def may_become_ours(tail: str) -> bool:
+    """Say whether the beginning of a line can still become that of a line of ours."""
     word = re.sub(_UNSEEN_AT_START, "", tail)
     return any(own.startswith(word) for own in OWN_WORDS)

@@ -71,8 +71,8 @@ LIMITS = [
     Limits(("history",), modules=112, statements=8, file_calls=105),
 ]
 NEVER = {
-    "anyio", "asyncio", "email", "http.client", "httpx", "importlib.metadata", "prompt_toolkit", "pydantic", "rich", "ssl",
-    "tiktoken",
+    "anyio", "asyncio", "email", "http.client", "httpx", "importlib.metadata", "neuralterm.components.markdown",
+    "prompt_toolkit", "pydantic", "pygments", "rich", "ssl", "tiktoken", "wcwidth",
 }  # fmt: skip
 NOT_FOR_HELP = NEVER | {"sqlite3", "tabulate", "socket", "tomllib", "platformdirs"}
 

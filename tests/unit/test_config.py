@@ -52,6 +52,16 @@ def test_the_folders_of_the_user_are_those_of_the_system(home, named, monkeypatc
 
 
 class TestPrecedence:
+    def test_markdown_is_on_unless_switched_off(self, load):
+        off, on = "markdown = false", "markdown = true"
+        assert load().markdown
+        assert load("").markdown
+        assert not load(off).markdown
+        assert load(off, NEURALTERM_MARKDOWN="1").markdown
+        assert not load(on, NEURALTERM_MARKDOWN="0").markdown
+        assert not load(off, NEURALTERM_MARKDOWN="").markdown
+        assert load("", "markdown = false").markdown
+
     def test_environment_then_project_then_user(self, load):
         user, project = 'model = "of/user"', 'model = "of/project"'
         assert load(user).model == "of/user"

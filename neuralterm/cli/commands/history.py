@@ -66,9 +66,10 @@ def list_conversations(container: Container, /, limit: int, partial: bool, as_js
 
 @command.command("show")
 @click.argument("conversation_id", metavar="ID")
+@click.option("--raw", is_flag=True, help="Show the text as it was written, also on a terminal.")
 @json_option
 @pass_container
-def show(container: Container, /, conversation_id: str, as_json: bool) -> None:
+def show(container: Container, /, conversation_id: str, raw: bool, as_json: bool) -> None:
     """Show a whole conversation."""
     from neuralterm.application.history import transcripts
     from neuralterm.components import history_view, machine
@@ -77,8 +78,10 @@ def show(container: Container, /, conversation_id: str, as_json: bool) -> None:
     console = container.console
     if as_json:
         console.print(machine.dumps(history_view.transcript_document(transcript)))
-    else:
+    elif raw or not console.renders:
         console.print(history_view.transcript_text(transcript, with_numbers=console.stdout_is_terminal))
+    else:
+        console.print_messages(*history_view.transcript_parts(transcript, with_numbers=True))
 
 
 @command.command("search")

@@ -1,4 +1,5 @@
 import io
+import re
 import threading
 
 import pytest
@@ -96,3 +97,63 @@ def test_where_it_is_told_what_is_waited_for(is_terminal, moves_cursor, quiet, i
         assert any(each.name == "busy-line" for each in threading.enumerate()) == is_told
         console.write_answer("text")
     assert stderr.getvalue() == ""
+
+
+@pytest.fixture
+def markdown(screen):
+    """A console that shows answers as Markdown; nobody knows how large the terminal is."""
+    return Console(markdown=True, stdout=screen, stderr=screen)
+
+
+def unstyled(screen):
+    return re.sub("\x1b\\[[0-9;]*m", "", screen.getvalue())
+
+
+def test_markdown_with_reasoning_and_notes(markdown, screen):
+    markdown.aside("Let me see.")
+    markdown.write_answer("\n")
+    markdown.write_answer("Some **bold wo")
+    markdown.note("budget: 80%")
+    markdown.write_answer("rds**")
+    markdown.aside("Hm.")
+    markdown.write_answer(".\n\n")
+    markdown.error("x")
+    markdown.end_answer()
+    markdown.note("y")
+    assert unstyled(screen) == "| Let me see.\n\nSome bold wo\nbudget: 80%\nrds\n| Hm.\n.\nerror: x\ny\n"
+
+
+def test_markdown_ends_with_one_newline_and_can_begin_again(markdown, screen):
+    markdown.end_answer()
+    for text in ("a\n\n", "**b**", "\n"):
+        markdown.write_answer(text)
+        markdown.end_answer()
+    assert unstyled(screen) == "a\nb\n"
+
+
+def test_no_markdown_where_there_is_no_style(screen):
+    out = io.StringIO()
+    consoles = (
+        Console(markdown=True, stdout=out, stderr=screen),
+        Console(markdown=True, color=False, stdout=screen, stderr=screen),
+        Console(stdout=screen, stderr=screen),
+    )
+    for console in consoles:
+        console.write_answer("**a**")
+        console.end_answer()
+    assert (out.getvalue(), screen.getvalue()) == ("**a**\n", "**a**\n**a**\n")
+
+
+def test_markdown_where_stderr_is_elsewhere(screen):
+    err = io.StringIO()
+    console = Console(markdown=True, stdout=screen, stderr=err)
+    console.write_answer("error: **a")
+    console.note("b")
+    console.write_answer("**")
+    console.end_answer()
+    assert (unstyled(screen), err.getvalue()) == ("error: a\n", "b\n")
+
+
+def test_messages_are_written_as_answers_are(markdown, screen):
+    markdown.print_messages("head", [("--- one ---", "**a**\n"), ("--- two ---", ""), ("--- three ---", "error: b")])
+    assert unstyled(screen) == "head\n\n--- one ---\na\n\n--- two ---\n\n--- three ---\n error: b\n"
