@@ -258,25 +258,6 @@ class Console:
             at = end
         return "".join(parts) + visible(text[at:])
 
-    def _render(self, text: str) -> None:
-        if self._markdown is None:
-            from neuralterm.components.markdown import MarkdownStream
-
-            self._markdown = MarkdownStream(self._screen_size, guarded=self._share_terminal)
-        if text.strip("\n"):
-            self._close_aside()
-        if shown := self._markdown.feed(text):
-            self._put(shown)
-            self._line_open = True
-
-    def _screen_size(self) -> tuple[int, int] | None:
-        """Return columns and rows of the terminal that stdout is, whatever `COLUMNS` says; None when they are not known."""
-        try:
-            size = os.get_terminal_size(self._stdout.fileno())
-        except (OSError, ValueError):
-            return None
-        return (size.columns, size.lines) if size.columns > 1 and size.lines > 1 else None
-
     def _put(self, text: str) -> None:
         if self._stdout_is_closed:
             raise StreamInterruptedError("stdout can't be written: it is closed", OUTPUT_FAILED)
@@ -324,6 +305,25 @@ class Console:
         if not self.stdout_is_terminal:
             return text
         return self._guard.feed(visible(text)) if self._share_terminal else visible(text)
+
+    def _render(self, text: str) -> None:
+        if self._markdown is None:
+            from neuralterm.components.markdown import MarkdownStream
+
+            self._markdown = MarkdownStream(self._screen_size, guarded=self._share_terminal)
+        if text.strip("\n"):
+            self._close_aside()
+        if shown := self._markdown.feed(text):
+            self._put(shown)
+            self._line_open = True
+
+    def _screen_size(self) -> tuple[int, int] | None:
+        """Return columns and rows of the terminal that stdout is, whatever `COLUMNS` says; None when they are not known."""
+        try:
+            size = os.get_terminal_size(self._stdout.fileno())
+        except (OSError, ValueError):
+            return None
+        return (size.columns, size.lines) if size.columns > 1 and size.lines > 1 else None
 
     def _close_aside(self) -> None:
         if self._aside_open:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import lru_cache
 
 # A text, and how it looks: the parameters of the terminal's SGR sequence, such as `1;36`; empty for plain text.
 Span = tuple[str, str]
 
 BOLD, ITALIC, UNDERLINE, STRIKE, DIM, CODE = "1", "3", "4", "9", "2", "36"
-HEADING, MARKER = "1;35", "33"
+HEADING, MARKER = "1;35", "35"
 
 
 def joined(*styles: str) -> str:
@@ -62,7 +62,7 @@ def _cells(spans: list[Span]) -> Iterable[Span]:
 _NARROW = re.compile("[ -~\u00a1-\u00ac\u00ae-\u02ff\u2010-\u2027\u2030-\u205e]*")
 
 
-@cache
+@lru_cache(4096)
 def width_of(character: str) -> int:
     """Return how many columns a character takes; 0 for one that joins the one before."""
     if _NARROW.fullmatch(character):

@@ -17,7 +17,7 @@ BOTH = ("default", True, True, False, False)
 LINK = ("default", False, False, True, False)
 STRUCK = ("default", False, False, False, True)
 CODE = ("cyan", False, False, False, False)
-MARKER = ("brown", False, False, False, False)
+MARKER = ("magenta", False, False, False, False)
 HEADING = ("magenta", True, False, False, False)
 
 
@@ -234,6 +234,25 @@ def test_what_is_seen_does_not_depend_on_the_pieces_and_has_every_word(text, dat
     whole = shown(text, size=size)
     assert shown(*pieces, size=size).cells == whole.cells
     assert words_of(whole.text).replace("x9b", "").replace("u202e", "") == words_of(re.sub("\x9b|\u202e", "", text))
+
+
+@pytest.mark.parametrize("begin", ["x", "日"])
+@pytest.mark.parametrize("end", ["", "\n\nend", " end*", "**kw)"])
+@pytest.mark.parametrize("length", range(16, 25))
+def test_what_is_put_right_at_the_end_of_a_row_is_in_its_place(begin, end, length):
+    text = f"{begin * (length // len(begin.encode()[:2]))}**kw,{end}"
+    whole = shown(text, size=(20, 12))
+    assert shown(*text, size=(20, 12)).cells == whole.cells
+    assert shown(f"{text}\n\n", size=(20, 12)).text == whole.text
+
+
+@pytest.mark.parametrize("source", ["- ", "> ", " ", "#", "|", "=", "`", "~", "1", "*", "- [", "\\", "$"])
+def test_a_line_that_is_all_marks_is_the_same_in_pieces(source):
+    text = f"a\n{source * (900 // len(source))}b"
+    whole = shown(text)
+    assert whole.text.startswith(f"a\n{source * 3}".rstrip())
+    assert whole.text.endswith("b")
+    assert shown(*text).cells == whole.cells
 
 
 def test_a_note_in_the_middle_takes_a_line_of_its_own():
