@@ -108,3 +108,53 @@ def journals(data_dir):
         return [path.read_text().rstrip("\0") for path in Path(data_dir).glob("neuralterm.db-spool/*.jsonl")]
 
     return journals
+
+
+@pytest.fixture
+def home(tmp_path):
+    """The home directory of scripts, where their configuration is."""
+    home = tmp_path / "home"
+    home.mkdir()
+    return home
+
+
+@pytest.fixture
+def checkout(tmp_path, home, monkeypatch):
+    """A git checkout with a change in it."""
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "test")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "test@example.com")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "notes.md").write_text("buy milk\n")
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "Begin"]):
+        subprocess.run(["git", *arguments], cwd=work, check=True)
+    (work / "notes.md").write_text("buy milk\nand bread\n")
+    return work
+
+
+@pytest.fixture
+def shell(checkout, home):
+    """Run a script in bash, in the checkout, against the sandbox: `shell(script, NAME="value")` with more environment."""
+    here = str(Path(sys.executable).parent)
+    environment = os.environ | {
+        "NEURALTERM_SANDBOX": "1",
+        "NEURALTERM_CONFIG": str(home / ".config" / "neuralterm" / "config.toml"),
+        "HOME": str(home),
+        "PATH": f"{here}{os.pathsep}{os.environ['PATH']}",
+    }
+
+    def run(script, **more):
+        done = subprocess.run(
+            ["bash", "-c", script],
+            cwd=checkout,
+            env=environment | more,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        return done.returncode, done.stdout
+
+    return run

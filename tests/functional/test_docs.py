@@ -5,6 +5,8 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import ExitStack
+from itertools import zip_longest
 from pathlib import Path
 
 import click
@@ -13,17 +15,18 @@ import pytest
 from neuralterm.cli.exit_codes import ExitCode
 from neuralterm.cli.root import cli
 from neuralterm.domain.budget import Window
+from neuralterm.sandbox import running_sandbox
 from neuralterm.sandbox.scenarios import SCENARIOS
 from neuralterm.setting_sources import PROJECT_KEYS, USER_KEYS
 
+from .examples import blocks, blocks_of, transcript, write_file
+
 ROOT = Path(__file__).resolve().parents[2]
+# The languages of examples that can be run, and what a CI job knows of itself.
+RUN = {"console", "sh", "python", "toml", "yaml"}
+CI_JOB = {"GITHUB_RUN_ID": "17", "CI_PIPELINE_ID": "17", "NEURALTERM_RUN_ID": "build-17", "GITHUB_STEP_SUMMARY": "summary.md"}
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-
-
-def blocks(language, text=README):
-    """Return the insides of the fenced blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def table(heading, text=README):
@@ -48,63 +51,77 @@ def commands():
 COMMANDS = dict(commands())
 
 
-@pytest.fixture
-def shell(tmp_path):
-    """Run a script in bash, in a git checkout with a change in it, against the sandbox: `shell(script)`."""
-    work = tmp_path / "work"
-    work.mkdir()
-    (work / "notes.md").write_text("buy milk\n")
-    git = ["git", "-c", "user.name=test", "-c", "user.email=test@example.com"]
-    for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "Begin"]):
-        subprocess.run([*git, *arguments], cwd=work, check=True)
-    (work / "notes.md").write_text("buy milk\nand bread\n")
-    here = str(Path(sys.executable).parent)
-    environment = os.environ | {"NEURALTERM_SANDBOX": "1", "PATH": f"{here}{os.pathsep}{os.environ['PATH']}"}
-
-    def run(script):
-        done = subprocess.run(
-            ["bash", "-c", script],
-            cwd=work,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        return done.returncode, done.stdout
-
-    return run
-
-
-def transcript(block):
-    """Return the script that prints a block of commands after `$ ` and their output, when all is as the block says."""
-    lines = [line[2:] for line in block.splitlines() if line.startswith("$ ")]
-    return "\n".join(f"(exit $code); cat <<'END'\n$ {line}\nEND\n(exit $code)\n{line}\ncode=$?" for line in lines)
-
-
-@pytest.mark.parametrize("block", blocks("console"))
+@pytest.mark.parametrize("block", blocks("console", README))
 def test_readme_transcripts(shell, block):
     """Commands print what the page shows, on stdout and stderr together."""
-    _, printed = shell(f"code=0\n{transcript(block)}")
+    _, printed = shell(transcript(block))
     assert printed == block
 
 
 def test_readme_examples_without_output(shell):
-    lines = [line for block in blocks("sh") for line in block.splitlines() if "neuralterm " in line]
+    lines = [line for block in blocks("sh", README) for line in block.splitlines() if "neuralterm " in line]
     assert len(lines) > 5
     code, printed = shell("set -e -o pipefail\n" + "\n".join(lines))
     assert code == 0, printed
 
 
+@pytest.fixture
+def serve(monkeypatch):
+    """Serve the sandbox to this process, from the first call on: `serve()`."""
+    with ExitStack() as at_end:
+
+        def serve():
+            if "OPENROUTER_BASE_URL" not in os.environ:
+                monkeypatch.setenv("OPENROUTER_BASE_URL", at_end.enter_context(running_sandbox(delay=0)))
+                monkeypatch.setenv("OPENROUTER_API_KEY", "no-real-key")
+
+        yield serve
+
+
+# A measurement takes minutes and prints other figures each time.
+EXAMPLES = [page for page in sorted((ROOT / "docs").rglob("*.md")) if page.name != "performance.md"]
+EXAMPLES = [page for page in EXAMPLES if {block.language for block in blocks_of(page.read_text())} & RUN]
+
+
+@pytest.mark.parametrize("page", EXAMPLES, ids=lambda page: page.stem)
+def test_examples_of_the_pages(page, shell, checkout, home, run, serve, monkeypatch, capsys):
+    """What a page shows works, from top to bottom: later examples may use what earlier ones made."""
+    assert run("--sandbox", "send", "hello").code == 0  # somebody who reads on has a database
+    monkeypatch.chdir(checkout)
+    names = {"__name__": "__main__"}
+    found = blocks_of(page.read_text(encoding="utf-8"))
+    for block, following in zip_longest(found, found[1:]):
+        if block.file_name:
+            write_file(block, checkout, home)
+        elif block.language == "toml":
+            (home / "config.toml").write_text(block.body, encoding="utf-8")
+            assert run("--config", str(home / "config.toml"), "cost").err == ""
+        elif block.language == "console":
+            assert shell(transcript(block.body))[1] == block.body
+        elif block.language == "sh":
+            code, printed = shell(f"set -e -o pipefail\n{block.body}")
+            assert code == 0, f"{block.body}{printed}"
+        elif block.language == "python":
+            serve()
+            exec(compile(block.body, page.name, "exec"), names)
+            printed = capsys.readouterr().out
+            if following is not None and following.language == "text":
+                assert printed == following.body
+        if block.language == "yaml":
+            assert block.calls
+            code, printed = shell(f"set -e\n{block.calls}", **CI_JOB)
+            assert code == 0, printed
+
+
 def test_readme_library_example(tmp_path):
-    [code] = blocks("python")
+    [code] = blocks("python", README)
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(r"Hello from a script\ncost in USD: 0\.0\d+\n", done.stdout)
 
 
 def test_readme_make_commands():
-    [block] = [block for block in blocks("sh") if "make" in block]
+    [block] = [block for block in blocks("sh", README) if "make" in block]
     assert block == "make demo\nmake test\n"
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {"demo", "test"} <= targets

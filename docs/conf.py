@@ -1,0 +1,29 @@
+"""How Sphinx makes the site: `make docs` builds it into build/site, from README, CHANGELOG and the pages of this folder.
+
+The source directory is the top of the repository, so that links between all pages are the same there, in an editor and in
+the site. Nothing is fetched, neither while it is built nor while it is read.
+"""
+
+from __future__ import annotations
+
+from neuralterm.version import __version__
+
+project = "neuralterm"
+release = __version__
+html_title = f"neuralterm {release}"
+
+extensions = ["myst_parser"]
+include_patterns = ["README.md", "CHANGELOG.md", "docs/**.md"]
+root_doc = "docs/index"
+
+# Headings can be linked to as GitHub does it: `configuration.md#the-key`.
+myst_heading_anchors = 3
+# Also fail where a link leads nowhere (`sphinx-build -W -n`).
+nitpicky = True
+
+html_theme = "furo"
+html_extra_path = ["site"]
+html_copy_source = False
+html_show_copyright = False
+pygments_style = "default"
+pygments_dark_style = "native"
