@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from neuralterm.cli.root import cli
+from neuralterm.sandbox import running_sandbox
 
 from .money_service import MoneyService
 from .stand_in import StandIn
@@ -120,7 +121,7 @@ def home(tmp_path):
 
 @pytest.fixture
 def checkout(tmp_path, home, monkeypatch):
-    """A git checkout with a change in it."""
+    """A git checkout with a change in it, and with the scripts of the project."""
     for role in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{role}_NAME", "test")
         monkeypatch.setenv(f"GIT_{role}_EMAIL", "test@example.com")
@@ -128,20 +129,30 @@ def checkout(tmp_path, home, monkeypatch):
     work = tmp_path / "work"
     work.mkdir()
     (work / "notes.md").write_text("buy milk\n")
-    for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "Begin"]):
+    (work / "scripts").symlink_to(Path(__file__).parents[2] / "scripts")
+    for arguments in (["init", "-q"], ["add", "notes.md"], ["commit", "-qm", "Begin"]):
         subprocess.run(["git", *arguments], cwd=work, check=True)
     (work / "notes.md").write_text("buy milk\nand bread\n")
     return work
 
 
 @pytest.fixture
-def shell(checkout, home):
+def sandbox_url(monkeypatch):
+    """A sandbox beside the test, with the environment pointing at it: quicker than one in each process."""
+    with running_sandbox(delay=0) as url:
+        monkeypatch.setenv("OPENROUTER_BASE_URL", url)
+        monkeypatch.setenv("OPENROUTER_API_KEY", "no-real-key")
+        yield url
+
+
+@pytest.fixture
+def shell(checkout, home, sandbox_url):
     """Run a script in bash, in the checkout, against the sandbox: `shell(script, NAME="value")` with more environment."""
     here = str(Path(sys.executable).parent)
     environment = os.environ | {
-        "NEURALTERM_SANDBOX": "1",
         "NEURALTERM_CONFIG": str(home / ".config" / "neuralterm" / "config.toml"),
         "HOME": str(home),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # for an example that runs pytest
         "PATH": f"{here}{os.pathsep}{os.environ['PATH']}",
     }
 

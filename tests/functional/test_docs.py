@@ -1,11 +1,9 @@
 """The documentation is true: its commands run and print what it shows, its tables agree with the code."""
 
 import json
-import os
 import re
 import subprocess
 import sys
-from contextlib import ExitStack
 from itertools import zip_longest
 from pathlib import Path
 
@@ -15,7 +13,6 @@ import pytest
 from neuralterm.cli.exit_codes import ExitCode
 from neuralterm.cli.root import cli
 from neuralterm.domain.budget import Window
-from neuralterm.sandbox import running_sandbox
 from neuralterm.sandbox.scenarios import SCENARIOS
 from neuralterm.setting_sources import PROJECT_KEYS, USER_KEYS
 
@@ -24,8 +21,15 @@ from .examples import blocks, blocks_of, transcript, write_file
 ROOT = Path(__file__).resolve().parents[2]
 # The languages of examples that can be run, and what a CI job knows of itself.
 RUN = {"console", "sh", "python", "toml", "yaml"}
-CI_JOB = {"GITHUB_RUN_ID": "17", "CI_PIPELINE_ID": "17", "NEURALTERM_RUN_ID": "build-17", "GITHUB_STEP_SUMMARY": "summary.md"}
+CI_JOB = {
+    "GITHUB_RUN_ID": "17",
+    "CI_PIPELINE_ID": "17",
+    "NEURALTERM_RUN_ID": "build-17",
+    "GITHUB_STEP_SUMMARY": "summary.md",
+}
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SANDBOX_GUIDE = (ROOT / "docs" / "guides" / "sandbox.md").read_text(encoding="utf-8")
+EXIT_CODES_GUIDE = (ROOT / "docs" / "guides" / "exit-codes.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -65,28 +69,15 @@ def test_readme_examples_without_output(shell):
     assert code == 0, printed
 
 
-@pytest.fixture
-def serve(monkeypatch):
-    """Serve the sandbox to this process, from the first call on: `serve()`."""
-    with ExitStack() as at_end:
-
-        def serve():
-            if "OPENROUTER_BASE_URL" not in os.environ:
-                monkeypatch.setenv("OPENROUTER_BASE_URL", at_end.enter_context(running_sandbox(delay=0)))
-                monkeypatch.setenv("OPENROUTER_API_KEY", "no-real-key")
-
-        yield serve
-
-
 # A measurement takes minutes and prints other figures each time.
 EXAMPLES = [page for page in sorted((ROOT / "docs").rglob("*.md")) if page.name != "performance.md"]
 EXAMPLES = [page for page in EXAMPLES if {block.language for block in blocks_of(page.read_text())} & RUN]
 
 
 @pytest.mark.parametrize("page", EXAMPLES, ids=lambda page: page.stem)
-def test_examples_of_the_pages(page, shell, checkout, home, run, serve, monkeypatch, capsys):
+def test_examples_of_the_pages(page, shell, checkout, home, run, monkeypatch, capsys):
     """What a page shows works, from top to bottom: later examples may use what earlier ones made."""
-    assert run("--sandbox", "send", "hello").code == 0  # somebody who reads on has a database
+    assert run("send", "hello").code == 0  # somebody who reads on has a database
     monkeypatch.chdir(checkout)
     names = {"__name__": "__main__"}
     found = blocks_of(page.read_text(encoding="utf-8"))
@@ -102,7 +93,6 @@ def test_examples_of_the_pages(page, shell, checkout, home, run, serve, monkeypa
             code, printed = shell(f"set -e -o pipefail\n{block.body}")
             assert code == 0, f"{block.body}{printed}"
         elif block.language == "python":
-            serve()
             exec(compile(block.body, page.name, "exec"), names)
             printed = capsys.readouterr().out
             if following is not None and following.language == "text":
@@ -148,6 +138,21 @@ def test_sandbox_table_is_true(run, row):
     extra = ceiling.groups()[1:] if ceiling else ()
     done = run("--sandbox", "send", "-m", model, "--retry-for", "0", "--idle-timeout", "1", *extra, "hello")
     assert done.code == int(ceiling[1] if ceiling else codes), done.err
+
+
+REHEARSALS = [row for row in table("Rehearse each outcome", SANDBOX_GUIDE) if "`NEURALTERM_" in row[1]]
+
+
+@pytest.mark.parametrize("row", [row for row in REHEARSALS if int(row[0]) < 128], ids=lambda row: row[0])
+def test_rehearsals_of_the_sandbox_guide(run, monkeypatch, row):
+    """The settings that a row names lead to its exit code."""
+    for name, value in re.findall(r"(NEURALTERM_[A-Z_]+)=([^ `]+)", row[1]):
+        monkeypatch.setenv(name, value)
+    assert run("--sandbox", "send", "--retry-for", "0", "hello").code == int(row[0])
+
+
+def test_exit_codes_of_the_guide():
+    assert [int(row[0]) for row in table("What a script does", EXIT_CODES_GUIDE)] == [int(code) for code in ExitCode]
 
 
 def test_every_setting_is_on_the_configuration_page():
