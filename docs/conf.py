@@ -1,7 +1,7 @@
 """How Sphinx makes the site: `make docs` builds it into build/site, from README, CHANGELOG and the pages of this folder.
 
 The source directory is the top of the repository, so that links between all pages are the same there, in an editor and in
-the site. Nothing is fetched, neither while it is built nor while it is read.
+the site. Nothing is fetched from elsewhere, neither while it is built nor while it is read.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ root_doc = "docs/index"
 
 # Headings can be linked to as GitHub does it: `configuration.md#the-key`.
 myst_heading_anchors = 3
-# Also fail where a link leads nowhere (`sphinx-build -W -n`).
+# With `-W`, a link that leads nowhere fails the build.
 nitpicky = True
 
 html_theme = "furo"
 html_extra_path = ["site"]
 html_copy_source = False
+html_use_index = False  # there is nothing in it: the pages describe commands, not objects
 html_show_copyright = False
 pygments_style = "default"
 pygments_dark_style = "native"
