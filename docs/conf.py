@@ -6,6 +6,8 @@ the site. Nothing is fetched from elsewhere, neither while it is built nor while
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from neuralterm.version import __version__
 
 project = "neuralterm"
@@ -23,6 +25,7 @@ nitpicky = True
 
 html_theme = "furo"
 html_extra_path = ["site"]
+html_search_scorer = str(Path(__file__).with_name("search_scorer.js"))
 html_copy_source = False
 html_use_index = False  # there is nothing in it: the pages describe commands, not objects
 html_show_copyright = False
