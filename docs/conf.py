@@ -22,6 +22,8 @@ root_doc = "docs/index"
 myst_heading_anchors = 3
 # With `-W`, a link that leads nowhere fails the build.
 nitpicky = True
+# Quotation marks stay as they are typed.
+smartquotes = False
 
 html_theme = "furo"
 html_extra_path = ["site"]
