@@ -186,6 +186,18 @@ def test_every_command_and_option_has_help(path):
     assert [p.opts for p in command.params if isinstance(p, click.Option) and not p.help] == []
 
 
+def test_every_command_is_told_of_besides_the_reference():
+    """A command that stands in the reference only is found by nobody. A default subcommand goes by the name of its group."""
+    written = [
+        page for page in PAGES if page.name not in ("reference.md", "CHANGELOG.md") and page.parent.name != "adr"
+    ]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in written)
+    defaults = {f"{path} {command.default}" for path, command in COMMANDS.items() if hasattr(command, "default")}
+    names = [path.removeprefix("neuralterm ") for path in COMMANDS if path not in defaults]
+    assert len(names) > 15
+    assert [name for name in names if name not in text] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
     text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
