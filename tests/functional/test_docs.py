@@ -74,6 +74,13 @@ EXAMPLES = [page for page in sorted((ROOT / "docs").rglob("*.md")) if page.name 
 EXAMPLES = [page for page in EXAMPLES if {block.language for block in blocks_of(page.read_text())} & RUN]
 
 
+def test_no_example_is_left_out():
+    """A block in another language than those that are run, or in none, would be shown without being tried."""
+    fences = [line for page in PAGES for line in re.findall(r"^```\S*", page.read_text(encoding="utf-8"), re.MULTILINE)]
+    assert {fence.removeprefix("```") for fence in fences} == RUN | {"", "text", "{toctree}"}
+    assert fences.count("```") == len(fences) / 2
+
+
 @pytest.mark.parametrize("page", EXAMPLES, ids=lambda page: page.stem)
 def test_examples_of_the_pages(page, shell, checkout, home, run, monkeypatch, capsys):
     """What a page shows works, from top to bottom: later examples may use what earlier ones made."""
