@@ -5,8 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint .ci/constraints.txt
 SOURCES := neuralterm tests scripts docs
-# Everything is read anew, because a page that did not change would keep quiet about a link that no longer leads anywhere.
-SITE = rm -rf build/site && $(BIN)/sphinx-build -q -W --keep-going -E -d build/doctrees -c docs . build/site
+# Everything is read anew, because a page that did not change would keep quiet about a link that no longer leads anywhere. Nothing
+# may be loaded from elsewhere: the last command lists what would be, and fails then.
+SITE = rm -rf build/site && $(BIN)/sphinx-build -q -W --keep-going -E -d build/doctrees -c docs . build/site \
+	&& ! grep -rnoE '<(link|script|img)[^>]*="(https?:)?//[^"]*"|(@import|url\()[^;)]*//[^;)]*' --include='*.html' --include='*.css' build/site
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long check format format-check lint types imports docs docs-check bench build clean

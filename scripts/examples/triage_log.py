@@ -37,5 +37,5 @@ try:
     code = SEVERITIES[verdict["severity"]]
 except (ValueError, KeyError, TypeError):
     sys.exit(f"error: the model did not keep to the schema: {done.stdout[:200]!r}")
-print(json.dumps(verdict, indent=2, ensure_ascii=False))
+print(json.dumps(verdict, indent=2))
 sys.exit(code)
