@@ -1,6 +1,7 @@
 """The programs in scripts/examples do what the documentation says of them, against the sandbox."""
 
 import datetime
+import json
 import os
 import re
 import subprocess
@@ -12,24 +13,15 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "scripts" / "examples"
 PAGE = (ROOT / "docs" / "guides" / "examples.md").read_text(encoding="utf-8")
 
-# What is asked of `send` so that it ends with a code.
-OUTCOMES = {
-    4: {"NEURALTERM_BUDGET_DAY": "0"},
-    8: {"NEURALTERM_MODEL": "sandbox/overloaded"},
-    9: {"NEURALTERM_MODEL": "sandbox/cut"},
-    10: {"NEURALTERM_MODEL": "sandbox/length"},
-}
-outcomes = pytest.mark.parametrize("code", OUTCOMES)
-# No test waits for a model that never answers.
-IMPATIENT = "retry_for = 0\n"
+# How `send` ends where a script has something of its own to say about it, and where not.
+outcomes = pytest.mark.parametrize("code", [2, 3, 4, 7, 8, 9, 10, 11, 130])
+# It takes its prompt, begins an answer and ends with a code, as `send` does, but in no time.
+STAND_IN = "neuralterm() { cat > prompt.txt; echo 'the beginning of'; return $CODE; }; export -f neuralterm"
 
 
 @pytest.fixture
-def examples(shell, home):
+def examples(shell):
     """Run a line of shell in a git checkout, in which the examples are commands: `examples(line, NAME="value")`."""
-    config = home / ".config" / "neuralterm" / "config.toml"
-    config.parent.mkdir(parents=True)
-    config.write_text(IMPATIENT)
 
     def examples(line, **environment):
         return shell(f'PATH="{EXAMPLES}:$PATH"\nset -o pipefail\n{line}', **environment)
@@ -63,8 +55,16 @@ def test_commit_message_sends_nothing_where_there_is_nothing_to_say(examples, da
 
 @outcomes
 def test_commit_message_that_failed_prints_no_message(examples, code):
-    ended, printed = examples("git add notes.md; commit_message 2> errors.txt", **OUTCOMES[code])
-    assert (ended, printed) == (code, "")
+    ended, printed = examples(f"{STAND_IN}; git add notes.md; commit_message", CODE=str(code))
+    assert ended == code
+    assert re.fullmatch(r"commit_message: .+\n", printed)
+
+
+@outcomes
+def test_commit_message_that_failed_leaves_the_editor_as_it_is(examples, checkout, code):
+    (checkout / "message").write_text("# what git wrote\n")
+    assert examples(f"{STAND_IN}; git add notes.md; commit_message message 2> errors.txt", CODE=str(code)) == (0, "")
+    assert (checkout / "message").read_text() == "# what git wrote\n"
 
 
 HOOK = f"install -m 755 '{EXAMPLES / 'commit_message'}' .git/hooks/prepare-commit-msg; git add notes.md"
@@ -81,7 +81,7 @@ def test_commit_message_as_a_hook_is_put_before_what_git_wrote(examples, checkou
 
 def test_commit_message_as_a_hook_stands_in_no_commits_way(examples):
     editor = "EDITOR=\"sed -i '1s/^/By hand/'\""
-    code, printed = examples(f"{HOOK}; {editor} git commit && git log --format=%s", **OUTCOMES[9])
+    code, printed = examples(f"{HOOK}; {editor} git commit && git log --format=%s", NEURALTERM_MODEL="sandbox/cut")
     assert code == 0, printed
     assert "commit_message: only a part of a message came\n" in printed
     assert printed.endswith("By hand\nBegin\n")
@@ -97,10 +97,19 @@ def test_triage_log_exits_by_severity(examples, log, severity, code):
     assert (ended, re.search(r'"severity": "(\w+)"', printed)[1]) == (code, severity)
 
 
+def stand_in(folder, code):
+    """Put a `neuralterm` into the folder that ends with a code; what Python starts sees no function of the shell."""
+    path = folder / "bin" / "neuralterm"
+    path.parent.mkdir()
+    path.write_text(f'#!/bin/sh\ncat > prompt.txt\necho \'{{"severity": "ok"\'\nexit {code}\n')
+    path.chmod(0o755)
+
+
 @outcomes
-def test_triage_log_that_nobody_judged_has_the_code_of_send(examples, code):
-    ended, printed = examples("echo disk full | triage_log.py 2> errors.txt", **OUTCOMES[code])
-    assert (ended, printed) == (code, "")
+def test_triage_log_that_nobody_judged_has_the_code_of_send(examples, checkout, code):
+    stand_in(checkout, code)
+    assert examples('PATH="$PWD/bin:$PATH"; echo disk full | triage_log.py') == (code, "")
+    assert (checkout / "prompt.txt").read_text() == "disk full\n"
 
 
 def test_triage_log_takes_no_other_text_for_a_verdict(examples):
@@ -141,15 +150,22 @@ def test_cost_gate_wants_to_know_which_calls(examples):
 
 
 def test_nightly_report(examples, run):
-    assert run("send", "--tag", "a|<b>", "hello").code == 0
+    tagged = json.loads(run("send", "--json", "--tag", "a|<b>", "hello").out)
     assert run("send", "-m", "sandbox/echo", "hello").code == 0
-    today = datetime.datetime.now(datetime.UTC).date()
-    days = [today - datetime.timedelta(days=1), today]
-    printed = "".join(examples(f"nightly_report.py {day}")[1] for day in days)
-    assert "\n| a&#124;&lt;b&gt; | openai/gpt-4o-mini | 1 | " in printed
-    assert re.search(r"\n2 calls, \$0\.0\d+\n", printed)
-    assert "\n| none | sandbox/echo | 1 | 8 | $0.0000275 |\n" in printed
-    assert examples("REPORT_ZONE=Pacific/Kiritimati nightly_report.py 2026-11-01") == (
-        0,
-        "# LLM cost of 2026-11-01\n\n0 calls, $0\n",
+    code, printed = examples(f"nightly_report.py {tagged['created_at'][:10]}")
+    assert code == 0
+    assert (
+        f"\n| a&#124;&lt;b&gt; | openai/gpt-4o-mini | 1 | {tagged['usage']['total_tokens']} | ${tagged['cost']['usd']} |\n"
+        in printed
     )
+    assert "\n| none | sandbox/echo | 1 | 8 | $0.0000275 |\n" in printed
+    assert re.match(r"# LLM cost of [0-9-]+\n\n2 calls, \$0\.0\d+\n", printed)
+
+
+def test_nightly_report_is_of_yesterday(examples):
+    zone = datetime.timezone(datetime.timedelta(hours=14))
+    before = datetime.datetime.now(zone).date()
+    code, printed = examples("nightly_report.py", REPORT_ZONE="Pacific/Kiritimati")
+    day = re.fullmatch(r"# LLM cost of ([0-9-]+)\n\n0 calls, \$0\n", printed)[1]
+    following = datetime.date.fromisoformat(day) + datetime.timedelta(days=1)
+    assert (code, following in (before, datetime.datetime.now(zone).date())) == (0, True)
