@@ -2,7 +2,8 @@
 
 A block whose first line is a comment with the name of a file (`# ask.sh`) is that file. A `console` block has commands after
 `$ ` and what they print, a `sh` block commands that succeed, a `python` block code that prints what the `text` block behind
-it says, if there is one. In a `yaml` block, what a CI job runs are the lines that call neuralterm.
+it says, if there is one. A `toml` block is a user file that is taken without complaint. Of a `yaml` block, which a CI service
+runs, the lines that call neuralterm have to succeed. What can't be run, such as a dialogue at a terminal, is a `text` block.
 """
 
 import re

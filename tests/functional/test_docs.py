@@ -71,7 +71,9 @@ def test_readme_examples_without_output(shell):
 
 # A measurement takes minutes and prints other figures each time.
 EXAMPLES = [page for page in sorted((ROOT / "docs").rglob("*.md")) if page.name != "performance.md"]
-EXAMPLES = [page for page in EXAMPLES if {block.language for block in blocks_of(page.read_text())} & RUN]
+EXAMPLES = [
+    page for page in EXAMPLES if {block.language for block in blocks_of(page.read_text(encoding="utf-8"))} & RUN
+]
 
 
 def test_no_example_is_left_out():
