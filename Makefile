@@ -5,6 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint .ci/constraints.txt
 SOURCES := neuralterm tests scripts docs
+# Everything is read anew, because a page that did not change would keep quiet about a link that no longer leads anywhere. Nothing
+# may be loaded from elsewhere: the last command lists what would be, and fails then.
+SITE = rm -rf build/site && $(BIN)/sphinx-build -q -W --keep-going -E -d build/doctrees -c docs . build/site \
+	&& ! grep -rnoE '<(link|script|img)[^>]*="(https?:)?//[^"]*"|(@import|url\()[^;)]*//[^;)]*' --include='*.html' --include='*.css' build/site
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long browser-check check format format-check lint types imports docs docs-check bench build clean
@@ -42,13 +46,15 @@ types: $(VENV)/.dev ## check the types
 imports: $(VENV)/.dev ## check who imports whom
 	$(BIN)/lint-imports --config setup.cfg
 
-docs: $(VENV)/.dev ## write the command reference, and the page about faults
+docs: $(VENV)/.docs ## write the pages that are made from code, and build the site into build/site/
 	$(BIN)/python scripts/write_reference
 	$(BIN)/python scripts/write_faults
+	$(SITE)
 
-docs-check: $(VENV)/.dev
+docs-check: $(VENV)/.docs
 	$(BIN)/python scripts/write_reference --check
 	$(BIN)/python scripts/write_faults --check
+	$(SITE)
 
 bench: $(VENV)/.dev ## measure speed and memory against what docs/performance.md promises
 	$(BIN)/python scripts/bench $(ARGS)
@@ -71,3 +77,7 @@ $(VENV)/.runtime: $(VENV)/bin/python pyproject.toml .ci/constraints.txt
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml .ci/constraints.txt
 	$(PIP) --editable '.[dev]'
 	@touch $@ $(VENV)/.runtime
+
+$(VENV)/.docs: $(VENV)/.dev
+	$(PIP) --editable '.[dev,docs]'
+	@touch $@

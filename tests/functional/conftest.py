@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from neuralterm.cli.root import cli
+from neuralterm.sandbox import running_sandbox
 
 from .money_service import MoneyService
 from .stand_in import StandIn
@@ -108,3 +109,63 @@ def journals(data_dir):
         return [path.read_text().rstrip("\0") for path in Path(data_dir).glob("neuralterm.db-spool/*.jsonl")]
 
     return journals
+
+
+@pytest.fixture
+def home(tmp_path):
+    """The home directory of scripts, where their configuration is."""
+    home = tmp_path / "home"
+    home.mkdir()
+    return home
+
+
+@pytest.fixture
+def checkout(tmp_path, home, monkeypatch):
+    """A git checkout with a change in it, and with the scripts of the project."""
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "test")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "test@example.com")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "notes.md").write_text("buy milk\n")
+    (work / "scripts").symlink_to(Path(__file__).parents[2] / "scripts")
+    for arguments in (["init", "-q"], ["add", "notes.md"], ["commit", "-qm", "Begin"]):
+        subprocess.run(["git", *arguments], cwd=work, check=True)
+    (work / "notes.md").write_text("buy milk\nand bread\n")
+    return work
+
+
+@pytest.fixture
+def sandbox_url(monkeypatch):
+    """A sandbox beside the test, with the environment pointing at it: quicker than one in each process."""
+    with running_sandbox(delay=0) as url:
+        monkeypatch.setenv("OPENROUTER_BASE_URL", url)
+        monkeypatch.setenv("OPENROUTER_API_KEY", "no-real-key")
+        yield url
+
+
+@pytest.fixture
+def shell(checkout, home, sandbox_url):
+    """Run a script in bash, in the checkout, against the sandbox: `shell(script, NAME="value")` with more environment."""
+    here = str(Path(sys.executable).parent)
+    environment = os.environ | {
+        "NEURALTERM_CONFIG": str(home / ".config" / "neuralterm" / "config.toml"),
+        "HOME": str(home),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # for an example that runs pytest
+        "PATH": f"{here}{os.pathsep}{os.environ['PATH']}",
+    }
+
+    def run(script, **more):
+        done = subprocess.run(
+            ["bash", "-c", script],
+            cwd=checkout,
+            env=environment | more,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        return done.returncode, done.stdout
+
+    return run

@@ -1,10 +1,10 @@
 """The documentation is true: its commands run and print what it shows, its tables agree with the code."""
 
 import json
-import os
 import re
 import subprocess
 import sys
+from itertools import zip_longest
 from pathlib import Path
 
 import click
@@ -16,14 +16,21 @@ from neuralterm.domain.budget import Window
 from neuralterm.sandbox.scenarios import SCENARIOS
 from neuralterm.setting_sources import PROJECT_KEYS, USER_KEYS
 
+from .examples import blocks, blocks_of, transcript, write_file
+
 ROOT = Path(__file__).resolve().parents[2]
+# The languages of examples that can be run, and what a CI job knows of itself.
+RUN = {"console", "sh", "python", "toml", "yaml"}
+CI_JOB = {
+    "GITHUB_RUN_ID": "17",
+    "CI_PIPELINE_ID": "17",
+    "NEURALTERM_RUN_ID": "build-17",
+    "GITHUB_STEP_SUMMARY": "summary.md",
+}
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SANDBOX_GUIDE = (ROOT / "docs" / "guides" / "sandbox.md").read_text(encoding="utf-8")
+EXIT_CODES_GUIDE = (ROOT / "docs" / "guides" / "exit-codes.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-
-
-def blocks(language, text=README):
-    """Return the insides of the fenced blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def table(heading, text=README):
@@ -48,63 +55,72 @@ def commands():
 COMMANDS = dict(commands())
 
 
-@pytest.fixture
-def shell(tmp_path):
-    """Run a script in bash, in a git checkout with a change in it, against the sandbox: `shell(script)`."""
-    work = tmp_path / "work"
-    work.mkdir()
-    (work / "notes.md").write_text("buy milk\n")
-    git = ["git", "-c", "user.name=test", "-c", "user.email=test@example.com"]
-    for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "Begin"]):
-        subprocess.run([*git, *arguments], cwd=work, check=True)
-    (work / "notes.md").write_text("buy milk\nand bread\n")
-    here = str(Path(sys.executable).parent)
-    environment = os.environ | {"NEURALTERM_SANDBOX": "1", "PATH": f"{here}{os.pathsep}{os.environ['PATH']}"}
-
-    def run(script):
-        done = subprocess.run(
-            ["bash", "-c", script],
-            cwd=work,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        return done.returncode, done.stdout
-
-    return run
-
-
-def transcript(block):
-    """Return the script that prints a block of commands after `$ ` and their output, when all is as the block says."""
-    lines = [line[2:] for line in block.splitlines() if line.startswith("$ ")]
-    return "\n".join(f"(exit $code); cat <<'END'\n$ {line}\nEND\n(exit $code)\n{line}\ncode=$?" for line in lines)
-
-
-@pytest.mark.parametrize("block", blocks("console"))
+@pytest.mark.parametrize("block", blocks("console", README))
 def test_readme_transcripts(shell, block):
     """Commands print what the page shows, on stdout and stderr together."""
-    _, printed = shell(f"code=0\n{transcript(block)}")
+    _, printed = shell(transcript(block))
     assert printed == block
 
 
 def test_readme_examples_without_output(shell):
-    lines = [line for block in blocks("sh") for line in block.splitlines() if "neuralterm " in line]
+    lines = [line for block in blocks("sh", README) for line in block.splitlines() if "neuralterm " in line]
     assert len(lines) > 5
     code, printed = shell("set -e -o pipefail\n" + "\n".join(lines))
     assert code == 0, printed
 
 
+# A measurement takes minutes and prints other figures each time.
+EXAMPLES = [page for page in sorted((ROOT / "docs").rglob("*.md")) if page.name != "performance.md"]
+EXAMPLES = [
+    page for page in EXAMPLES if {block.language for block in blocks_of(page.read_text(encoding="utf-8"))} & RUN
+]
+
+
+def test_no_example_is_left_out():
+    """A block in another language than those that are run, or in none, would be shown without being tried."""
+    fences = [line for page in PAGES for line in re.findall(r"^```\S*", page.read_text(encoding="utf-8"), re.MULTILINE)]
+    assert {fence.removeprefix("```") for fence in fences} == RUN | {"", "text", "{toctree}"}
+    assert fences.count("```") == len(fences) / 2
+
+
+@pytest.mark.parametrize("page", EXAMPLES, ids=lambda page: page.stem)
+def test_examples_of_the_pages(page, shell, checkout, home, run, monkeypatch, capsys):
+    """What a page shows works, from top to bottom: later examples may use what earlier ones made."""
+    assert run("send", "hello").code == 0  # somebody who reads on has a database
+    monkeypatch.chdir(checkout)
+    names = {"__name__": "__main__"}
+    found = blocks_of(page.read_text(encoding="utf-8"))
+    for block, following in zip_longest(found, found[1:]):
+        if block.file_name:
+            write_file(block, checkout, home)
+        elif block.language == "toml":
+            (home / "config.toml").write_text(block.body, encoding="utf-8")
+            assert run("--config", str(home / "config.toml"), "cost").err == ""
+        elif block.language == "console":
+            assert shell(transcript(block.body))[1] == block.body
+        elif block.language == "sh":
+            code, printed = shell(f"set -e -o pipefail\n{block.body}")
+            assert code == 0, f"{block.body}{printed}"
+        elif block.language == "python":
+            exec(compile(block.body, page.name, "exec"), names)
+            printed = capsys.readouterr().out
+            if following is not None and following.language == "text":
+                assert printed == following.body
+        if block.language == "yaml":
+            assert block.calls
+            code, printed = shell(f"set -e\n{block.calls}", **CI_JOB)
+            assert code == 0, printed
+
+
 def test_readme_library_example(tmp_path):
-    [code] = blocks("python")
+    [code] = blocks("python", README)
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(r"Hello from a script\ncost in USD: 0\.0\d+\n", done.stdout)
 
 
 def test_readme_make_commands():
-    [block] = [block for block in blocks("sh") if "make" in block]
+    [block] = [block for block in blocks("sh", README) if "make" in block]
     assert block == "make demo\nmake test\n"
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {"demo", "test"} <= targets
@@ -141,6 +157,21 @@ def test_sandbox_table_is_true(run, row):
     assert done.code == int(ceiling[1] if ceiling else codes), done.err
 
 
+REHEARSALS = [row for row in table("Rehearse each outcome", SANDBOX_GUIDE) if "`NEURALTERM_" in row[1]]
+
+
+@pytest.mark.parametrize("row", [row for row in REHEARSALS if int(row[0]) < 128], ids=lambda row: row[0])
+def test_rehearsals_of_the_sandbox_guide(run, monkeypatch, row):
+    """The settings that a row names lead to its exit code."""
+    for name, value in re.findall(r"(NEURALTERM_[A-Z_]+)=([^ `]+)", row[1]):
+        monkeypatch.setenv(name, value)
+    assert run("--sandbox", "send", "--retry-for", "0", "hello").code == int(row[0])
+
+
+def test_exit_codes_of_the_guide():
+    assert [int(row[0]) for row in table("What a script does", EXIT_CODES_GUIDE)] == [int(code) for code in ExitCode]
+
+
 def test_every_setting_is_on_the_configuration_page():
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     keys = {f"`{key}`" for key in USER_KEYS}
@@ -170,6 +201,18 @@ def test_every_command_and_option_has_help(path):
     command = COMMANDS[path]
     assert command.help
     assert [p.opts for p in command.params if isinstance(p, click.Option) and not p.help] == []
+
+
+def test_every_command_is_told_of_besides_the_reference():
+    """A command that stands in the reference only is found by nobody. A default subcommand goes by the name of its group."""
+    written = [
+        page for page in PAGES if page.name not in ("reference.md", "CHANGELOG.md") and page.parent.name != "adr"
+    ]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in written)
+    defaults = {f"{path} {command.default}" for path, command in COMMANDS.items() if hasattr(command, "default")}
+    names = [path.removeprefix("neuralterm ") for path in COMMANDS if path not in defaults]
+    assert len(names) > 15
+    assert [name for name in names if name not in text] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
