@@ -16,9 +16,9 @@ from neuralterm.application.budgets import PlacedBudget
 from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL, SMALLEST_OUTPUT_CAP, Budget
 from neuralterm.domain.models import DEFAULT_MODEL
 from neuralterm.domain.record import field, record
-from neuralterm.setting_files import user_folder
+from neuralterm.setting_files import data_directory, database_in, is_on
 from neuralterm.setting_flags import Flags
-from neuralterm.setting_sources import Source, folder_in, is_on
+from neuralterm.setting_sources import Source, folder_in
 from neuralterm.setting_values import flag_in, model_in, seconds_in, text_in, whole_in, zone_in
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 DEFAULT_IDLE_TIMEOUT = 120.0
 DEFAULT_RETRY_FOR = 10.0
 DEFAULT_BUDGET_WAIT = 10.0
-DATABASE_NAME = "neuralterm.db"
 TEMPLATES = "templates"
 
 _KEYS = ("OPENROUTER_API_KEY", "OPENROUTER_KEY")
@@ -90,15 +89,7 @@ class Settings:
     @property
     def database(self) -> Path:
         """Where conversations and ledger are; the sandbox keeps its own."""
-        return (self.data_dir / "sandbox" if self.sandbox else self.data_dir) / DATABASE_NAME
-
-
-def data_directory(environ: Mapping[str, str] | None = None) -> Path:
-    """Return the folder that `NEURALTERM_DATA_DIR` names, or else the user's data directory of this platform."""
-    env = os.environ if environ is None else environ
-    if named := env.get("NEURALTERM_DATA_DIR"):
-        return Path(named).expanduser()
-    return user_folder("data", env)
+        return database_in(self.data_dir, sandbox=self.sandbox)
 
 
 def load_settings(

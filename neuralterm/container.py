@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from neuralterm.domain.budget import Budget
     from neuralterm.infrastructure.backup import BackupReport
     from neuralterm.infrastructure.budget_store import SQLiteBudgetStore
+    from neuralterm.infrastructure.completion_words import WordKind
     from neuralterm.infrastructure.database import Database
     from neuralterm.infrastructure.ledger import SQLiteLedger
     from neuralterm.infrastructure.model_cache import SQLiteModelCache
@@ -198,6 +199,13 @@ class Container:
         from neuralterm.domain.text import without_password
 
         return "sandbox" if self.settings.sandbox else without_password(self.settings.base_url.rstrip("/"))
+
+    def completion_words(self, kind: WordKind, beginning: str, *, sandbox: bool) -> list[tuple[str, str | None]]:
+        """Return what completes a word for a shell: without settings, and nothing where that takes time or fails."""
+        from neuralterm.infrastructure.completion_words import known_words
+        from neuralterm.setting_files import usual_database
+
+        return known_words(usual_database(sandbox=sandbox), kind, beginning)
 
     @cached_property
     def attachments(self) -> Attachments:

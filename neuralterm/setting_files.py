@@ -17,6 +17,7 @@ from typing import Any, Literal
 from neuralterm.domain.exceptions import ConfigurationError
 
 PROJECT_FILE = ".neuralterm.toml"
+DATABASE_NAME = "neuralterm.db"
 _NAME = "neuralterm"
 LARGEST_PROJECT_FILE = 64 * 1024
 
@@ -39,6 +40,29 @@ def user_folder(kind: Literal["data", "config"], env: Mapping[str, str]) -> Path
 
     find = platformdirs.user_data_path if kind == "data" else platformdirs.user_config_path
     return find(_NAME, appauthor=False)
+
+
+def data_directory(environ: Mapping[str, str] | None = None) -> Path:
+    """Return the folder that `NEURALTERM_DATA_DIR` names, or else the user's data directory of this platform."""
+    env = os.environ if environ is None else environ
+    if named := env.get("NEURALTERM_DATA_DIR"):
+        return Path(named).expanduser()
+    return user_folder("data", env)
+
+
+def database_in(data_dir: Path, *, sandbox: bool) -> Path:
+    """Return where conversations and ledger are; the sandbox keeps its own."""
+    return (data_dir / "sandbox" if sandbox else data_dir) / DATABASE_NAME
+
+
+def usual_database(*, sandbox: bool) -> Path:
+    """Return where the database is that a command line with or without `--sandbox` uses."""
+    return database_in(data_directory(), sandbox=sandbox or is_on(os.environ.get("NEURALTERM_SANDBOX")))
+
+
+def is_on(value: str | None) -> bool:
+    """Say whether a variable of the environment switches something on."""
+    return (value or "") not in ("", "0")
 
 
 def read_user_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
