@@ -75,10 +75,6 @@ def set_budget(
 ) -> None:
     """Set the budget NAME to USD, for all who share the database.
 
-    \b
-    neuralterm cost budget set ci 5 --window month --tag ci
-    neuralterm cost budget set ci 7.50
-
     What is left out stays as it was; to drop a tag, remove the budget and set it afresh. A limit of 0 lets nothing be
     spent.
     """

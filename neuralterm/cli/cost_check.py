@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neuralterm.cli.call_options import calls_options, chosen_calls
-from neuralterm.cli.options import DecimalType, json_option, pass_container
+from neuralterm.cli.options import Command, DecimalType, json_option, pass_container
 
 if TYPE_CHECKING:
     from neuralterm.container import Container
 
 
-@click.command("check")
+@click.command("check", cls=Command)
 @click.option("--max", "max_usd", type=DecimalType(), required=True, metavar="USD", help="The most that may be spent.")
 @calls_options
 @json_option
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 @pass_container
 def check(container: Container, /, **given: Any) -> None:
     """Fail (exit 4) if calls cost more than a maximum.
-
-    \b
-    neuralterm cost check --max 0.50 --run "$NEURALTERM_RUN_ID"
-    neuralterm cost check --max 5 --since 24h --tag ci --markdown >> "$GITHUB_STEP_SUMMARY"
 
     Checks all calls that the other options choose; a note says so if there are none. What is not settled yet counts at
     its upper bound; a call without one fails the check.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from neuralterm.cli.loop import run
-from neuralterm.cli.options import FiniteRange, json_option, pass_container
+from neuralterm.cli.options import Command, FiniteRange, json_option, pass_container
 
 if TYPE_CHECKING:
     from neuralterm.application.reconciling import Progress, ReconcileResult
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from neuralterm.container import Container
 
 
-@click.command("reconcile")
+@click.command("reconcile", cls=Command)
 @click.option(
     "--wait",
     type=FiniteRange(0),
@@ -81,7 +81,7 @@ def _said_once(container: Container, patience: float) -> Progress:
     return tell
 
 
-@click.command("verify")
+@click.command("verify", cls=Command)
 @json_option
 @click.option("--strict", is_flag=True, help="Fail (exit 2) if ledger and service contradict each other.")
 @pass_container

@@ -91,6 +91,12 @@ class Root(click.Group):
             with formatter.section(heading):
                 formatter.write_dl([(name.ljust(column), text) for name, text in commands.items()])
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples."""
+        from neuralterm.cli.help_page import write_examples
+
+        write_examples(ctx, formatter)
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
         """Return the commands that begin so without importing any, and the options."""
         from click.shell_completion import CompletionItem

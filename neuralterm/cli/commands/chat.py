@@ -9,7 +9,7 @@ import click
 from neuralterm.cli.beside import reconciling_beside
 from neuralterm.cli.hang_up import watch_reader
 from neuralterm.cli.loop import run
-from neuralterm.cli.options import pass_container, request_options
+from neuralterm.cli.options import Command, pass_container, request_options
 
 if TYPE_CHECKING:
     from neuralterm.components.chat import Chat, Confirm
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from neuralterm.container import Container
 
 
-@click.command()
+@click.command(cls=Command)
 @request_options
 @pass_container
 def command(container: Container, /, **given: Any) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from neuralterm.cli.options import pass_container
+from neuralterm.cli.options import Command, pass_container
 
 if TYPE_CHECKING:
     from neuralterm.container import Container
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SHELLS = ("bash", "zsh", "fish")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("shell", type=click.Choice(SHELLS))
 @pass_container
 def command(container: Container, /, shell: str) -> None:
@@ -23,12 +23,6 @@ def command(container: Container, /, shell: str) -> None:
     The first lines of the script say how to install it for good. It asks `neuralterm` for words, which takes as long as
     --help does. Models are those of the list kept here (`neuralterm models` fetches one), conversations and tags those of
     the history.
-
-    \b
-    source <(neuralterm completion bash)
-    source <(neuralterm completion zsh)
-    neuralterm completion fish | source
-    neuralterm completion bash > ~/.local/share/bash-completion/completions/neuralterm
     """
     from neuralterm.components.completion_scripts import SCRIPTS
 
