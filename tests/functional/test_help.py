@@ -12,9 +12,13 @@ from neuralterm.cli.root import cli
 from neuralterm.container import Container
 
 
+def root_context(**settings):
+    return click.Context(cli, info_name="neuralterm", **(cli.context_settings | settings))
+
+
 def contexts(command=cli, context=None):
     """Yield the context of every command below one, and its own."""
-    context = context or click.Context(cli, info_name="neuralterm")
+    context = context or root_context()
     yield context
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
@@ -93,7 +97,7 @@ def test_the_options_of_a_prompt_are_all_under_headings(path):
 @pytest.mark.parametrize("columns", [50, 80, 300])
 @EVERY_COMMAND
 def test_help_keeps_to_the_width(path, columns):
-    root = click.Context(cli, info_name="neuralterm", terminal_width=columns)
+    root = root_context(terminal_width=columns)
     (context,) = [each for each in contexts(context=root) if path_of(each) == path]
     text = context.command.get_help(context).partition("\nExamples:\n")[0]
     # A long name of an option has a line for itself.
