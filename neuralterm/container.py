@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from neuralterm.application.attachments import AttachmentFile, Attachments
+    from neuralterm.application.bounds import BudgetStatus
     from neuralterm.application.budgets import Budgets
     from neuralterm.application.catalogue import Catalogue
     from neuralterm.application.clock import SystemClock
     from neuralterm.application.cost_tracker import CostTracker
     from neuralterm.application.declared_catalogue import DeclaredCatalogue
+    from neuralterm.application.doctor import Doctor, ServiceReply
     from neuralterm.application.estimates import TokenEstimates
     from neuralterm.application.events import DomainEvent, EventBus, EventObserver
     from neuralterm.application.orchestrator import ChatOrchestrator
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
 _SANDBOX_KEY = "sandbox"
 # Seconds; the service writes down what an answer cost some seconds after its end.
 _PATIENCE_S = 30.0
+# Seconds that a check of the service, and of a database that others hold, may take.
+_PROBE_S, _BRIEFLY_S = 10.0, 2.0
 
 
 class Container:
@@ -425,6 +429,63 @@ class Container:
             attachments=lambda: self.attachments,
         )
         return Previewing(preparing, self.estimates, self.clock)
+
+    def doctor(self, *, offline: bool) -> Doctor:
+        """What looks whether all is as it should be; `offline` leaves out what needs the network."""
+        from neuralterm.application.doctor import Doctor, Surroundings
+        from neuralterm.components.doctor_view import terminal_words
+        from neuralterm.infrastructure import database_check
+        from neuralterm.infrastructure.versions import versions
+        from neuralterm.setting_files import files_state, usual_database
+
+        # Where the database is does not depend on settings, which may be what is broken.
+        database = usual_database(sandbox=self.flags is not None and self.flags.sandbox)
+        surroundings = Surroundings(
+            versions=versions,
+            terminal=lambda: terminal_words(self.plain_console),
+            files=lambda: files_state(self.settings.user_file, self.settings.project_dir, self.settings.warnings),
+            database=lambda: database_check.database_state(database),
+            spool=lambda: database_check.spool_state(database),
+            budgets=self._budgets_without_waiting,
+            key_origin=self._key_origin,
+            is_sandbox=lambda: self.settings.sandbox,
+            route=self._route,
+            ask_service=self._ask_service,
+        )
+        return Doctor(surroundings, self.clock, offline=offline)
+
+    def _budgets_without_waiting(self) -> list[BudgetStatus]:
+        with self.database.patience(_BRIEFLY_S):
+            return self.spending.statuses()
+
+    def _key_origin(self) -> str | None:
+        key = self.api_key
+        if not key:
+            return None
+        self.client.use_key(key)  # which refuses what can be no key
+        return self.settings.key_name or "key_command"
+
+    def _route(self) -> str:
+        from neuralterm.domain.text import without_password
+        from neuralterm.infrastructure.openrouter.proxies import direct_url, proxy_variables
+
+        if self.settings.sandbox:
+            return "the sandbox, inside this process,"
+        url = self.settings.base_url
+        proxies = (
+            "" if direct_url(url) else f", by what {' and '.join(proxy_variables()) or 'the system'} says of proxies,"
+        )
+        encrypted = "encrypted" if url.startswith("https:") else "not encrypted"
+        return f"{without_password(url)} ({encrypted}{proxies.rstrip(',')})"
+
+    async def _ask_service(self) -> ServiceReply:
+        from neuralterm.domain.exceptions import ConfigurationError
+        from neuralterm.infrastructure.openrouter import OpenRouterClient
+
+        async with OpenRouterClient(None, self.base_url, connect_timeout=_PROBE_S) as client:
+            with contextlib.suppress(ConfigurationError):  # which the check of the key tells
+                client.use_key(self.api_key)
+            return await client.probe(timeout=_PROBE_S)
 
     @cached_property
     def session(self) -> SessionState:

@@ -12,9 +12,12 @@ import sys
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from neuralterm.domain.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from neuralterm.application.doctor import FilesState
 
 PROJECT_FILE = ".neuralterm.toml"
 DATABASE_NAME = "neuralterm.db"
@@ -100,6 +103,20 @@ def read_project_file(path: Path) -> dict[str, Any]:
     if re.search(_LONG_KEY, content.decode("utf-8", "replace")):
         raise ConfigurationError(f"the project file {path} has a key of too many parts")
     return _parsed(content, path)
+
+
+def files_state(user_file: Path | None, project_dir: Path | None, warnings: tuple[str, ...]) -> FilesState:
+    """Return which configuration files there are, for people."""
+    from neuralterm.application.doctor import FilesState
+
+    named = {"user file": user_file, "project file": project_dir and project_dir / PROJECT_FILE}
+    there = {kind: path for kind, path in named.items() if path is not None and path.exists()}
+    exposed = [path for path in there.values() if os.name == "posix" and path.stat().st_mode & 0o022]
+    return FilesState(
+        tuple(f"{kind} {path}" for kind, path in there.items()),
+        warnings,
+        tuple(str(path) for path in exposed if path == user_file),
+    )
 
 
 def _parsed(content: bytes, path: Path) -> dict[str, Any]:

@@ -107,6 +107,10 @@ EXAMPLES = {
     "history path": """
         neuralterm history path
         """,
+    "doctor": """
+        neuralterm doctor
+        neuralterm doctor --offline --json | jq -r '.checks[] | select(.status != "ok") | .message'
+        """,
     "completion": """
         source <(neuralterm completion bash)
         neuralterm completion bash > ~/.local/share/bash-completion/completions/neuralterm

@@ -30,6 +30,7 @@ _SECTIONS = {
         "history": "Everything said.",
     },
     "Setting up": {
+        "doctor": "Whether key, network, database and budgets are as they should be.",
         "completion": "Let the shell complete command lines.",
     },
 }

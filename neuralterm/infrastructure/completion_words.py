@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import stat
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote
+
+from neuralterm.infrastructure.peeking import peek
 
 WordKind = Literal["models", "conversations", "tags"]
 
@@ -37,25 +36,12 @@ _QUERIES: dict[WordKind, str] = {
 def known_words(database: Path, kind: WordKind, beginning: str) -> list[tuple[str, str | None]]:
     """Return words that begin so, each with what describes it; none where the database can't be read at once."""
     try:
-        uri = _uri(database)
-        if uri is None:
+        connection = peek(database)
+        if connection is None:
             return []
-        connection = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None)
         try:
             return connection.execute(_QUERIES[kind], (beginning, beginning + _LAST)).fetchall()
         finally:
             connection.close()
     except (OSError, ValueError, sqlite3.Error):
         return []
-
-
-def _uri(database: Path) -> str | None:
-    """Return how to open the file without making another beside it; None where it is no file.
-
-    Without a log nobody is writing, and it may be read as it lies there; SQLite would make a log and leave it behind.
-    """
-    if not stat.S_ISREG(os.stat(database).st_mode):
-        return None
-    log = f"{database}-wal"
-    is_quiet = not os.path.exists(log) or not os.stat(log).st_size
-    return f"file:{quote(str(database.absolute()))}?mode=ro" + ("&immutable=1" if is_quiet else "")

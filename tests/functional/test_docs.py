@@ -210,6 +210,7 @@ def test_json_page_names_every_key(run, monkeypatch):
         ("history",),
         ("history", "show", answer["conversation_id"]),
         ("history", "search", "hello"),
+        ("doctor",),
     )
     documents = [answer, *events, refused, *(json.loads(run(*command, "--json").out) for command in reports)]
     assert len(keys_in(documents)) > 80
