@@ -39,12 +39,14 @@ types: $(VENV)/.dev ## check the types
 imports: $(VENV)/.dev ## check who imports whom
 	$(BIN)/lint-imports --config setup.cfg
 
-docs: $(VENV)/.dev ## write the command reference, and the page about faults
+docs: $(VENV)/.dev ## write the command reference, the manual pages, and the page about faults
 	$(BIN)/python scripts/write_reference
+	$(BIN)/python scripts/write_man
 	$(BIN)/python scripts/write_faults
 
 docs-check: $(VENV)/.dev
 	$(BIN)/python scripts/write_reference --check
+	$(BIN)/python scripts/write_man --check
 	$(BIN)/python scripts/write_faults --check
 
 bench: $(VENV)/.dev ## measure speed and memory against what docs/performance.md promises

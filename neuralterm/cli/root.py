@@ -78,6 +78,10 @@ class Root(click.Group):
         """Return the names in the order of the help page."""
         return list(_COMMANDS)
 
+    def short_help_of(self, name: str) -> str:
+        """Return what help says of a command in a line."""
+        return _COMMANDS[name]
+
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Import the command's module."""
         if name not in _COMMANDS:

@@ -151,7 +151,7 @@ def test_project_rights_on_the_configuration_page():
     assert {key for key, right in by_key.items() if right != "no"} == PROJECT_KEYS
 
 
-@pytest.mark.parametrize("script", ["write_reference", "write_faults"])
+@pytest.mark.parametrize("script", ["write_reference", "write_man", "write_faults"])
 def test_pages_that_scripts_write_are_up_to_date(script):
     done = subprocess.run([sys.executable, ROOT / "scripts" / script, "--check"], capture_output=True)
     assert done.returncode == 0, done.stdout.decode()

@@ -2,6 +2,9 @@
 
 import re
 import shlex
+import shutil
+import subprocess
+from pathlib import Path
 
 import click
 import pytest
@@ -10,6 +13,10 @@ from neuralterm.cli.help_page import examples_of, option_sections, path_of
 from neuralterm.cli.help_texts import EXAMPLES, SECTIONS
 from neuralterm.cli.root import cli
 from neuralterm.container import Container
+
+
+MANUAL = Path(__file__).resolve().parents[2] / "docs" / "man"
+KNOWN_REQUEST = re.compile(r"\.(TH|SH|SS|TP|PP|EX|EE)( |$)")
 
 
 def root_context(**settings):
@@ -102,3 +109,21 @@ def test_help_keeps_to_the_width(path, columns):
     text = context.command.get_help(context).partition("\nExamples:\n")[0]
     # A long name of an option has a line for itself.
     assert [line for line in text.splitlines() if len(line) > columns and not line.startswith("  -")] == []
+
+
+def test_there_is_a_manual_page_for_every_command_and_roff_can_read_it():
+    pages = {path.stem: path for path in MANUAL.glob("*.1")}
+    assert set(pages) == {"neuralterm", *(f"neuralterm-{name}" for name in cli.list_commands(None))}
+    for path in COMMANDS:
+        name = "-".join(["neuralterm", *path.split()[:1]])
+        assert all(roff_of(line) in pages[name].read_text(encoding="utf-8") for line in examples_of(COMMANDS[path]))
+    for path in pages.values():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert [line for line in lines if line.startswith((".", "'")) and not KNOWN_REQUEST.match(line)] == []
+    if shutil.which("groff"):
+        done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z", *pages.values()], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def roff_of(line):
+    return line.replace("\\", "\\e").replace("-", "\\-")
