@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from neuralterm.application.doctor import Doctor, ServiceReply
     from neuralterm.application.estimates import TokenEstimates
     from neuralterm.application.events import DomainEvent, EventBus, EventObserver
+    from neuralterm.application.login import Login
     from neuralterm.application.orchestrator import ChatOrchestrator
     from neuralterm.application.ports import Circuit, ConversationRepository
     from neuralterm.application.preview import Previewing
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from neuralterm.infrastructure.backup import BackupReport
     from neuralterm.infrastructure.budget_store import SQLiteBudgetStore
     from neuralterm.infrastructure.completion_words import WordKind
+    from neuralterm.infrastructure.credentials import Credentials, Keyring
     from neuralterm.infrastructure.database import Database
     from neuralterm.infrastructure.ledger import SQLiteLedger
     from neuralterm.infrastructure.model_cache import SQLiteModelCache
@@ -237,7 +239,48 @@ class Container:
             from neuralterm.infrastructure.secrets import key_from_command
 
             return key_from_command(self.settings.key_command)
-        return self.settings.api_key
+        return self.settings.api_key or self.credentials.key_for(self.service)
+
+    @cached_property
+    def credentials(self) -> Credentials:
+        """The keys of logins; the sandbox has its own, and no keyring."""
+        from neuralterm.infrastructure.credentials import Credentials, no_keyring
+        from neuralterm.setting_files import credentials_file
+
+        sandbox = self.settings.sandbox
+        path = credentials_file(self.settings.data_dir, sandbox=sandbox)
+        return Credentials(path, no_keyring if sandbox else self._keyring)
+
+    def _keyring(self) -> Keyring:
+        from neuralterm.infrastructure.system_keyring import SystemKeyring
+
+        return SystemKeyring()
+
+    @cached_property
+    def login(self) -> Login:
+        """A login at the service. Raises ConfigurationError where it has none."""
+        from neuralterm.application.login import Login, login_page
+        from neuralterm.infrastructure.callback_listener import LoopbackListener
+
+        page = login_page(self.base_url)
+        return Login(page, LoopbackListener, self.open_browser, self._key_for_code, self.console.note)
+
+    def open_browser(self, url: str) -> bool:
+        """Open a page in the user's browser; False where there is none."""
+        from neuralterm.infrastructure.browser import open_browser
+
+        return open_browser(url)
+
+    async def _key_for_code(self, code: str, verifier: str) -> str:
+        from neuralterm.infrastructure.openrouter import OpenRouterClient
+
+        async with OpenRouterClient(None, self.base_url, connect_timeout=_PROBE_S) as client:
+            return await client.key_for_code(code, verifier)
+
+    def keep_login(self, key: str) -> Exception | None:
+        """Keep the key of a login, and show it nowhere from now on; return why it is not in the keyring, if it is not."""
+        self.__dict__["api_key"] = key
+        return self.credentials.keep(self.service, key)
 
     def without_key(self, text: str) -> str:
         """Return the text with the key blotted out: some servers repeat it in their complaints."""
@@ -463,7 +506,9 @@ class Container:
         if not key:
             return None
         self.client.use_key(key)  # which refuses what can be no key
-        return self.settings.key_name or "key_command"
+        if self.settings.key_name or self.settings.key_command:
+            return self.settings.key_name or "key_command"
+        return f"`neuralterm login` (kept in {self.credentials.place_of(self.service)})"
 
     def _route(self) -> str:
         from neuralterm.domain.text import without_password
@@ -589,7 +634,7 @@ class Container:
             raise ConfigurationError(
                 "there is no API key",
                 "NO_KEY",
-                hint="set OPENROUTER_API_KEY (keys: https://openrouter.ai/keys), or try `neuralterm --sandbox ...`",
+                hint="`neuralterm login` gets one, or set OPENROUTER_API_KEY; `neuralterm --sandbox ...` needs none",
             )
         if "client" in self.__dict__:
             self.client.use_key(self.api_key)

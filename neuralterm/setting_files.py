@@ -63,6 +63,11 @@ def usual_database(*, sandbox: bool) -> Path:
     return database_in(data_directory(), sandbox=sandbox or is_on(os.environ.get("NEURALTERM_SANDBOX")))
 
 
+def credentials_file(data_dir: Path, *, sandbox: bool) -> Path:
+    """Return where the keys of logins are: in the user's configuration; the sandbox keeps its own beside its database."""
+    return (data_dir / "sandbox" if sandbox else user_folder("config", os.environ)) / "credentials.json"
+
+
 def is_on(value: str | None) -> bool:
     """Say whether a variable of the environment switches something on."""
     return (value or "") not in ("", "0")

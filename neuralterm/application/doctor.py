@@ -244,7 +244,7 @@ class Doctor:
             return
         origin = self._look.key_origin()
         if origin is None:
-            hint = "set OPENROUTER_API_KEY (keys: https://openrouter.ai/keys)"
+            hint = "`neuralterm login` gets one, or set OPENROUTER_API_KEY"
             yield Finding("key", Health.FAIL, "there is none", hint)
         elif self._reply is None or self._reply.status >= 500:
             yield _fine("key", f"from {origin}; the service was not asked whether it takes it")

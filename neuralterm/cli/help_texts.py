@@ -107,6 +107,14 @@ EXAMPLES = {
     "history path": """
         neuralterm history path
         """,
+    "login": """
+        neuralterm login
+        neuralterm login --no-browser
+        neuralterm --sandbox login
+        """,
+    "logout": """
+        neuralterm logout
+        """,
     "doctor": """
         neuralterm doctor
         neuralterm doctor --offline --json | jq -r '.checks[] | select(.status != "ok") | .message'

@@ -30,6 +30,8 @@ _SECTIONS = {
         "history": "Everything said.",
     },
     "Setting up": {
+        "login": "Get a key from OpenRouter in the browser, and keep it.",
+        "logout": "Forget that key.",
         "doctor": "Whether key, network, database and budgets are as they should be.",
         "completion": "Let the shell complete command lines.",
     },

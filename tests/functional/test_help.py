@@ -14,7 +14,6 @@ from neuralterm.cli.help_texts import EXAMPLES, SECTIONS
 from neuralterm.cli.root import cli
 from neuralterm.container import Container
 
-
 MANUAL = Path(__file__).resolve().parents[2] / "docs" / "man"
 KNOWN_REQUEST = re.compile(r"\.(TH|SH|SS|TP|PP|EX|EE)( |$)")
 

@@ -151,6 +151,12 @@ class OpenRouterClient:
 
         return await probe(self._connected(), self._with_key(_GET_HEADERS), timeout)
 
+    async def key_for_code(self, code: str, verifier: str, *, timeout: float = ACCOUNT_TIMEOUT) -> str:
+        """Exchange the code of a login for a key. Raises as `key_exchange.key_for_code`."""
+        from neuralterm.infrastructure.openrouter.key_exchange import key_for_code
+
+        return await key_for_code(self._connected(), code, verifier, timeout)
+
     def chat_completion_stream(
         self,
         messages: list[dict[str, Any]],
