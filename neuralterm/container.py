@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from neuralterm.application.clock import SystemClock
     from neuralterm.application.cost_tracker import CostTracker
     from neuralterm.application.declared_catalogue import DeclaredCatalogue
-    from neuralterm.application.doctor import Doctor, ServiceReply
+    from neuralterm.application.doctor import Doctor
     from neuralterm.application.estimates import TokenEstimates
     from neuralterm.application.events import DomainEvent, EventBus, EventObserver
     from neuralterm.application.login import Login
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from neuralterm.application.redaction import Redaction
     from neuralterm.application.spending import SpendingGate
     from neuralterm.application.state import SessionState
+    from neuralterm.application.surroundings import ServiceReply
     from neuralterm.components.chat import ChatParts
     from neuralterm.components.console import Console
     from neuralterm.components.notices import Notices
@@ -475,7 +476,8 @@ class Container:
 
     def doctor(self, *, offline: bool) -> Doctor:
         """What looks whether all is as it should be; `offline` leaves out what needs the network."""
-        from neuralterm.application.doctor import Doctor, Surroundings
+        from neuralterm.application.doctor import Doctor
+        from neuralterm.application.surroundings import Surroundings
         from neuralterm.components.doctor_view import terminal_words
         from neuralterm.infrastructure import database_check
         from neuralterm.infrastructure.versions import versions

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from neuralterm.domain.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from neuralterm.application.doctor import FilesState
+    from neuralterm.application.surroundings import FilesState
 
 PROJECT_FILE = ".neuralterm.toml"
 DATABASE_NAME = "neuralterm.db"
@@ -112,7 +112,7 @@ def read_project_file(path: Path) -> dict[str, Any]:
 
 def files_state(user_file: Path | None, project_dir: Path | None, warnings: tuple[str, ...]) -> FilesState:
     """Return which configuration files there are, for people."""
-    from neuralterm.application.doctor import FilesState
+    from neuralterm.application.surroundings import FilesState
 
     named = {"user file": user_file, "project file": project_dir and project_dir / PROJECT_FILE}
     there = {kind: path for kind, path in named.items() if path is not None and path.exists()}

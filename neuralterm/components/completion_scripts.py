@@ -34,8 +34,8 @@ _ZSH = r"""#compdef neuralterm
 
 _neuralterm() {
     local answer line value about
-    local -a values shown
-    local -i described=0
+    local -a values abouts shown
+    local -i width=0
     answer=$(_NEURALTERM_COMPLETE=zsh_complete _NEURALTERM_LINE="${(j: :)words[1,CURRENT-1]} $words[CURRENT]" \
         neuralterm 2> /dev/null < /dev/null)
     for line in "${(@f)answer}"; do
@@ -44,18 +44,20 @@ _neuralterm() {
             dir) _files -/ ;;
             word*)
                 value=${${line#*$'\t'}%%$'\t'*}
-                about=${line##*$'\t'}
                 values+=("$value")
-                [[ -n $about ]] && { described=1; shown+=("$value  -- $about") } || shown+=("$value")
+                abouts+=("${line##*$'\t'}")
+                (( $#value > width )) && width=$#value
                 ;;
         esac
     done
-    (( $#values )) || return
-    if (( described )); then
-        compadd -V neuralterm -l -d shown -a values
-    else
+    if [[ -z "${(j::)abouts}" ]]; then
         compadd -V neuralterm -a values
+        return
     fi
+    for value about in "${(@)values:^abouts}"; do
+        shown+=("${(r:$width:)value}${about:+  -- $about}")
+    done
+    compadd -V neuralterm -l -d shown -a values
 }
 
 if [[ $zsh_eval_context[-1] == loadautofunc ]]; then

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
-from neuralterm.application.doctor import DatabaseState, SpoolState
+from neuralterm.application.surroundings import DatabaseState, SpoolState
 from neuralterm.domain.record import replace
 from neuralterm.infrastructure.peeking import peek
 from neuralterm.infrastructure.schema import SCHEMA_VERSION, schema_version

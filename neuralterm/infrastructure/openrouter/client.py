@@ -28,8 +28,8 @@ from neuralterm.infrastructure.openrouter.stream import CompletionStream
 from neuralterm.version import __version__
 
 if TYPE_CHECKING:
-    from neuralterm.application.doctor import ServiceReply
     from neuralterm.application.records import GenerationReport, KeyReport
+    from neuralterm.application.surroundings import ServiceReply
     from neuralterm.domain.base_url import BaseUrl
     from neuralterm.infrastructure.openrouter.exchange import Reply, Transport
 

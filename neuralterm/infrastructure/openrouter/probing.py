@@ -9,7 +9,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from neuralterm.application.doctor import ServiceReply
+from neuralterm.application.surroundings import ServiceReply
 from neuralterm.domain.exceptions import ServiceUnreachableError, StreamInterruptedError
 from neuralterm.infrastructure.openrouter.account import parse_key
 from neuralterm.infrastructure.openrouter.limits import LARGEST_ERROR_BODY

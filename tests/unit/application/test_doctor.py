@@ -6,16 +6,12 @@ import pytest
 from neuralterm.application.bounds import BudgetStatus
 from neuralterm.application.doctor import (
     Cause,
-    DatabaseState,
     Doctor,
-    FilesState,
     Health,
-    ServiceReply,
-    SpoolState,
-    Surroundings,
     megabytes,
     worst,
 )
+from neuralterm.application.surroundings import DatabaseState, FilesState, ServiceReply, SpoolState, Surroundings
 from neuralterm.domain.budget import Budget, Window
 from neuralterm.domain.exceptions import ConfigurationError, ServiceUnreachableError, StorageError
 from tests.fakes.clock import MONDAY_NOON, FakeClock
