@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 def check(container: Container, /, **given: Any) -> None:
     """Fail (exit 4) if calls cost more than a maximum.
 
+    \b
+    neuralterm cost check --max 0.50 --run "$NEURALTERM_RUN_ID"
+    neuralterm cost check --max 5 --since 24h --tag ci --markdown >> "$GITHUB_STEP_SUMMARY"
+
     Checks all calls that the other options choose; a note says so if there are none. What is not settled yet counts at
     its upper bound; a call without one fails the check.
     """

@@ -33,6 +33,10 @@ def reconcile_command(container: Container, /, wait: float, limit: int, as_json:
 
     Those are calls that were cut, interrupted or killed. The service needs some seconds to know what a call cost. At a
     server whose prices are declared in the configuration, they are computed from its token counts instead.
+
+    \b
+    neuralterm cost reconcile
+    neuralterm cost reconcile --wait 60 --strict
     """
     from neuralterm.components import machine, reconcile_view
     from neuralterm.domain.exceptions import ValidationError
@@ -89,6 +93,9 @@ def verify_command(container: Container, /, as_json: bool, strict: bool) -> None
     """Compare the ledger with what the service says the key has used.
 
     The service may charge as much as the ledger has confirmed, and more up to the bounds of what is not confirmed.
+
+    \b
+    neuralterm cost verify --strict
     """
     from neuralterm.application.verification import require_verified
     from neuralterm.components import machine, reconcile_view

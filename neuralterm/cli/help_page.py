@@ -30,9 +30,22 @@ def option_sections(command: click.Command, context: click.Context) -> list[tupl
     return [(heading, records) for heading, records in found.items() if records]
 
 
-def examples_of(context: click.Context) -> list[str]:
-    """Return the command lines that show what a command is for."""
-    return cleandoc(EXAMPLES.get(path_of(context), "")).splitlines()
+def description_of(command: click.Command) -> str:
+    """Return what a command says of itself, without its examples."""
+    return "\n\n".join(part for part in _parts(command) if not _is_example(part))
+
+
+def examples_of(command: click.Command, context: click.Context) -> list[str]:
+    """Return the command lines that show what a command is for: those among its words, or else what there is for it."""
+    own = [line for part in _parts(command) if _is_example(part) for line in part.splitlines()[1:]]
+    return own or cleandoc(EXAMPLES.get(path_of(context), "")).splitlines()
+
+
+def write_description(command: click.Command, formatter: click.HelpFormatter) -> None:
+    """Write what a command says of itself."""
+    formatter.write_paragraph()
+    with formatter.indentation():
+        formatter.write_text(description_of(command))
 
 
 def write_options(command: click.Command, context: click.Context, formatter: click.HelpFormatter) -> None:
@@ -45,10 +58,19 @@ def write_options(command: click.Command, context: click.Context, formatter: cli
             formatter.write_dl([(name.ljust(column), text) for name, text in records])
 
 
-def write_examples(context: click.Context, formatter: click.HelpFormatter) -> None:
+def write_examples(command: click.Command, context: click.Context, formatter: click.HelpFormatter) -> None:
     """Write the examples as they are: a line that is broken could not be copied."""
-    lines = examples_of(context)
+    lines = examples_of(command, context)
     if lines:
         with formatter.section("Examples"):
             for line in lines:
                 formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+
+
+def _parts(command: click.Command) -> list[str]:
+    return cleandoc(command.help or "").split("\n\n")
+
+
+def _is_example(part: str) -> bool:
+    """Say whether a paragraph is command lines, which are marked as what is not to be wrapped."""
+    return part.startswith("\b\n") and "neuralterm " in part

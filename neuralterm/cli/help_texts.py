@@ -1,4 +1,4 @@
-"""What help says of commands beside their own words: headings for many options, and examples.
+"""What help says of commands beside their own words: headings for many options, and examples that they lack.
 
 Commands go by their path below `neuralterm`; the default subcommand of a group by the group's.
 """
@@ -29,57 +29,11 @@ SECTIONS: dict[str, Sections] = {
     "cost check": {"Which calls": _CALLS},
 }
 
+# Of commands whose own words have none.
 EXAMPLES = {
-    "": """
-        neuralterm send "why is the sky blue?"
-        git diff | neuralterm send "write a commit message"
-        neuralterm --sandbox chat
-        """,
-    "send": """
-        git diff | neuralterm send "write a commit message"
-        neuralterm send -m openai/gpt-4o --max-cost 0.02 "why is the sky blue?"
-        neuralterm send -f notes.txt -a plan.pdf --json "what is missing?"
-        neuralterm send -c "shorter, please"
-        """,
-    "chat": """
-        neuralterm chat -m openai/gpt-4o --title trip
-        neuralterm chat -c
-        printf 'name a river\\nand a longer one\\n' | neuralterm chat --max-cost 0.05
-        """,
-    "models": """
-        neuralterm models claude --sort price
-        neuralterm models --input image --max-price 1 --json
-        neuralterm models show openai/gpt-4o-mini
-        """,
     "models show": """
         neuralterm models show openai/gpt-4o-mini
         neuralterm models show --offline --json openai/gpt-4o
-        """,
-    "cost": """
-        neuralterm cost --since 7d --by model
-        neuralterm cost --by month,tag --csv -z Europe/Berlin
-        """,
-    "cost check": """
-        neuralterm cost check --max 0.50 --run "$NEURALTERM_RUN_ID"
-        neuralterm cost check --max 5 --since 24h --tag ci --markdown >> "$GITHUB_STEP_SUMMARY"
-        """,
-    "cost budget": """
-        neuralterm cost budget
-        neuralterm cost budget set ci 5 --window month --tag ci
-        """,
-    "cost budget set": """
-        neuralterm cost budget set ci 5 --window month --tag ci
-        neuralterm cost budget set ci 7.50
-        """,
-    "cost budget remove": """
-        neuralterm cost budget remove ci
-        """,
-    "cost reconcile": """
-        neuralterm cost reconcile
-        neuralterm cost reconcile --wait 60 --strict
-        """,
-    "cost verify": """
-        neuralterm cost verify --strict
         """,
     "history": """
         neuralterm history -n 5
@@ -106,23 +60,5 @@ EXAMPLES = {
         """,
     "history path": """
         neuralterm history path
-        """,
-    "login": """
-        neuralterm login
-        neuralterm login --no-browser
-        neuralterm --sandbox login
-        """,
-    "logout": """
-        neuralterm logout
-        """,
-    "doctor": """
-        neuralterm doctor
-        neuralterm doctor --offline --json | jq -r '.checks[] | select(.status != "ok") | .message'
-        """,
-    "completion": """
-        source <(neuralterm completion bash)
-        neuralterm completion bash > ~/.local/share/bash-completion/completions/neuralterm
-        source <(neuralterm completion zsh)
-        neuralterm completion fish > ~/.config/fish/completions/neuralterm.fish
         """,
 }

@@ -26,11 +26,17 @@ class Command(click.Command):
 
         write_options(self, ctx, formatter)
 
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what the command says of itself, without its examples."""
+        from neuralterm.cli.help_page import write_description
+
+        write_description(self, formatter)
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples."""
         from neuralterm.cli.help_page import write_examples
 
-        write_examples(ctx, formatter)
+        write_examples(self, ctx, formatter)
 
 
 class DefaultGroup(click.Group):

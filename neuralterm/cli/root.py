@@ -98,11 +98,17 @@ class Root(click.Group):
             with formatter.section(heading):
                 formatter.write_dl([(name.ljust(column), text) for name, text in commands.items()])
 
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what the command says of itself, without its examples."""
+        from neuralterm.cli.help_page import write_description
+
+        write_description(self, formatter)
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples."""
         from neuralterm.cli.help_page import write_examples
 
-        write_examples(ctx, formatter)
+        write_examples(self, ctx, formatter)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
         """Return the commands that begin so without importing any, and the options."""
@@ -156,6 +162,11 @@ def cli(container: Container, /, **flags: Any) -> None:
     """A command-line LLM client for scripts and people.
 
     Only the answer goes to stdout. Budgets hold, answers are kept, exit codes tell what happened.
+
+    \b
+    neuralterm send "why is the sky blue?"
+    git diff | neuralterm send "write a commit message"
+    neuralterm --sandbox chat
     """
     from neuralterm.setting_flags import Flags
 

@@ -24,6 +24,11 @@ def command(container: Container, /, **given: Any) -> int:
     """Talk with a model at the terminal, or let each line of a pipe be one turn.
 
     Ctrl-C stops an answer and keeps the chat, Ctrl-D leaves. /help lists the commands of the chat.
+
+    \b
+    neuralterm chat -m openai/gpt-4o --title trip
+    neuralterm chat -c
+    neuralterm chat --max-cost 0.05 < questions.txt
     """
     from neuralterm.cli.exit_codes import ExitCode, exit_code_of_answer
     from neuralterm.cli.request_options import apply_to_container, build_request

@@ -23,6 +23,12 @@ def command(container: Container, /, shell: str) -> None:
     The first lines of the script say how to install it for good. It asks `neuralterm` for words, which takes as long as
     --help does. Models are those of the list kept here (`neuralterm models` fetches one), conversations and tags those of
     the history.
+
+    \b
+    source <(neuralterm completion bash)
+    neuralterm completion bash > ~/.local/share/bash-completion/completions/neuralterm
+    source <(neuralterm completion zsh)
+    neuralterm completion fish > ~/.config/fish/completions/neuralterm.fish
     """
     from neuralterm.components.completion_scripts import SCRIPTS
 

@@ -50,6 +50,10 @@ command.add_command(verify_command)
 def report(container: Container, /, **given: Any) -> None:
     """Show what was spent, from the ledger kept here.
 
+    \b
+    neuralterm cost --since 7d --by model
+    neuralterm cost --by month,tag --csv -z Europe/Berlin
+
     KEY is day, week, month, model, provider, conversation, tag, run or source. ZONE is an IANA name. PATTERN may have
     *, ? and [...] as in a shell; it looks at the model that was asked for and at the one that served.
     """

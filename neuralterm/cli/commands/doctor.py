@@ -26,6 +26,10 @@ def command(container: Container, /, offline: bool, as_json: bool) -> int:
 
     Exit codes: 0 when all is fine, warnings included; 3 when something here is to be mended (key, configuration, clock,
     database); 8 when only the service is in trouble or can't be reached.
+
+    \b
+    neuralterm doctor
+    neuralterm doctor --offline --json | jq -r '.checks[] | select(.status != "ok") | .message'
     """
     from neuralterm.cli.loop import run
     from neuralterm.components import doctor_view, machine

@@ -30,6 +30,11 @@ def command(container: Container, /, no_browser: bool, port: int | None, wait: f
     It is kept in the system's keyring, or else in a file that only you can read, and is sent to the service of this login
     only. A key of the environment and `key_command` go before it. With --sandbox all of this is rehearsed, for a key that
     opens nothing.
+
+    \b
+    neuralterm login
+    neuralterm login --no-browser
+    neuralterm --sandbox login
     """
     from neuralterm.application.login import code_in
     from neuralterm.cli.loop import run

@@ -18,6 +18,9 @@ def command(container: Container, /) -> None:
     """Forget the key that `neuralterm login` has got, in keyring and file.
 
     The key itself goes on working until it is revoked at https://openrouter.ai/settings/keys.
+
+    \b
+    neuralterm logout
     """
     if not container.credentials.forget(container.service):
         container.console.note("there was no login")

@@ -39,7 +39,13 @@ def command() -> None:
 @_offline_option
 @pass_container
 def list_models(container: Container, /, **given: Any) -> None:
-    """List the models with every word of QUERY in id or name; prices are in USD per million tokens."""
+    """List the models with every word of QUERY in id or name; prices are in USD per million tokens.
+
+    \b
+    neuralterm models claude --sort price
+    neuralterm models --input image --max-price 1 --json
+    neuralterm models show openai/gpt-4o-mini
+    """
     from neuralterm.application.model_search import ModelFilter, matching, ordered
     from neuralterm.components import machine, models_view
 

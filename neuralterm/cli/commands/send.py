@@ -41,7 +41,14 @@ if TYPE_CHECKING:
 @click.option("--allow-truncated", is_flag=True, help="Exit 0 for an answer that ended at its length limit.")
 @pass_container
 def command(container: Container, /, **given: Any) -> int:
-    """Send PROMPT, stdin or both (stdin first) and print the answer."""
+    """Send PROMPT, stdin or both (stdin first) and print the answer.
+
+    \b
+    git diff | neuralterm send "write a commit message"
+    neuralterm send -m openai/gpt-4o --max-cost 0.02 "why is the sky blue?"
+    neuralterm send -f notes.txt -a plan.pdf --json "what is missing?"
+    neuralterm send -c "shorter, please"
+    """
     from neuralterm.application.sending import send
     from neuralterm.cli.exit_codes import exit_code_of_answer
     from neuralterm.cli.request_options import apply_to_container
