@@ -67,7 +67,7 @@ def test_examples_are_command_lines_that_there_are(path, line):
     calls = [part for part in re.split(r"\||<\(", line) if part.strip().startswith("neuralterm")]
     assert calls
     for call in calls:
-        words = shlex.split(re.sub(r">>? *\S+|\)", "", call))[1:]
+        words = shlex.split(re.sub(r"(>>?|<) *\S+|\)", "", call))[1:]
         context = cli.make_context("neuralterm", list(words), obj=Container())
         while isinstance(context.command, click.Group):
             name, command, rest = context.command.resolve_command(context, [*context._protected_args, *context.args])
@@ -115,10 +115,8 @@ def test_there_is_a_manual_page_for_every_command_and_roff_can_read_it():
     assert set(pages) == {"neuralterm", *(f"neuralterm-{name}" for name in cli.list_commands(None))}
     for path in COMMANDS:
         name = "-".join(["neuralterm", *path.split()[:1]])
-        assert all(
-            roff_of(line) in pages[name].read_text(encoding="utf-8")
-            for line in examples_of(shown(path), COMMANDS[path])
-        )
+        lines, page = examples_of(shown(path), COMMANDS[path]), pages[name].read_text(encoding="utf-8")
+        assert [line for line in lines if roff_of(line) not in page] == []
     for path in pages.values():
         lines = path.read_text(encoding="utf-8").splitlines()
         assert [line for line in lines if line.startswith((".", "'")) and not KNOWN_REQUEST.match(line)] == []
