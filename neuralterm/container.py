@@ -487,7 +487,7 @@ class Container:
         database = usual_database(sandbox=self.flags is not None and self.flags.sandbox)
         surroundings = Surroundings(
             versions=versions,
-            terminal=lambda: terminal_words(self.plain_console),
+            terminal=lambda: terminal_words(self.plain_console, color=self._wants_color()),
             files=lambda: files_state(self.settings.user_file, self.settings.project_dir, self.settings.warnings),
             database=lambda: database_check.database_state(database),
             spool=lambda: database_check.spool_state(database),
@@ -498,6 +498,13 @@ class Container:
             ask_service=self._ask_service,
         )
         return Doctor(surroundings, self.clock, offline=offline)
+
+    def _wants_color(self) -> bool:
+        from neuralterm.domain.exceptions import ConfigurationError
+
+        with contextlib.suppress(ConfigurationError):
+            return self.settings.color
+        return False
 
     def _budgets_without_waiting(self) -> list[BudgetStatus]:
         with self.database.patience(_BRIEFLY_S):

@@ -13,14 +13,15 @@ if TYPE_CHECKING:
     from neuralterm.components.console import Console
 
 
-def terminal_words(console: Console) -> str:
-    """Say how the output is shown."""
+def terminal_words(console: Console, *, color: bool) -> str:
+    """Say how the output is shown; `color`: whether colours are wanted on a terminal."""
     import locale
 
     where = (
         f"stdout is a terminal of {console.width} columns" if console.stdout_is_terminal else "stdout is no terminal"
     )
-    return f"{where}, output is UTF-8, the locale's encoding is {locale.getpreferredencoding(False)}"
+    colors = "colours" if color else "no colours"
+    return f"{where}, {colors} on a terminal, UTF-8 (the locale's encoding is {locale.getpreferredencoding(False)})"
 
 
 def findings_text(findings: Sequence[Finding]) -> str:

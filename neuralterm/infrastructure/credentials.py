@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -120,7 +119,7 @@ class Credentials:
     def _write(self, logins: dict[str, dict[str, Any]]) -> None:
         """Put a new file in the place of the old one, in one step."""
         folder = self.path.parent
-        fresh = folder / f".{self.path.name}.{secrets.token_hex(8)}"
+        fresh = folder / f".{self.path.name}.{os.urandom(8).hex()}"
 
         def write() -> None:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

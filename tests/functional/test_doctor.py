@@ -33,6 +33,12 @@ def test_all_is_well(service, run):
     assert [request.path for request in service.requests] == ["/api/v1/key"]
 
 
+def test_what_the_terminal_shows(service, run, monkeypatch):
+    assert "terminal: stdout is no terminal, colours on a terminal, UTF-8 (the locale's" in run("doctor").out
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "terminal: stdout is no terminal, no colours on a terminal," in run("doctor").out
+
+
 def test_nothing_is_made(service, run, data_dir):
     run("doctor")
     assert not os.path.exists(data_dir)

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import urllib.request
 from pathlib import Path
@@ -251,6 +252,14 @@ class TestWhichKeyIsUsed:
         Path(os.environ["NEURALTERM_CONFIG"]).write_text('key_command = "echo sk-or-v1-of-the-command"\n')
         assert run("send", "hi").code == 0
         assert self.sent(service) == ["Bearer sk-or-v1-of-the-command"]
+
+    def test_it_is_found_without_a_keyring_and_without_what_logins_need(self, service, file):
+        keep(file, service.url)
+        code = "import atexit, sys; from neuralterm.__main__ import main; atexit.register(lambda: print(*sys.modules)); main()"
+        done = subprocess.run([sys.executable, "-c", code, "send", "hi"], capture_output=True, text=True, check=True)
+        modules = set(done.stdout.split())
+        assert "neuralterm.infrastructure.credentials" in modules
+        assert modules & {"keyring", "secrets", "random", "webbrowser", "http", "asyncio"} == set()
 
     def test_a_key_goes_to_no_other_server(self, service, run, file):
         keep(file, "https://openrouter.ai/api/v1")
