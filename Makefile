@@ -48,11 +48,13 @@ imports: $(VENV)/.dev ## check who imports whom
 
 docs: $(VENV)/.docs ## write the pages that are made from code, and build the site into build/site/
 	$(BIN)/python scripts/write_reference
+	$(BIN)/python scripts/write_man
 	$(BIN)/python scripts/write_faults
 	$(SITE)
 
 docs-check: $(VENV)/.docs
 	$(BIN)/python scripts/write_reference --check
+	$(BIN)/python scripts/write_man --check
 	$(BIN)/python scripts/write_faults --check
 	$(SITE)
 

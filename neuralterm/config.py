@@ -16,9 +16,9 @@ from neuralterm.application.budgets import PlacedBudget
 from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL, SMALLEST_OUTPUT_CAP, Budget
 from neuralterm.domain.models import DEFAULT_MODEL
 from neuralterm.domain.record import field, record
-from neuralterm.setting_files import user_folder
+from neuralterm.setting_files import data_directory, database_in, is_on
 from neuralterm.setting_flags import Flags
-from neuralterm.setting_sources import Source, folder_in, is_on
+from neuralterm.setting_sources import Source, folder_in
 from neuralterm.setting_values import flag_in, model_in, seconds_in, text_in, whole_in, zone_in
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 DEFAULT_IDLE_TIMEOUT = 120.0
 DEFAULT_RETRY_FOR = 10.0
 DEFAULT_BUDGET_WAIT = 10.0
-DATABASE_NAME = "neuralterm.db"
 TEMPLATES = "templates"
 
 _KEYS = ("OPENROUTER_API_KEY", "OPENROUTER_KEY")
@@ -46,12 +45,13 @@ class Settings:
     long a call waits for money that other calls hold, `confirm_above` the cost of a call above which the user is asked.
     `server_prices` are those declared for `base_url`. `ci_branch` is what CI calls the branch, where it runs. `no_log`
     keeps the books without the text; of what is kept, `redact` and `redact_patterns` say what to blot out besides `known_keys`,
-    which are all keys of the environment.
+    which are all keys of the environment; `key_name` is the variable that `api_key` comes from. `user_file` need not exist.
     `project_templates` is what the project file says, not looked at: whoever reads there must stay in `project_dir`.
     """
 
     data_dir: Path
     api_key: str | None = field(default=None, repr=False)
+    key_name: str | None = None
     known_keys: tuple[str, ...] = field(default=(), repr=False)
     key_command: str | None = field(default=None, repr=False)
     base_url: str = DEFAULT_BASE_URL
@@ -82,6 +82,7 @@ class Settings:
     templates: Path | None = None
     project_templates: Path | None = None
     project_dir: Path | None = None
+    user_file: Path | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -92,15 +93,7 @@ class Settings:
     @property
     def database(self) -> Path:
         """Where conversations and ledger are; the sandbox keeps its own."""
-        return (self.data_dir / "sandbox" if self.sandbox else self.data_dir) / DATABASE_NAME
-
-
-def data_directory(environ: Mapping[str, str] | None = None) -> Path:
-    """Return the folder that `NEURALTERM_DATA_DIR` names, or else the user's data directory of this platform."""
-    env = os.environ if environ is None else environ
-    if named := env.get("NEURALTERM_DATA_DIR"):
-        return Path(named).expanduser()
-    return user_folder("data", env)
+        return database_in(self.data_dir, sandbox=self.sandbox)
 
 
 def load_settings(
@@ -117,11 +110,12 @@ def load_settings(
     user, project, project_path = source.of_user, source.of_project, source.project_path
     sandbox = flags.sandbox or is_on(env.get("NEURALTERM_SANDBOX"))
     base_url = source.base_url() or DEFAULT_BASE_URL
-    keys = [key for name in _KEYS if (key := env.get(name, "").strip())]
+    keys = {name: key for name in _KEYS if (key := env.get(name, "").strip())}
     return Settings(
         data_dir=data_directory(env),
-        api_key=next(iter(keys), None),
-        known_keys=tuple(keys),
+        api_key=next(iter(keys.values()), None),
+        key_name=next(iter(keys), None),
+        known_keys=tuple(keys.values()),
         key_command=user(text_in, "key_command"),
         base_url=base_url,
         model=env.get("NEURALTERM_MODEL") or project(model_in, "model") or user(model_in, "model") or DEFAULT_MODEL,
@@ -151,6 +145,7 @@ def load_settings(
         templates=folder_in(source.user_path, user(text_in, "templates") or TEMPLATES),
         project_templates=folder_in(project_path, project(text_in, "templates")),
         project_dir=project_path.parent if project_path else None,
+        user_file=source.user_path,
         warnings=source.warnings(),
     )
 

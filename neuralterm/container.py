@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from neuralterm.application.attachments import AttachmentFile, Attachments
+    from neuralterm.application.bounds import BudgetStatus
     from neuralterm.application.budgets import Budgets
     from neuralterm.application.catalogue import Catalogue
     from neuralterm.application.clock import SystemClock
     from neuralterm.application.cost_tracker import CostTracker
     from neuralterm.application.declared_catalogue import DeclaredCatalogue
+    from neuralterm.application.doctor import Doctor
     from neuralterm.application.estimates import TokenEstimates
     from neuralterm.application.events import DomainEvent, EventBus, EventObserver
+    from neuralterm.application.login import Login
     from neuralterm.application.orchestrator import ChatOrchestrator
     from neuralterm.application.ports import Circuit, ConversationRepository
     from neuralterm.application.preview import Previewing
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from neuralterm.application.redaction import Redaction
     from neuralterm.application.spending import SpendingGate
     from neuralterm.application.state import SessionState
+    from neuralterm.application.surroundings import ServiceReply
     from neuralterm.components.chat_completion import Suggestions
     from neuralterm.components.chat_state import ChatParts
     from neuralterm.components.console import Console
@@ -36,6 +40,8 @@ if TYPE_CHECKING:
     from neuralterm.domain.budget import Budget
     from neuralterm.infrastructure.backup import BackupReport
     from neuralterm.infrastructure.budget_store import SQLiteBudgetStore
+    from neuralterm.infrastructure.completion_words import WordKind
+    from neuralterm.infrastructure.credentials import Credentials, Keyring
     from neuralterm.infrastructure.database import Database
     from neuralterm.infrastructure.ledger import SQLiteLedger
     from neuralterm.infrastructure.llm_logs import LlmLogs
@@ -50,6 +56,8 @@ if TYPE_CHECKING:
 _SANDBOX_KEY = "sandbox"
 # Seconds; the service writes down what an answer cost some seconds after its end.
 _PATIENCE_S = 30.0
+# Seconds that a check of the service, and of a database that others hold, may take.
+_PROBE_S, _BRIEFLY_S = 10.0, 2.0
 
 
 class Container:
@@ -227,6 +235,13 @@ class Container:
 
         return "sandbox" if self.settings.sandbox else without_password(self.settings.base_url.rstrip("/"))
 
+    def completion_words(self, kind: WordKind, beginning: str, *, sandbox: bool) -> list[tuple[str, str | None]]:
+        """Return what completes a word for a shell: without settings, and nothing where that takes time or fails."""
+        from neuralterm.infrastructure.completion_words import known_words
+        from neuralterm.setting_files import usual_database
+
+        return known_words(usual_database(sandbox=sandbox), kind, beginning)
+
     @cached_property
     def attachments(self) -> Attachments:
         from neuralterm.application.attachments import Attachments
@@ -253,7 +268,48 @@ class Container:
             from neuralterm.infrastructure.secrets import key_from_command
 
             return key_from_command(self.settings.key_command)
-        return self.settings.api_key
+        return self.settings.api_key or self.credentials.key_for(self.service)
+
+    @cached_property
+    def credentials(self) -> Credentials:
+        """The keys of logins; the sandbox has its own, and no keyring."""
+        from neuralterm.infrastructure.credentials import Credentials, no_keyring
+        from neuralterm.setting_files import credentials_file
+
+        sandbox = self.settings.sandbox
+        path = credentials_file(self.settings.data_dir, sandbox=sandbox)
+        return Credentials(path, no_keyring if sandbox else self._keyring)
+
+    def _keyring(self) -> Keyring:
+        from neuralterm.infrastructure.system_keyring import SystemKeyring
+
+        return SystemKeyring()
+
+    @cached_property
+    def login(self) -> Login:
+        """A login at the service. Raises ConfigurationError where it has none."""
+        from neuralterm.application.login import Login, login_page
+        from neuralterm.infrastructure.callback_listener import LoopbackListener
+
+        page = login_page(self.base_url)
+        return Login(page, LoopbackListener, self.open_browser, self._key_for_code, self.console.note)
+
+    def open_browser(self, url: str) -> bool:
+        """Open a page in the user's browser; False where there is none."""
+        from neuralterm.infrastructure.browser import open_browser
+
+        return open_browser(url)
+
+    async def _key_for_code(self, code: str, verifier: str) -> str:
+        from neuralterm.infrastructure.openrouter import OpenRouterClient
+
+        async with OpenRouterClient(None, self.base_url, connect_timeout=_PROBE_S) as client:
+            return await client.key_for_code(code, verifier)
+
+    def keep_login(self, key: str) -> Exception | None:
+        """Keep the key of a login, and show it nowhere from now on; return why it is not in the keyring, if it is not."""
+        self.__dict__["api_key"] = key
+        return self.credentials.keep(self.service, key)
 
     def without_key(self, text: str) -> str:
         """Return the text with the key blotted out: some servers repeat it in their complaints."""
@@ -465,6 +521,73 @@ class Container:
         )
         return Previewing(preparing, self.estimates, self.clock)
 
+    def doctor(self, *, offline: bool) -> Doctor:
+        """What looks whether all is as it should be; `offline` leaves out what needs the network."""
+        from neuralterm.application.doctor import Doctor
+        from neuralterm.application.surroundings import Surroundings
+        from neuralterm.components.doctor_view import terminal_words
+        from neuralterm.infrastructure import database_check
+        from neuralterm.infrastructure.versions import versions
+        from neuralterm.setting_files import files_state, usual_database
+
+        # Where the database is does not depend on settings, which may be what is broken.
+        database = usual_database(sandbox=self.flags is not None and self.flags.sandbox)
+        surroundings = Surroundings(
+            versions=versions,
+            terminal=lambda: terminal_words(self.plain_console, color=self._wants_color()),
+            files=lambda: files_state(self.settings.user_file, self.settings.project_dir, self.settings.warnings),
+            database=lambda: database_check.database_state(database),
+            spool=lambda: database_check.spool_state(database),
+            budgets=self._budgets_without_waiting,
+            key_origin=self._key_origin,
+            is_sandbox=lambda: self.settings.sandbox,
+            route=self._route,
+            ask_service=self._ask_service,
+        )
+        return Doctor(surroundings, self.clock, offline=offline)
+
+    def _wants_color(self) -> bool:
+        from neuralterm.domain.exceptions import ConfigurationError
+
+        with contextlib.suppress(ConfigurationError):
+            return self.settings.color
+        return False
+
+    def _budgets_without_waiting(self) -> list[BudgetStatus]:
+        with self.database.patience(_BRIEFLY_S):
+            return self.spending.statuses()
+
+    def _key_origin(self) -> str | None:
+        key = self.api_key
+        if not key:
+            return None
+        self.client.use_key(key)  # which refuses what can be no key
+        if self.settings.key_name or self.settings.key_command:
+            return self.settings.key_name or "key_command"
+        return f"`neuralterm login` (kept in {self.credentials.place_of(self.service)})"
+
+    def _route(self) -> str:
+        from neuralterm.domain.text import without_password
+        from neuralterm.infrastructure.openrouter.proxies import direct_url, proxy_variables
+
+        if self.settings.sandbox:
+            return "the sandbox, inside this process,"
+        url = self.settings.base_url
+        proxies = (
+            "" if direct_url(url) else f", by what {' and '.join(proxy_variables()) or 'the system'} says of proxies,"
+        )
+        encrypted = "encrypted" if url.startswith("https:") else "not encrypted"
+        return f"{without_password(url)} ({encrypted}{proxies.rstrip(',')})"
+
+    async def _ask_service(self) -> ServiceReply:
+        from neuralterm.domain.exceptions import ConfigurationError
+        from neuralterm.infrastructure.openrouter import OpenRouterClient
+
+        async with OpenRouterClient(None, self.base_url, connect_timeout=_PROBE_S) as client:
+            with contextlib.suppress(ConfigurationError):  # which the check of the key tells
+                client.use_key(self.api_key)
+            return await client.probe(timeout=_PROBE_S)
+
     @cached_property
     def session(self) -> SessionState:
         from neuralterm.application.state import SessionState
@@ -577,7 +700,7 @@ class Container:
             raise ConfigurationError(
                 "there is no API key",
                 "NO_KEY",
-                hint="set OPENROUTER_API_KEY (keys: https://openrouter.ai/keys), or try `neuralterm --sandbox ...`",
+                hint="`neuralterm login` gets one, or set OPENROUTER_API_KEY; `neuralterm --sandbox ...` needs none",
             )
         if "client" in self.__dict__:
             self.client.use_key(self.api_key)

@@ -12,11 +12,15 @@ import sys
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from neuralterm.domain.exceptions import ConfigurationError
 
+if TYPE_CHECKING:
+    from neuralterm.application.surroundings import FilesState
+
 PROJECT_FILE = ".neuralterm.toml"
+DATABASE_NAME = "neuralterm.db"
 _NAME = "neuralterm"
 LARGEST_PROJECT_FILE = 64 * 1024
 
@@ -39,6 +43,34 @@ def user_folder(kind: Literal["data", "config"], env: Mapping[str, str]) -> Path
 
     find = platformdirs.user_data_path if kind == "data" else platformdirs.user_config_path
     return find(_NAME, appauthor=False)
+
+
+def data_directory(environ: Mapping[str, str] | None = None) -> Path:
+    """Return the folder that `NEURALTERM_DATA_DIR` names, or else the user's data directory of this platform."""
+    env = os.environ if environ is None else environ
+    if named := env.get("NEURALTERM_DATA_DIR"):
+        return Path(named).expanduser()
+    return user_folder("data", env)
+
+
+def database_in(data_dir: Path, *, sandbox: bool) -> Path:
+    """Return where conversations and ledger are; the sandbox keeps its own."""
+    return (data_dir / "sandbox" if sandbox else data_dir) / DATABASE_NAME
+
+
+def usual_database(*, sandbox: bool) -> Path:
+    """Return where the database is that a command line with or without `--sandbox` uses."""
+    return database_in(data_directory(), sandbox=sandbox or is_on(os.environ.get("NEURALTERM_SANDBOX")))
+
+
+def credentials_file(data_dir: Path, *, sandbox: bool) -> Path:
+    """Return where the keys of logins are: in the user's configuration; the sandbox keeps its own beside its database."""
+    return (data_dir / "sandbox" if sandbox else user_folder("config", os.environ)) / "credentials.json"
+
+
+def is_on(value: str | None) -> bool:
+    """Say whether a variable of the environment switches something on."""
+    return (value or "") not in ("", "0")
 
 
 def read_user_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
@@ -76,6 +108,20 @@ def read_project_file(path: Path) -> dict[str, Any]:
     if re.search(_LONG_KEY, content.decode("utf-8", "replace")):
         raise ConfigurationError(f"the project file {path} has a key of too many parts")
     return _parsed(content, path)
+
+
+def files_state(user_file: Path | None, project_dir: Path | None, warnings: tuple[str, ...]) -> FilesState:
+    """Return which configuration files there are, for people."""
+    from neuralterm.application.surroundings import FilesState
+
+    named = {"user file": user_file, "project file": project_dir and project_dir / PROJECT_FILE}
+    there = {kind: path for kind, path in named.items() if path is not None and path.exists()}
+    exposed = [path for path in there.values() if os.name == "posix" and path.stat().st_mode & 0o022]
+    return FilesState(
+        tuple(f"{kind} {path}" for kind, path in there.items()),
+        warnings,
+        tuple(str(path) for path in exposed if path == user_file),
+    )
 
 
 def _parsed(content: bytes, path: Path) -> dict[str, Any]:

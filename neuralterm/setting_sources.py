@@ -13,7 +13,7 @@ from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL, Budget, Window
 from neuralterm.domain.exceptions import ConfigurationError
 from neuralterm.domain.record import record
 from neuralterm.domain.text import one_line
-from neuralterm.setting_files import PROJECT_FILE, project_file, read_project_file, read_user_file, user_folder
+from neuralterm.setting_files import PROJECT_FILE, is_on, project_file, read_project_file, read_user_file, user_folder
 from neuralterm.setting_values import (
     amount_in,
     amounts_in,
@@ -190,11 +190,6 @@ def _user_file(env: Mapping[str, str]) -> Path:
 def folder_in(file: Path | None, named: str | None) -> Path | None:
     """Return the folder that a file names; it counts from where the file is."""
     return None if file is None or named is None else file.parent / os.path.expanduser(named)
-
-
-def is_on(value: str | None) -> bool:
-    """Say whether a variable of the environment switches something on."""
-    return (value or "") not in ("", "0")
 
 
 def _calendar_limit(table: Mapping[str, Any], window: str) -> Decimal | None:

@@ -1,4 +1,4 @@
-"""How wide the terminal is."""
+"""How wide the terminal is, and what a shell that completes a command line asks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,17 @@ import os
 import sys
 
 _USUAL = 80
+
+
+def completion_asked() -> tuple[str, str, str] | None:
+    """Return what a shell wants completed: its name, the line up to the cursor, and what separates words there.
+
+    None in every other invocation.
+    """
+    shell, _, what = os.environ.get("_NEURALTERM_COMPLETE", "").partition("_")
+    if what != "complete":
+        return None
+    return shell, os.environ.get("_NEURALTERM_LINE", ""), os.environ.get("_NEURALTERM_BREAKS", "")
 
 
 def terminal_columns() -> int:

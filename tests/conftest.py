@@ -35,6 +35,7 @@ def clean_environment(monkeypatch, tmp_path, bytecode):
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("NEURALTERM_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("NEURALTERM_CONFIG", str(tmp_path / "config.toml"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
 
 @pytest.fixture

@@ -38,6 +38,10 @@ def list_budgets(container: Container, /, as_json: bool) -> None:
     """List the budgets with what is spent, reserved and left.
 
     All of them hold at once, whatever their origin: environment, user file, project file, or `cost budget set`.
+
+    \b
+    neuralterm cost budget
+    neuralterm cost budget set ci 5 --window month --tag ci
     """
     from neuralterm.components import budget_view, machine
 
@@ -101,7 +105,11 @@ def set_budget(
 @click.argument("name")
 @pass_container
 def remove_budget(container: Container, /, name: str) -> None:
-    """Remove the budget NAME, which `cost budget set` has set."""
+    """Remove the budget NAME, which `cost budget set` has set.
+
+    \b
+    neuralterm cost budget remove ci
+    """
     from neuralterm.cli.stdin import argument_text
 
     container.known_budgets.remove(argument_text(name))

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neuralterm.cli.call_options import calls_options, chosen_calls
-from neuralterm.cli.options import DecimalType, json_option, pass_container
+from neuralterm.cli.options import Command, DecimalType, json_option, pass_container
 
 if TYPE_CHECKING:
     from neuralterm.container import Container
 
 
-@click.command("check")
+@click.command("check", cls=Command)
 @click.option("--max", "max_usd", type=DecimalType(), required=True, metavar="USD", help="The most that may be spent.")
 @calls_options
 @json_option

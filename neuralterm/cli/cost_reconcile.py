@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from neuralterm.cli.loop import run
-from neuralterm.cli.options import FiniteRange, json_option, pass_container
+from neuralterm.cli.options import Command, FiniteRange, json_option, pass_container
 
 if TYPE_CHECKING:
     from neuralterm.application.reconciling import Progress, ReconcileResult
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from neuralterm.container import Container
 
 
-@click.command("reconcile")
+@click.command("reconcile", cls=Command)
 @click.option(
     "--wait",
     type=FiniteRange(0),
@@ -33,6 +33,10 @@ def reconcile_command(container: Container, /, wait: float, limit: int, as_json:
 
     Those are calls that were cut, interrupted or killed. The service needs some seconds to know what a call cost. At a
     server whose prices are declared in the configuration, they are computed from its token counts instead.
+
+    \b
+    neuralterm cost reconcile
+    neuralterm cost reconcile --wait 60 --strict
     """
     from neuralterm.components import machine, reconcile_view
     from neuralterm.domain.exceptions import ValidationError
@@ -81,7 +85,7 @@ def _said_once(container: Container, patience: float) -> Progress:
     return tell
 
 
-@click.command("verify")
+@click.command("verify", cls=Command)
 @json_option
 @click.option("--strict", is_flag=True, help="Fail (exit 2) if ledger and service contradict each other.")
 @pass_container
@@ -89,6 +93,9 @@ def verify_command(container: Container, /, as_json: bool, strict: bool) -> None
     """Compare the ledger with what the service says the key has used.
 
     The service may charge as much as the ledger has confirmed, and more up to the bounds of what is not confirmed.
+
+    \b
+    neuralterm cost verify --strict
     """
     from neuralterm.application.verification import require_verified
     from neuralterm.components import machine, reconcile_view

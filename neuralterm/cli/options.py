@@ -17,23 +17,51 @@ _SPAN = r"(\d+)\s*([mhdw])"
 _SPAN_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
+class Command(click.Command):
+    """A command whose help has headings for its options where there are many, and examples at the end."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options under their headings."""
+        from neuralterm.cli.help_page import write_options
+
+        write_options(self, ctx, formatter)
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what the command says of itself, without its examples."""
+        from neuralterm.cli.help_page import write_description
+
+        write_description(self, formatter)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples."""
+        from neuralterm.cli.help_page import write_examples
+
+        write_examples(self, ctx, formatter)
+
+
 class DefaultGroup(click.Group):
     """A group that hands all words to its default subcommand unless the first one names another."""
+
+    command_class = Command
 
     def __init__(self, *args: Any, default: str = "list", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.default = default
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the help of the default subcommand, then the names of the others."""
+        """Write the help of the default subcommand, with the names of the others before its examples."""
         command = self.commands[self.default]
-        command.format_help(click.Context(command, info_name=ctx.info_name, parent=ctx.parent), formatter)
+        shown = click.Context(command, info_name=ctx.info_name, parent=ctx.parent)
+        command.format_usage(shown, formatter)
+        command.format_help_text(shown, formatter)
+        command.format_options(shown, formatter)
         others = [
             (name, other.get_short_help_str(limit=80)) for name, other in self.commands.items() if name != self.default
         ]
         if others:
             with formatter.section("Subcommands"):
                 formatter.write_dl(others)
+        command.format_epilog(shown, formatter)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the default subcommand's name in front where none is named."""

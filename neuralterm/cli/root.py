@@ -5,23 +5,38 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 from neuralterm.container import Container
-from neuralterm.setting_terminal import terminal_columns
+from neuralterm.setting_terminal import completion_asked, terminal_columns
 from neuralterm.version import __version__
 
-_COMMANDS = {
-    "send": "One prompt in, one answer out.",
-    "chat": "A conversation at the terminal, or one turn per line of a pipe.",
-    "models": "What models there are and what they cost.",
-    "cost": "Where the money went.",
-    "history": "Everything said.",
+# What help says of each command, under headings.
+_SECTIONS = {
+    "Asking models": {
+        "send": "One prompt in, one answer out.",
+        "chat": "A conversation at the terminal, or one turn per line of a pipe.",
+    },
+    "Looking things up": {
+        "models": "What models there are and what they cost.",
+        "cost": "Where the money went.",
+        "history": "Everything said.",
+    },
+    "Setting up": {
+        "login": "Get a key from OpenRouter in the browser, and keep it.",
+        "logout": "Forget that key.",
+        "doctor": "Whether key, network, database and budgets are as they should be.",
+        "completion": "Let the shell complete command lines.",
+    },
 }
+_COMMANDS = {name: text for section in _SECTIONS.values() for name, text in section.items()}
 
 _NARROWEST_HELP, _WIDEST_HELP = 50, 100  # columns
 
@@ -65,6 +80,10 @@ class Root(click.Group):
         """Return the names in the order of the help page."""
         return list(_COMMANDS)
 
+    def short_help_of(self, name: str) -> str:
+        """Return what help says of a command in a line."""
+        return _COMMANDS[name]
+
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Import the command's module."""
         if name not in _COMMANDS:
@@ -74,11 +93,36 @@ class Root(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+        column = max(map(len, _COMMANDS))
+        for heading, commands in _SECTIONS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name.ljust(column), text) for name, text in commands.items()])
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what the command says of itself, without its examples."""
+        from neuralterm.cli.help_page import write_description
+
+        write_description(self, formatter)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples."""
+        from neuralterm.cli.help_page import write_examples
+
+        write_examples(self, ctx, formatter)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Return the commands that begin so without importing any, and the options."""
+        from click.shell_completion import CompletionItem
+
+        commands = [CompletionItem(name, help=text) for name, text in _COMMANDS.items() if name.startswith(incomplete)]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run one invocation; the process ends with the exit code of the contract."""
+        asked = completion_asked()
+        if asked is not None:
+            self._complete(*asked)
+            sys.exit(0)
         from neuralterm.cli.outcome import Outcome
 
         standalone = extra.pop("standalone_mode", True)
@@ -96,6 +140,14 @@ class Root(click.Group):
             sys.exit(outcome.exit_code)
         return outcome.exit_code
 
+    def _complete(self, shell: str, line: str, breaks: str) -> None:
+        """Tell a shell how the line may go on; nothing where that fails, for the user is typing."""
+        container = Container()
+        with suppress(Exception):
+            from neuralterm.cli.completing import answer
+
+            container.plain_console.print(answer(self, container, shell, line, breaks))
+
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": _WIDEST_HELP})
 @click.version_option(__version__, prog_name="neuralterm")
@@ -110,6 +162,11 @@ def cli(container: Container, /, **flags: Any) -> None:
     """A command-line LLM client for scripts and people.
 
     Only the answer goes to stdout. Budgets hold, answers are kept, exit codes tell what happened.
+
+    \b
+    neuralterm send "why is the sky blue?"
+    git diff | neuralterm send "write a commit message"
+    neuralterm --sandbox chat
     """
     from neuralterm.setting_flags import Flags
 

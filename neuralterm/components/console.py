@@ -205,6 +205,15 @@ class Console:
         except OSError:  # who can't be asked has not agreed
             return False
 
+    def ask_secret(self, prompt: str) -> str:
+        """Ask for a line that the terminal does not show; where nobody sits at one, read it from stdin."""
+        if sys.stdin is None or not sys.stdin.isatty():
+            return "" if sys.stdin is None else sys.stdin.readline()
+        from getpass import getpass
+
+        self._close_open_line()
+        return getpass(visible(unbroken(prompt)), stream=self._stderr)
+
     async def ask(self, question: str) -> bool | None:
         """Ask the person at the terminal, also when stdin is a pipe; None when nobody is there. May be cancelled."""
         if not self.stderr_is_terminal:

@@ -11,7 +11,6 @@ from pathlib import Path
 from threading import Lock, RLock
 from typing import Any
 
-from neuralterm.config import DATABASE_NAME, data_directory
 from neuralterm.domain.text import join_surrogates
 from neuralterm.infrastructure.lock_waiting import LockWaiting, Wait
 from neuralterm.infrastructure.opening import Opened, open_to_read, open_to_write
@@ -22,6 +21,7 @@ from neuralterm.infrastructure.storage_errors import (
     sqlite_error,
     undone_error,
 )
+from neuralterm.setting_files import DATABASE_NAME, data_directory
 
 BUSY_TIMEOUT = 30.0
 # Some milliseconds of copying.

@@ -21,6 +21,7 @@ from neuralterm.sandbox.bill import Bill
 from neuralterm.sandbox.bill_file import BillFile
 from neuralterm.sandbox.catalogue import Catalogue, ServedModel, endpoints_of, real_models
 from neuralterm.sandbox.chat import Answer, choose
+from neuralterm.sandbox.login import Logins
 from neuralterm.sandbox.loopback import DEFAULT_DELAY, DEFAULT_SETTLE_DELAY, LOOPBACK, base_url, listen
 from neuralterm.sandbox.protocol import BODY_LIMIT, ClientGoneError, Connection, ConnectionCutError, Request
 from neuralterm.sandbox.refusal import ServiceRefusedError
@@ -64,6 +65,7 @@ class SandboxServer:
         self._body_limit = body_limit
         self._catalogue = Catalogue(_usual_models() if models is None else models)
         self._bill = Bill(settle_delay, clock, BillFile(bill_file, self._catalogue.find) if bill_file else None)
+        self._logins = Logins(clock)
         self._met: set[tuple[str, tuple[str, ...]]] = set()
         self._routes = {
             ("GET", "/models"): self._models,
@@ -71,6 +73,7 @@ class SandboxServer:
             ("GET", "/credits"): self._credits,
             ("GET", "/generation"): self._find_generation,
             ("POST", "/chat/completions"): self._chat,
+            ("POST", "/auth/keys"): self._logins.exchange,
         }
 
     @property
@@ -116,15 +119,17 @@ class SandboxServer:
         return connection.reuse()
 
     async def _answer(self, connection: Connection, request: Request) -> None:
+        if (request.method, request.path) == ("GET", "/auth"):
+            return await self._logins.page(connection, request)
         path = request.path.removeprefix("/api").removeprefix("/v1")
         route = self._routes.get((request.method, path))
         if request.method == "GET" and path.startswith(_ENDPOINTS[0]) and path.endswith(_ENDPOINTS[1]):
             route = self._endpoints
         if route is None or path == request.path:
             raise ServiceRefusedError(404, "Not Found")
-        if route not in (self._models, self._endpoints):
+        if route not in (self._models, self._endpoints, self._logins.exchange):
             _authenticate(request)
-        await route(connection, request)
+        return await route(connection, request)
 
     async def _models(self, connection: Connection, request: Request) -> None:
         await connection.reply(200, {"data": self._catalogue.listing()})

@@ -82,7 +82,7 @@ ADVICE = {
     "ask again": "`neuralterm send --resume ID` asks once more",
     "next start": "nothing to do: the next command merges it into the history",
     "move away": "move the file away; the next command makes a new database, with this answer in it",
-    "mend key": "set `OPENROUTER_API_KEY`",
+    "mend key": "`neuralterm login`, or set `OPENROUTER_API_KEY`",
     "mend config": "mend the file that the error names",
     "mend place": "make room, or set `NEURALTERM_DATA_DIR`",
     "mend rights": "make the directory writable, or set `NEURALTERM_DATA_DIR`",

@@ -212,8 +212,9 @@ def endless(*deltas, hung_up):
 class StandIn:
     """The server. Each chat request takes the next script of `scripts`; the last one answers all that follow.
 
-    `generations` are the amounts (USD) that it tells afterwards, by generation id. `on_models` is a script for the list of
-    models, None for the usual one. `endpoints` are lists of who runs a model, by its id.
+    `generations` are the amounts (USD) that it tells afterwards, by generation id. `on_models` and `on_key` are scripts
+    for the list of models and for the question about the key, None for the usual answer. `endpoints` are lists of who runs a
+    model, by its id.
     """
 
     def __init__(self):
@@ -221,7 +222,7 @@ class StandIn:
         self.scripts = [text("Hello", " there.")]
         self.models = {"data": MODELS}
         self.generations = {}
-        self.on_models = None
+        self.on_models = self.on_key = None
         self.endpoints = {}
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/api/v1"
@@ -274,6 +275,8 @@ class StandIn:
                 exchange.reply(200, {"data": {"id": model_id, "endpoints": self.endpoints[model_id]}})
             else:
                 exchange.reply(404, {"error": {"code": 404, "message": "Not Found"}})
+        elif path.endswith("/key") and self.on_key is not None:
+            self.on_key(exchange)
         elif not path.endswith("/generation"):
             exchange.reply(200, self.models)
         elif query in self.generations:

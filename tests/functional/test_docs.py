@@ -190,7 +190,7 @@ def test_project_rights_on_the_configuration_page():
     assert {key for key, right in by_key.items() if right != "no"} == PROJECT_KEYS
 
 
-@pytest.mark.parametrize("script", ["write_reference", "write_faults"])
+@pytest.mark.parametrize("script", ["write_reference", "write_man", "write_faults"])
 def test_pages_that_scripts_write_are_up_to_date(script):
     done = subprocess.run([sys.executable, ROOT / "scripts" / script, "--check"], capture_output=True)
     assert done.returncode == 0, done.stdout.decode()
@@ -261,6 +261,7 @@ def test_json_page_names_every_key(run, monkeypatch):
         ("history",),
         ("history", "show", answer["conversation_id"]),
         ("history", "search", "hello"),
+        ("doctor",),
     )
     documents = [answer, *events, refused, *(json.loads(run(*command, "--json").out) for command in reports)]
     assert len(keys_in(documents)) > 80

@@ -23,7 +23,9 @@ def refused(load, *args, **kwargs):
 
 def test_defaults(load, tmp_path):
     settings = load()
-    assert settings == Settings(data_dir=Path("data"), templates=tmp_path / "templates")
+    assert settings == Settings(
+        data_dir=Path("data"), templates=tmp_path / "templates", user_file=tmp_path / "config.toml"
+    )
     assert (settings.model, settings.base_url) == ("openai/gpt-4o-mini", DEFAULT_BASE_URL)
     assert (settings.max_cost, settings.budgets, settings.api_key) == (None, (), None)
 

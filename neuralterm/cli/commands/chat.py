@@ -9,7 +9,7 @@ import click
 from neuralterm.cli.beside import reconciling_beside
 from neuralterm.cli.hang_up import watch_reader
 from neuralterm.cli.loop import run
-from neuralterm.cli.options import pass_container, request_options
+from neuralterm.cli.options import Command, pass_container, request_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,13 +19,18 @@ if TYPE_CHECKING:
     from neuralterm.container import Container
 
 
-@click.command()
+@click.command(cls=Command)
 @request_options
 @pass_container
 def command(container: Container, /, **given: Any) -> int:
     """Talk with a model at the terminal, or let each line of a pipe be one turn.
 
     Ctrl-C stops an answer and keeps the chat, Ctrl-D leaves. /help lists the commands of the chat.
+
+    \b
+    neuralterm chat -m openai/gpt-4o --title trip
+    neuralterm chat -c
+    neuralterm chat --max-cost 0.05 < questions.txt
     """
     from neuralterm.cli.exit_codes import ExitCode, exit_code_of_answer
     from neuralterm.cli.request_options import apply_to_container, build_request

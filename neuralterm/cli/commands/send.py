@@ -9,7 +9,7 @@ import click
 from neuralterm.cli.beside import is_anything_uncertain, reconciling_beside
 from neuralterm.cli.hang_up import telling_of_disconnect, watch_reader
 from neuralterm.cli.loop import run, run_alone
-from neuralterm.cli.options import json_option, pass_container, request_options
+from neuralterm.cli.options import Command, json_option, pass_container, request_options
 
 if TYPE_CHECKING:
     from neuralterm.application.attachments import AttachmentFile
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from neuralterm.container import Container
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("words", nargs=-1, metavar="[PROMPT]...")
 @request_options
 @click.option("-f", "--file", "files", multiple=True, metavar="PATH", help="A text file for the prompt; - is stdin.")
@@ -46,6 +46,8 @@ def command(container: Container, /, **given: Any) -> int:
     \b
     git diff | neuralterm send "write a commit message"
     neuralterm send -m openai/gpt-4o --max-cost 0.02 "why is the sky blue?"
+    neuralterm send -f notes.txt -a plan.pdf --json "what is missing?"
+    neuralterm send -c "shorter, please"
     """
     from neuralterm.application.sending import send
     from neuralterm.cli.exit_codes import exit_code_of_answer

@@ -29,6 +29,7 @@ from neuralterm.version import __version__
 
 if TYPE_CHECKING:
     from neuralterm.application.records import GenerationReport, KeyReport
+    from neuralterm.application.surroundings import ServiceReply
     from neuralterm.domain.endpoints import Endpoint
     from neuralterm.infrastructure.openrouter.exchange import Reply, Transport
 
@@ -159,6 +160,18 @@ class OpenRouterClient:
         except ValueError as exc:
             raise self._unreadable("no report about a key", body) from exc
 
+    async def probe(self, *, timeout: float = ACCOUNT_TIMEOUT) -> ServiceReply:
+        """Ask about the key, with or without one, and return how the service answers. Raises ServiceUnreachableError."""
+        from neuralterm.infrastructure.openrouter.probing import probe
+
+        return await probe(self._connected(), self._with_key(_GET_HEADERS), timeout)
+
+    async def key_for_code(self, code: str, verifier: str, *, timeout: float = ACCOUNT_TIMEOUT) -> str:
+        """Exchange the code of a login for a key. Raises as `key_exchange.key_for_code`."""
+        from neuralterm.infrastructure.openrouter.key_exchange import key_for_code
+
+        return await key_for_code(self._connected(), code, verifier, timeout)
+
     def chat_completion_stream(
         self,
         messages: list[dict[str, Any]],
@@ -224,8 +237,7 @@ class OpenRouterClient:
         timeout: float | None = None,
         on_sending: Callable[[], None] = lambda: None,
     ) -> AsyncIterator[Reply]:
-        # Not a standing header: the key may become known after the first request.
-        own = {**headers, "Authorization": f"Bearer {self._key}"} if self._key else headers
+        own = self._with_key(headers)
         transport = self._connected()
         began = time.monotonic()
         reply = await transport.send(method, path, body=body, headers=own, timeout=timeout, on_sending=on_sending)
@@ -238,6 +250,10 @@ class OpenRouterClient:
             yield reply
         finally:
             await reply.aclose()
+
+    def _with_key(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        # Not a standing header: the key may become known after the first request.
+        return {**headers, "Authorization": f"Bearer {self._key}"} if self._key else headers
 
     async def _refusal(self, reply: Reply, model: str | None) -> OpenRouterAPIError:
         if 300 <= reply.status < 400:

@@ -20,6 +20,11 @@ def direct_url(text: str, direct: bool | None = None) -> BaseUrl | None:
     return None if url is None or _may_be_proxied(url) else url
 
 
+def proxy_variables() -> list[str]:
+    """Return the names of the variables that may name a proxy for https."""
+    return [name for name in os.environ if name.lower() in ("https_proxy", "all_proxy")]
+
+
 def _may_be_proxied(url: BaseUrl) -> bool:
     """Say whether requests might have to go through a proxy: by the environment, or by what the system is set to.
 
@@ -28,7 +33,7 @@ def _may_be_proxied(url: BaseUrl) -> bool:
     if url.scheme == "http":
         return False
     # Where every HTTP library looks for the proxies of https.
-    if any(name.lower() in ("https_proxy", "all_proxy") for name in os.environ):
+    if proxy_variables():
         return not is_loopback(url.host)
     if sys.platform == "darwin":
         try:

@@ -1,0 +1,51 @@
+"""What the checks found: a line each for people, a document for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from neuralterm.application.doctor import Finding, worst
+from neuralterm.components.machine import SCHEMA_VERSION
+from neuralterm.domain.text import one_line
+
+if TYPE_CHECKING:
+    from neuralterm.components.console import Console
+
+
+def terminal_words(console: Console, *, color: bool) -> str:
+    """Say how the output is shown; `color`: whether colours are wanted on a terminal."""
+    import locale
+
+    where = (
+        f"stdout is a terminal of {console.width} columns" if console.stdout_is_terminal else "stdout is no terminal"
+    )
+    colors = "colours" if color else "no colours"
+    return f"{where}, {colors} on a terminal, UTF-8 (the locale's encoding is {locale.getpreferredencoding(False)})"
+
+
+def findings_text(findings: Sequence[Finding]) -> str:
+    """Return `ok|warn|fail  name: sentence` for each."""
+    return "\n".join(
+        f"{finding.health.value:4}  {finding.name}: {one_line(finding.message)}"
+        + (f"; {one_line(finding.hint)}" if finding.hint else "")
+        for finding in findings
+    )
+
+
+def findings_document(findings: Sequence[Finding], exit_code: int) -> dict[str, Any]:
+    """Return the object that `doctor --json` prints."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "status": worst(findings).value,
+        "exit_code": exit_code,
+        "checks": [
+            {
+                "name": finding.name,
+                "status": finding.health.value,
+                "message": one_line(finding.message),
+                "hint": finding.hint,
+            }
+            for finding in findings
+        ],
+    }

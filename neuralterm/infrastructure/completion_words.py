@@ -1,0 +1,47 @@
+"""Reads for a shell what completes a word: at once, without changing anything, and as well as it can."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Literal
+
+from neuralterm.infrastructure.peeking import peek
+
+WordKind = Literal["models", "conversations", "tags"]
+
+# So many conversations are offered, the ones last changed.
+_MOST_CONVERSATIONS = 50
+_LAST = chr(0x10FFFF)
+
+# Each takes the beginning of the word, and the end of the words that begin so.
+_QUERIES: dict[WordKind, str] = {
+    "models": "SELECT DISTINCT id, NULL FROM models WHERE id >= ? AND id <= ? ORDER BY id",
+    "conversations": f"""
+        SELECT id, coalesce(title, 'Untitled') FROM conversations WHERE id >= ? AND id <= ?
+        ORDER BY updated_at DESC LIMIT {_MOST_CONVERSATIONS}
+    """,  # noqa: S608  # a number of our own
+    # From one tag to the next: most have many conversations.
+    "tags": """
+        WITH RECURSIVE found (tag) AS (
+            SELECT min(tag) FROM conversation_tags WHERE tag >= ?
+            UNION ALL
+            SELECT (SELECT min(tag) FROM conversation_tags WHERE tag > found.tag) FROM found WHERE tag IS NOT NULL
+        )
+        SELECT tag, NULL FROM found WHERE tag <= ?
+    """,
+}
+
+
+def known_words(database: Path, kind: WordKind, beginning: str) -> list[tuple[str, str | None]]:
+    """Return words that begin so, each with what describes it; none where the database can't be read at once."""
+    try:
+        connection = peek(database)
+        if connection is None:
+            return []
+        try:
+            return connection.execute(_QUERIES[kind], (beginning, beginning + _LAST)).fetchall()
+        finally:
+            connection.close()
+    except (OSError, ValueError, sqlite3.Error):
+        return []

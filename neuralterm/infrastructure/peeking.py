@@ -1,0 +1,22 @@
+"""Looks into a database without changing anything: no file is made beside it, nothing is migrated, no lock is waited for."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+from urllib.parse import quote
+
+
+def peek(database: Path) -> sqlite3.Connection | None:
+    """Return a connection that only reads; None where there is no regular file. Raises OSError and `sqlite3.Error`.
+
+    Without a log nobody is writing, and the file may be read as it lies there; SQLite would make a log and leave it behind.
+    """
+    if not stat.S_ISREG(os.stat(database).st_mode):
+        return None
+    log = f"{database}-wal"
+    is_quiet = not os.path.exists(log) or not os.stat(log).st_size
+    uri = f"file:{quote(str(database.absolute()))}?mode=ro" + ("&immutable=1" if is_quiet else "")
+    return sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None)
