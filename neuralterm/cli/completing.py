@@ -24,11 +24,13 @@ KINDS = {
     "ids": "conversations",
     "model": "models",
     "model_id": "models",
+    "model_ids": "models",
     "resume": "conversations",
     "schema": "file",
     "tag": "tags",
     "tags": "tags",
     "template": "file",
+    "unwanted": "tags",
 }
 _LONGEST_DESCRIPTION = 70
 # What a shell would take for something else than a part of a word.
@@ -105,6 +107,8 @@ class _Completing(ShellComplete):
         kind = KINDS.get(target.name or "") if isinstance(target, click.Parameter) else None
         if kind is None:
             return [*target.shell_complete(context, self.incomplete), *_subcommands(context, args, self.incomplete)]
+        if kind == "conversations" and context.info_name == "restore":
+            kind = "trash"
         if kind == "file":
             return [CompletionItem(self.incomplete, type="file")]
         is_sandbox = bool(context.find_root().params.get("sandbox"))

@@ -27,6 +27,7 @@ SECTIONS: dict[str, Sections] = {
     "models": {"Which models": ("free", "max_price", "min_context", "inputs", "outputs", "supports", "author")},
     "cost": {"Which calls": _CALLS},
     "cost check": {"Which calls": _CALLS},
+    "models what-if": {"Which calls": _CALLS},
 }
 
 # Of commands whose own words have none.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from neuralterm.cli.options import pass_container
+from neuralterm.cli.options import Command, pass_container
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from neuralterm.domain.models import Conversation
 
 
-@click.command("fork")
+@click.command("fork", cls=Command)
 @click.argument("conversation_id", metavar="ID")
 @click.option(
     "--at", type=click.IntRange(1), metavar="N", help="Only up to message N; `show` numbers them on a terminal."
@@ -39,7 +39,7 @@ def fork(container: Container, /, conversation_id: str, at: int | None, title: s
     container.console.print(str(made.id))
 
 
-@click.command("rename")
+@click.command("rename", cls=Command)
 @click.argument("conversation_id", metavar="ID")
 @click.argument("title", nargs=-1, required=True, metavar="TITLE...")
 @pass_container
@@ -55,7 +55,7 @@ def rename(container: Container, /, conversation_id: str, title: tuple[str, ...]
     container.console.note("renamed")
 
 
-@click.command("tag")
+@click.command("tag", cls=Command)
 @click.argument("conversation_id", metavar="ID")
 @click.argument("tags", nargs=-1, metavar="[TAG]...")
 @click.option("--remove", "unwanted", multiple=True, metavar="TAG", help="Take this tag away (repeatable).")
@@ -82,7 +82,7 @@ def tag(container: Container, /, conversation_id: str, tags: tuple[str, ...], un
         container.console.note("no tags")
 
 
-@click.command("delete")
+@click.command("delete", cls=Command)
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @click.option("--purge", "for_good", is_flag=True, help="For good, also what is in the trash.")
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")
@@ -113,7 +113,7 @@ def delete(container: Container, /, ids: tuple[str, ...], for_good: bool, yes: b
     )
 
 
-@click.command("restore")
+@click.command("restore", cls=Command)
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @pass_container
 def restore(container: Container, /, ids: tuple[str, ...]) -> None:
@@ -127,7 +127,7 @@ def restore(container: Container, /, ids: tuple[str, ...]) -> None:
     container.console.note(f"{numbered(count, 'conversation')} restored")
 
 
-@click.command("purge")
+@click.command("purge", cls=Command)
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")
 @pass_container
 def purge(container: Container, /, yes: bool) -> None:

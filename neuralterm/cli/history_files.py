@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from neuralterm.cli.options import pass_container
+from neuralterm.cli.options import Command, pass_container
 
 if TYPE_CHECKING:
     from neuralterm.container import Container
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FORMATS = ("md", "json", "jsonl", "html")
 
 
-@click.command("export")
+@click.command("export", cls=Command)
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="md", show_default=True, help="What to write.")
 @click.option("-O", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, not to stdout.")
@@ -36,7 +36,7 @@ def export(container: Container, /, ids: tuple[str, ...], format_: str, output: 
         container.console.note(f"written to {output}")
 
 
-@click.command("backup")
+@click.command("backup", cls=Command)
 @click.argument("target", metavar="PATH", type=click.Path(path_type=Path))
 @click.option("--force", is_flag=True, help="Overwrite PATH if it is there.")
 @pass_container
@@ -60,7 +60,7 @@ def backup(container: Container, /, target: Path, force: bool) -> None:
     console.note(f"written to {target}: {grouped(report.size)} bytes, {counts}")
 
 
-@click.command("path")
+@click.command("path", cls=Command)
 @pass_container
 def path(container: Container, /) -> None:
     """Print where the database is."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from neuralterm.cli.options import pass_container
+from neuralterm.cli.options import Command, pass_container
 
 if TYPE_CHECKING:
     from neuralterm.container import Container
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _USUAL_PLACE = ""
 
 
-@click.command("import")
+@click.command("import", cls=Command)
 @click.option(
     "--from-llm",
     "llm",

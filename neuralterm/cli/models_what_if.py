@@ -8,14 +8,14 @@ import click
 
 from neuralterm.cli.call_options import calls_options, chosen_calls
 from neuralterm.cli.loop import run_alone
-from neuralterm.cli.options import json_option, pass_container
+from neuralterm.cli.options import Command, json_option, pass_container
 
 if TYPE_CHECKING:
     from neuralterm.container import Container
     from neuralterm.domain.catalogue import OpenRouterModel
 
 
-@click.command("what-if")
+@click.command("what-if", cls=Command)
 @click.argument("model_ids", nargs=-1, required=True, metavar="ID...")
 @calls_options
 @json_option

@@ -8,19 +8,25 @@ from typing import Literal
 
 from neuralterm.infrastructure.peeking import peek
 
-WordKind = Literal["models", "conversations", "tags"]
+WordKind = Literal["models", "conversations", "trash", "tags"]
 
 # So many conversations are offered, the ones last changed.
 _MOST_CONVERSATIONS = 50
 _LAST = chr(0x10FFFF)
 
+
+def _conversations(condition: str) -> str:
+    return f"""
+        SELECT id, coalesce(title, 'Untitled') FROM conversations WHERE id >= ? AND id <= ? AND {condition}
+        ORDER BY updated_at DESC LIMIT {_MOST_CONVERSATIONS}
+    """  # noqa: S608  # words of our own
+
+
 # Each takes the beginning of the word, and the end of the words that begin so.
 _QUERIES: dict[WordKind, str] = {
     "models": "SELECT DISTINCT id, NULL FROM models WHERE id >= ? AND id <= ? ORDER BY id",
-    "conversations": f"""
-        SELECT id, coalesce(title, 'Untitled') FROM conversations WHERE id >= ? AND id <= ?
-        ORDER BY updated_at DESC LIMIT {_MOST_CONVERSATIONS}
-    """,  # noqa: S608  # a number of our own
+    "conversations": _conversations("deleted_at IS NULL"),
+    "trash": _conversations("deleted_at IS NOT NULL"),
     # From one tag to the next: most have many conversations.
     "tags": """
         WITH RECURSIVE found (tag) AS (
