@@ -58,6 +58,7 @@ _SANDBOX_KEY = "sandbox"
 _PATIENCE_S = 30.0
 # Seconds that a check of the service, and of a database that others hold, may take.
 _PROBE_S, _BRIEFLY_S = 10.0, 2.0
+_COMPLETED_CONVERSATIONS = 200
 
 
 class Container:
@@ -573,11 +574,10 @@ class Container:
         if self.settings.sandbox:
             return "the sandbox, inside this process,"
         url = self.settings.base_url
-        proxies = (
-            "" if direct_url(url) else f", by what {' and '.join(proxy_variables()) or 'the system'} says of proxies,"
-        )
-        encrypted = "encrypted" if url.startswith("https:") else "not encrypted"
-        return f"{without_password(url)} ({encrypted}{proxies.rstrip(',')})"
+        facts = ["encrypted" if url.startswith("https:") else "not encrypted"]
+        if direct_url(url, True) is None:
+            facts.append(f"by what {' and '.join(proxy_variables()) or 'the system'} says of proxies")
+        return f"{without_password(url)} ({', '.join(facts)})"
 
     async def _ask_service(self) -> ServiceReply:
         from neuralterm.domain.exceptions import ConfigurationError
@@ -670,7 +670,7 @@ class Container:
         from neuralterm.application.records import HistoryFilter
         from neuralterm.components.chat_completion import Suggestions
 
-        recent = HistoryFilter(limit=None)
+        recent = HistoryFilter(limit=_COMPLETED_CONVERSATIONS)
         return Suggestions(self.model_cache.ids, lambda: self.conversations.summaries(recent))
 
     def _subscribe(self) -> None:

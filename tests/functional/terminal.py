@@ -19,11 +19,11 @@ CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[()][0-9A-B]|\x1b[=>78]|\x07|
 class Terminal:
     """One session. Everything that `expect` has passed is behind it: it looks only at what came since."""
 
-    def __init__(self, *args, before="", command=None):
+    def __init__(self, *args, before="", command=None, columns=160):
         """Start it; `before` is a line of Python that runs in the process first, `command` is run in the place of all that."""
         self.ours, theirs = os.openpty()
         self.modes = termios.tcgetattr(theirs)
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         # xdist has readline imported, which sets the size of another terminal.
         environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
         environment["TERM"] = "xterm"

@@ -126,9 +126,9 @@ class TestConversation:
             run("send", "-a", files[0], "what is it?")
         assert stored("SELECT content FROM attachments") == [(PNG,)]
         identities = [each["id"] for each in json.loads(run("history", "--json").out)["conversations"]]
-        run("history", "delete", "-y", identities[0])
+        run("history", "delete", "-y", "--purge", identities[0])
         assert stored("SELECT count(*) FROM attachments") == [(1,)]
-        run("history", "delete", "-y", identities[1])
+        run("history", "delete", "-y", "--purge", identities[1])
         assert stored("SELECT count(*) FROM attachments") == [(0,)]
 
 

@@ -377,11 +377,10 @@ def test_strict_holds_for_a_page_too(service, run, tmp_path):
 
 def test_a_narrow_terminal_has_lines_that_fit(service, run, monkeypatch):
     monkeypatch.setenv("NEURALTERM_BUDGET_MONTH", "1")
-    monkeypatch.setenv("COLUMNS", "60")
     run("send", "hi")
     reports = ([], ["--by", "model"], ["--by", "model,day"], ["--by", "model", "--bars"], ["--calendar"], ["budget"])
     for words in (["cost", *each] for each in reports):
-        terminal = Terminal(*words)
+        terminal = Terminal(*words, columns=60)
         try:
             code, text = terminal.end()
         finally:

@@ -94,10 +94,11 @@ def test_a_conversation_is_shown_as_markdown(service, run, on_terminal):
     service.scripts = [text(ANSWER)]
     run("send", "is *this* it?")
     screen = on_terminal("history", "show", _last(run))
-    assert "is \x1b[3mthis\x1b[0m it?\n\n--- assistant" in screen
+    assert "--- 1 user ---\nis \x1b[3mthis\x1b[0m it?\n\n--- 2 assistant" in screen
     assert "Some \x1b[1mbold\x1b[0m text." in screen
     piped = run("history", "show", _last(run)).out.rstrip("\n").partition("--- user ---")
-    assert unstyled(screen) == f"{piped[0]}{piped[1]}{piped[2].replace('*', '')}\n"
+    said = piped[2].replace("--- assistant", "--- 2 assistant").replace("*", "")
+    assert unstyled(screen) == f"{piped[0]}--- 1 user ---{said}\n"
 
 
 def test_a_pipe_gets_the_text_of_a_conversation(service, run):

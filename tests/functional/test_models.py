@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-import threading
 from decimal import Decimal
 
 import pytest
@@ -109,23 +108,6 @@ def test_without_a_service_the_copy_is_shown_as_stale(service, run):
     assert result.code == 0
     assert result.err.startswith("using the model list of seconds ago: ")
     assert json.loads(result.out)["stale"] is True
-
-
-def test_a_list_that_takes_its_time_is_said_to_be_waited_for(service, start):
-    go_on = threading.Event()
-
-    def slowly(exchange):
-        exchange.wait_for(go_on)
-        exchange.reply(200, service.models)
-
-    service.on_models = slowly
-    process = start("models")
-    assert process.stderr.readline() == b"waiting for the model list ...\n"
-    go_on.set()
-
-    out, err = process.communicate(timeout=20)
-    assert (process.returncode, err) == (0, b"")
-    assert MODEL in out.decode()
 
 
 def test_without_service_and_copy_it_fails(service, run):

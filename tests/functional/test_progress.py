@@ -46,3 +46,17 @@ def test_what_ends_the_wait_leaves_no_trace_of_it(service, terminal):
     code, _ = session.end()
     assert code == 130
     assert "waiting" not in session.raw.rpartition("\r\x1b[K")[2]
+
+
+def test_a_list_of_models_that_takes_long_is_waited_for_in_sight(service, terminal, gate):
+    def slowly(exchange):
+        exchange.wait_for(gate)
+        exchange.reply(200, service.models)
+
+    service.on_models = slowly
+    session = terminal("models")
+    session.expect("waiting for the model list: 1 s")
+    gate.set()
+    code, rest = session.end()
+    assert code == 0
+    assert service.models["data"][0]["id"] in rest
