@@ -85,7 +85,8 @@ class ChatState:
     """The state of one chat; its commands change it.
 
     `texts` and `attachments` were put aside for the next turn. `desk` is None where nobody sits at a terminal. `unsent` is
-    the last turn where nothing of it was stored, because it was refused or given up.
+    the last turn where nothing of it was stored, because it was refused or given up. `known_costs` are those of this run's
+    answers, in USD, oldest first.
     """
 
     def __init__(self, parts: ChatParts, request: SendRequest, desk: Desk | None = None) -> None:
@@ -96,6 +97,7 @@ class ChatState:
         self.texts: tuple[str, ...] = ()
         self.attachments: tuple[AttachmentFile, ...] = ()
         self.unsent: Turn | None = None
+        self.known_costs: list[Decimal] = []
         self.conversation: Conversation | None = None
         self._seen: _Seen | None = None
         self._said: tuple[UUID, Turn] | None = None
@@ -185,6 +187,8 @@ class ChatState:
         if answer is not None:
             sent = Turn(request.prompt, request.attachments, with_material=False)
             self._said = answer.message_id, sent
+            if answer.cost.usd is not None:
+                self.known_costs.append(answer.cost.usd)
             if answer.usage is not None and self._seen is not None:
                 self._seen = replace(self._seen, context_tokens=_carried(answer.usage))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
 
+from neuralterm.components.bars import sparkline
 from neuralterm.components.chat_state import ChatState
 from neuralterm.components.tables import columns_of
 from neuralterm.domain.money import dollars
@@ -11,11 +13,16 @@ from neuralterm.domain.record import record
 from neuralterm.domain.text import one_line
 
 _GAP = " · "
+# Answers whose costs are drawn.
+_DRAWN = 12
 
 
 @record
 class Status:
-    """What the line tells. `used` and `window` are in tokens, `left` is what a budget called `budget` has left."""
+    """What the line tells. `used` and `window` are in tokens, `left` is what a budget called `budget` has left.
+
+    `trend` draws what the last answers have cost.
+    """
 
     model: str
     spent: str
@@ -23,6 +30,7 @@ class Status:
     window: int | None = None
     left: str | None = None
     budget: str = ""
+    trend: str = ""
 
 
 def status_line(state: ChatState, width: int) -> str:
@@ -36,8 +44,15 @@ def status_line(state: ChatState, width: int) -> str:
         entry.context_length if entry else None,
         None if tightest is None else dollars(tightest.remaining_usd),
         "" if tightest is None else one_line(tightest.budget.name),
+        trend_of(state.known_costs),
     )
     return fitted(status, width)
+
+
+def trend_of(costs: Sequence[Decimal]) -> str:
+    """Draw the last costs side by side; nothing where there is nothing to compare."""
+    last = costs[-_DRAWN:]
+    return sparkline(last) if len(last) > 1 and any(last) else ""
 
 
 def fitted(status: Status, width: int) -> str:
@@ -52,7 +67,10 @@ def _versions(status: Status) -> Iterator[list[str]]:
     context, brief = _context(status, " of "), _context(status, "/")
     left = [] if status.left is None else [f"{status.left} left"]
     named = [f"{each} of the {status.budget}" for each in left]
-    yield [status.model, *context, f"{status.spent} in this chat", *named]
+    spent = f"{status.spent} in this chat"
+    if status.trend:
+        yield [status.model, *context, f"{spent} {status.trend}", *named]
+    yield [status.model, *context, spent, *named]
     yield [status.model, *context, status.spent, *left]
     yield [name, *brief, status.spent, *left]
     yield [name, status.spent, *left]

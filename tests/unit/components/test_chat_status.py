@@ -1,8 +1,10 @@
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuralterm.components.chat_status import Status, fitted, status_line, thousands
+from neuralterm.components.chat_status import Status, fitted, status_line, thousands, trend_of
 from neuralterm.components.tables import columns_of
 from tests.fakes.chat import ChatWorld
 from tests.fakes.client import final
@@ -24,6 +26,17 @@ FULL = Status("openai/gpt-4o-mini", "$0.0012", 3100, 128_000, "$0.42", "day budg
 )
 def test_what_matters_least_goes_first(width, line):
     assert fitted(FULL, width) == line
+
+
+def test_costs_are_drawn_where_there_is_room():
+    status = Status("a/b", "$0.04", trend=trend_of([Decimal("0.01"), Decimal("0.03")]))
+    assert fitted(status, 40) == "a/b · $0.04 in this chat ▃█"
+    assert fitted(status, 26) == "a/b · $0.04 in this chat"
+
+
+def test_only_the_last_costs_are_drawn_and_only_where_they_can_be_compared():
+    assert trend_of([Decimal(1)]) == trend_of([Decimal(0)] * 3) == trend_of([]) == ""
+    assert trend_of([Decimal(9)] + [Decimal(0), Decimal(1)] * 6) == "▁█" * 6
 
 
 def test_wide_characters_take_two_columns():
@@ -57,8 +70,10 @@ def test_thousands(count, words):
 
 @pytest.mark.anyio
 async def test_the_line_of_a_chat():
-    talk = ChatWorld(["fine", final()])
+    talk = ChatWorld(["fine", final()], ["fine", final()])
     chat = talk.chat()
     assert status_line(chat.state, 100) == "test/model · $0.00 in this chat"
     await talk.type("hi", chat=chat)
     assert status_line(chat.state, 100) == "test/model · 30 of 8k · $0.00005 in this chat"
+    await talk.type("hi", chat=chat)
+    assert status_line(chat.state, 100) == "test/model · 30 of 8k · $0.0001 in this chat ██"
