@@ -37,7 +37,9 @@ def check(container: Container, /, **given: Any) -> None:
         raise click.UsageError("--json and --markdown exclude each other.")
     wanted = chosen_calls(container, given)
     by = ["model"] if given["as_markdown"] else []
-    result = CostCheck(cost_report(container.ledger, wanted, by=by, timezone=given["timezone"]), given["max_usd"])
+    with container.console.busy("adding up"):
+        report = cost_report(container.ledger, wanted, by=by, timezone=given["timezone"])
+    result = CostCheck(report, given["max_usd"])
     if given["as_json"]:
         container.console.print(machine.dumps(check_view.check_document(result)))
     elif given["as_markdown"]:

@@ -41,7 +41,8 @@ def reconcile_command(container: Container, /, wait: float, limit: int, as_json:
     from neuralterm.components import machine, reconcile_view
     from neuralterm.domain.exceptions import ValidationError
 
-    result = run(container, _reconcile, container, wait, limit)
+    with container.console.busy("waiting for the service"):
+        result = run(container, _reconcile, container, wait, limit)
     if as_json:
         container.console.print(machine.dumps(reconcile_view.reconcile_document(result)))
     else:
@@ -100,7 +101,8 @@ def verify_command(container: Container, /, as_json: bool, strict: bool) -> None
     from neuralterm.application.verification import require_verified
     from neuralterm.components import machine, reconcile_view
 
-    verification = run(container, _verify, container)
+    with container.console.busy("waiting for the service"):
+        verification = run(container, _verify, container)
     if as_json:
         container.console.print(machine.dumps(reconcile_view.verification_document(verification)))
     else:

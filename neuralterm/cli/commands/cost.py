@@ -71,7 +71,8 @@ def report(container: Container, /, **given: Any) -> None:
     _require_one_form(given)
     wanted = chosen_calls(container, given)
     by = ("day",) if given["calendar"] else () if given["page"] else given["by"]
-    found = cost_report(container.ledger, wanted, by=by, timezone=given["timezone"])
+    with container.console.busy("adding up"):
+        found = cost_report(container.ledger, wanted, by=by, timezone=given["timezone"])
     _show(container, found, given)
     if given["strict"]:
         require_all_billed(container.ledger, found)
@@ -127,7 +128,8 @@ def _write_page(container: Container, found: CostReport, given: dict[str, Any]) 
     from neuralterm.components.cost_page import cost_page
 
     by, console = given["by"], container.console
-    text = cost_page(spent(container.ledger, found, by, container.clock.now()), container.spending.statuses())
+    with console.busy("adding up"):
+        text = cost_page(spent(container.ledger, found, by, container.clock.now()), container.spending.statuses())
     if given["page"] == "-":
         console.print(text)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -34,14 +35,25 @@ def command(container: Container, /, offline: bool, as_json: bool) -> int:
     from neuralterm.cli.loop import run
     from neuralterm.components import doctor_view, machine
 
-    findings = run(container, container.doctor(offline=offline).findings)
-    code = _exit_code(findings)
     console = container.plain_console
+    with _told(container):
+        findings = run(container, container.doctor(offline=offline).findings)
+    code = _exit_code(findings)
     if as_json:
         console.print(container.without_key(machine.dumps(doctor_view.findings_document(findings, code))))
     else:
         console.print(container.without_key(doctor_view.findings_text(findings)))
     return code
+
+
+def _told(container: Container) -> AbstractContextManager[None]:
+    """Tell that it takes its time, where no setting is in the way of that."""
+    from neuralterm.domain.exceptions import ConfigurationError
+
+    try:
+        return container.console.busy("looking")
+    except ConfigurationError:
+        return nullcontext()
 
 
 def _exit_code(findings: list[Finding]) -> ExitCode:

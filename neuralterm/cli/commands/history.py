@@ -101,7 +101,8 @@ def search_messages(container: Container, /, words: tuple[str, ...], limit: int,
     from neuralterm.components import history_view, machine
 
     query = " ".join(words)
-    found = search(container.repository, query, limit + 1, SearchFilter(**given))
+    with container.console.busy("searching"):
+        found = search(container.repository, query, limit + 1, SearchFilter(**given))
     shown, console = found[:limit], container.console
     if as_json:
         console.print(machine.dumps(history_view.hits_document(shown)))

@@ -44,7 +44,8 @@ def command(container: Container, /, no_browser: bool, port: int | None, wait: f
     if code is None:
         console.note(f"open this page in any browser, and agree: {login.page_for()}")
         code = code_in(console.ask_secret("code from the page (or the address it sends you to): "))
-    key = run(container, login.key_for, code)
+    with console.busy("waiting for the service"):
+        key = run(container, login.key_for, code)
     reason = container.keep_login(key)
     if reason is not None and not container.settings.sandbox:
         console.note(f"note: not in the system's keyring: {reason}")
