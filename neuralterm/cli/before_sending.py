@@ -34,6 +34,10 @@ def show_price(container: Container, request: SendRequest, *, as_json: bool, one
         container.console.print(machine.dumps(preview_view.preview_document(preview), one_line=one_line))
     else:
         container.console.print(preview_view.preview_text(preview))
+    if preview.model is None:
+        from neuralterm.cli.misspelt import warn_of_misspelt
+
+        warn_of_misspelt(container, preview.model_id)
     if preview.refusal is not None:
         raise preview.refusal
 

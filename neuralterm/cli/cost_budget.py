@@ -98,7 +98,10 @@ def set_budget(
     else:
         container.console.note(budget_view.budget_line(*state))
     if change.model is not None:
-        _warn_of_misspelt(container, change.model)
+        from neuralterm.cli.misspelt import warn_of_misspelt
+
+        # A budget of a model that does not exist counts nothing, and never refuses anything.
+        warn_of_misspelt(container, change.model)
 
 
 @budget.command("remove")
@@ -118,15 +121,6 @@ def remove_budget(container: Container, /, name: str) -> None:
 
 def _with_status(container: Container, placed: PlacedBudget) -> tuple[PlacedBudget, BudgetStatus]:
     return placed, container.spending.status(placed.budget)
-
-
-def _warn_of_misspelt(container: Container, pattern: str) -> None:
-    from neuralterm.application.unknown_model import unmatched
-
-    # A budget of a model that does not exist counts nothing, and never refuses anything.
-    said = unmatched(pattern, container.catalogue.copied())
-    if said is not None:
-        container.console.note(f"warning: {said}", fg="yellow")
 
 
 def _change(container: Container, limit: Decimal, given: dict[str, Any]) -> BudgetChange:

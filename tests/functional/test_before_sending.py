@@ -48,6 +48,12 @@ class TestDryRun:
         assert document["cost"] == {"low_usd": None, "high_usd": None, "at_most_usd": None}
         assert "not known" in document["unbounded"]
 
+    def test_a_model_that_nobody_lists_gets_the_ids_that_are_close(self, service, run):
+        run("models")
+        done = run("send", "--dry-run", "-m", MODEL.replace("-", ""), "hello")
+        assert done.code == 0
+        assert f"warning: no listed model matches '{MODEL.replace('-', '')}'; did you mean {MODEL}" in done.err
+
     def test_the_conversation_so_far_is_in_it(self, service, run):
         run("send", "a question that is not short at all, to have a history worth mentioning")
         before = len(service.chats)
