@@ -1,5 +1,6 @@
 """Runs the command line against the stand-in: in this process where that shows the same, else as a process of its own."""
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -169,3 +170,15 @@ def shell(checkout, home, sandbox_url):
         return done.returncode, done.stdout
 
     return run
+
+
+@pytest.fixture
+def listed(run):
+    """List conversations as programs see them: `listed(*options)`."""
+
+    def listed(*options):
+        result = run("history", "--json", *options)
+        assert result.code == 0
+        return json.loads(result.out)["conversations"]
+
+    return listed

@@ -19,16 +19,6 @@ DELETED = "1 conversation deleted; `history restore` brings back what was delete
 
 
 @pytest.fixture
-def listed(run):
-    def listed(*options):
-        result = run("history", "--json", *options)
-        assert result.code == 0
-        return json.loads(result.out)["conversations"]
-
-    return listed
-
-
-@pytest.fixture
 def talk(service, run, listed):
     """Make a conversation and return its id."""
 

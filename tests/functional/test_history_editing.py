@@ -14,16 +14,6 @@ DAY_MS = 86_400_000
 
 
 @pytest.fixture
-def listed(run):
-    def listed(*options):
-        result = run("history", "--json", *options)
-        assert result.code == 0
-        return json.loads(result.out)["conversations"]
-
-    return listed
-
-
-@pytest.fixture
 def talk(service, run, listed):
     """Make a conversation of two exchanges and return its id."""
 
