@@ -541,7 +541,9 @@ class Container:
             spool=lambda: database_check.spool_state(database),
             budgets=self._budgets_without_waiting,
             key_origin=self._key_origin,
-            is_sandbox=lambda: self.settings.sandbox,
+            keyless=lambda: (
+                "the sandbox" if self.settings.sandbox else "a server declared free" if self._is_free_server else None
+            ),
             route=self._route,
             ask_service=self._ask_service,
         )
@@ -559,7 +561,7 @@ class Container:
             return self.spending.statuses()
 
     def _key_origin(self) -> str | None:
-        key = self.api_key
+        key = None if self.settings.sandbox else self.api_key
         if not key:
             return None
         self.client.use_key(key)  # which refuses what can be no key
@@ -693,10 +695,16 @@ class Container:
         if self.cost_tracker is not None:
             self.bus.subscribe_all(self.cost_tracker)
 
+    @property
+    def _is_free_server(self) -> bool:
+        """True for a server of which the user says that nothing there costs anything: it may want no key."""
+        prices = None if self.settings.sandbox else self.settings.server_prices
+        return prices is not None and prices.free
+
     def _require_key(self) -> None:
         from neuralterm.domain.exceptions import ConfigurationError
 
-        if not self.api_key:
+        if not self.api_key and not self._is_free_server:
             raise ConfigurationError(
                 "there is no API key",
                 "NO_KEY",

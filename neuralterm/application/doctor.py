@@ -178,11 +178,10 @@ class Doctor:
         yield Finding("clock", health, message, "set the clock of this machine")
 
     def _key(self) -> Iterable[Finding]:
-        if self._look.is_sandbox():
-            yield _fine("key", "the sandbox needs none")
-            return
         origin = self._look.key_origin()
-        if origin is None:
+        if origin is None and (keyless := self._look.keyless()):
+            yield _fine("key", f"{keyless} needs none")
+        elif origin is None:
             hint = "`neuralterm login` gets one, or set OPENROUTER_API_KEY"
             yield Finding("key", Health.FAIL, "there is none", hint)
         elif self._reply is None or self._reply.status >= 500:

@@ -60,7 +60,9 @@ class ServiceReply:
 
 @record
 class Surroundings:
-    """What the checks look at; each may raise an error of ours. `route` says in words how the service is reached."""
+    """What the checks look at; each may raise an error of ours. `route` says in words how the service is reached,
+    `keyless` what needs no key: None where one is needed.
+    """
 
     versions: Callable[[], Mapping[str, str]]
     terminal: Callable[[], str]
@@ -69,6 +71,6 @@ class Surroundings:
     spool: Callable[[], SpoolState]
     budgets: Callable[[], Sequence[BudgetStatus]]
     key_origin: Callable[[], str | None]
-    is_sandbox: Callable[[], bool]
+    keyless: Callable[[], str | None]
     route: Callable[[], str]
     ask_service: Callable[[], Awaitable[ServiceReply]]

@@ -258,6 +258,18 @@ class TestOtherServers:
         assert (cost["usd"], cost["source"]) == ("0", "computed")
         assert [request for request in service.requests if request.method == "GET"] == []
 
+    def test_a_free_one_needs_no_key_and_one_with_prices_does(self, run, server, monkeypatch):
+        monkeypatch.delenv("OPENROUTER_API_KEY")
+        server(f".{self.PRICES}")
+        assert run("send", "hi").code == 3
+        service = server("]\nfree = true")
+        assert service.chats == []
+
+        assert self.cost(run)["usd"] == "0"
+        assert "authorization" not in service.chats[0].headers
+        doctor = run("doctor")
+        assert (doctor.code, "key: a server declared free needs none" in doctor.out) == (0, True)
+
     def test_undeclared_its_cost_is_unknown_and_never_zero(self, run, server, tmp_path):
         service = server(f".{self.PRICES.replace('openai', 'other')}")
         service.models = {"data": []}

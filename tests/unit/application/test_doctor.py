@@ -42,7 +42,7 @@ def surroundings(reply=None, **changes):
             "spool": lambda: SpoolState(0),
             "budgets": list,
             "key_origin": lambda: "OPENROUTER_API_KEY",
-            "is_sandbox": lambda: False,
+            "keyless": lambda: None,
             "route": lambda: "https://service (encrypted)",
             "ask_service": ask,
         }
@@ -85,7 +85,7 @@ async def test_every_check_is_made_whatever_the_others_raise():
         spool=broken,
         budgets=raising(StorageError("no database")),
         route=broken,
-        is_sandbox=broken,
+        key_origin=broken,
     )
     assert [(finding.name, finding.health.value) for finding in found if finding.name != "clock"] == [
         (name, "fail") for name in NAMES if name != "clock"
@@ -97,7 +97,7 @@ async def test_every_check_is_made_whatever_the_others_raise():
 
 async def test_what_needs_settings_is_not_blamed_for_broken_ones():
     broken = raising(ConfigurationError("bad file"))
-    found = await troubles(files=broken, budgets=broken, route=broken, is_sandbox=broken)
+    found = await troubles(files=broken, budgets=broken, route=broken, key_origin=broken)
     assert [(each.name, each.health.value) for each in found] == [
         ("configuration", "fail"), ("budgets", "warn"), ("network", "warn"), ("key", "warn"),
     ]  # fmt: skip
@@ -145,7 +145,9 @@ async def test_a_key_that_may_spend_no_more_is_told():
 async def test_a_missing_key_and_one_that_the_sandbox_does_not_need():
     (trouble,) = await troubles(key_origin=lambda: None)
     assert (trouble.name, trouble.health, trouble.message) == ("key", Health.FAIL, "there is none")
-    assert await said("key", is_sandbox=lambda: True, key_origin=lambda: None) == [("ok", "the sandbox needs none")]
+    assert await said("key", keyless=lambda: "the sandbox", key_origin=lambda: None) == [
+        ("ok", "the sandbox needs none")
+    ]
 
 
 @pytest.mark.parametrize(
