@@ -63,12 +63,12 @@ class Limits:
 
 LIMITS = [
     Limits(("--version",), modules=24),
-    Limits(("--help",), modules=33),
-    Limits(("send", "--help"), modules=61),
-    Limits(("send", "one"), modules=162, statements=58, transactions=3, file_calls=290),
-    Limits(("models",), modules=90, statements=7, file_calls=100),
-    Limits(("cost", "--json"), modules=105, statements=8, file_calls=105),
-    Limits(("history",), modules=112, statements=8, file_calls=105),
+    Limits(("--help",), modules=30),
+    Limits(("send", "--help"), modules=48),
+    Limits(("send", "one"), modules=152, statements=58, transactions=3, file_calls=290),
+    Limits(("models",), modules=92, statements=7, file_calls=100),
+    Limits(("cost", "--json"), modules=98, statements=8, file_calls=105),
+    Limits(("history",), modules=110, statements=8, file_calls=105),
 ]
 NEVER = {
     "anyio", "asyncio", "email", "http.client", "httpx", "importlib.metadata", "neuralterm.components.markdown",
