@@ -79,7 +79,8 @@ class Wrapping:
 
     def begin_row(self) -> None:
         """Note that what is not in place yet begins a row."""
-        self._column, self._is_fresh, self._space = 0, True, []
+        self._column = self._behind = 0
+        self._is_fresh, self._space = True, []
 
     def _take(self, spans: list[Span], prefixes: Iterator[str]) -> None:
         for text, style in spans:
@@ -94,7 +95,8 @@ class Wrapping:
                 self._taken += len(piece)
 
     def _begin_line(self, prefix: str) -> None:
-        self._column = cells_of(prefix.expandtabs(8))
+        # The column behind what is in place, and behind the space that follows that.
+        self._column = self._behind = cells_of(prefix.expandtabs(8))
         self._indent = re.sub(r"[^>\s]", " ", prefix).expandtabs(8)
         self._is_fresh = True
 
@@ -109,8 +111,11 @@ class Wrapping:
         last = self._margin.last
         if last is None and not (self._margin.is_fixed and self._taken < self._shown_end):
             self._put([(piece, style)])
-        elif last is None or self._behind_space() <= last:  # more than that makes no difference
+        elif last is None or self._behind <= last:  # more than that makes no difference
             self._space.append((piece, style))
+            self._behind = (
+                len((" " * self._behind + piece).expandtabs(8)) if "\t" in piece else self._behind + len(piece)
+            )
 
     def _take_word(self, piece: str, style: str) -> None:
         if self._last and _may_break(self._last, piece[0]):
@@ -119,7 +124,7 @@ class Wrapping:
             self._start = self._taken
         self._word.append((piece, style))
         self._width, self._last = self._width + cells_of(piece), piece[-1]
-        if self._is_placed or self._is_at_start() or self._crosses():
+        if self._is_placed or self._margin.last is None or self._is_at_start() or self._crosses():
             self._place()
             self._is_placed = True
 
@@ -144,7 +149,7 @@ class Wrapping:
             return
         indent = self._indent[: (self._margin.columns or 0) // _MOST_INDENT]
         self._out += [("\n", ""), *([(indent, DIM if ">" in indent else "")] if indent else [])]
-        self._column = len(indent)
+        self._column = self._behind = len(indent)
         self._breaks.append(self._start)
 
     def _is_shown(self) -> bool:
@@ -152,20 +157,18 @@ class Wrapping:
         return self._margin.is_fixed and self._start < self._shown_end
 
     def _is_at_start(self) -> bool:
-        return self._is_fresh and not self._space
+        last = self._margin.last
+        return self._is_fresh and (last is None or self._behind <= last)
 
     def _crosses(self) -> bool:
         last = self._margin.last
-        return last is not None and self._behind_space() + self._width > last
-
-    def _behind_space(self) -> int:
-        return self._column if not self._space else len((" " * self._column + plain(self._space)).expandtabs(8))
+        return last is not None and self._behind + self._width > last
 
     def _put(self, spans: list[Span]) -> None:
-        if spans:
-            self._out += spans
-            self._is_fresh = False
-            self._column = walked(0, self._column, plain(spans), self._margin.columns or 1_000_000)[1]
+        text = plain(spans)
+        self._out += spans
+        self._is_fresh = self._is_fresh and not text.strip("# \t")  # the marks of a heading are no word
+        self._column = self._behind = walked(0, self._column, text, self._margin.columns or 1_000_000)[1]
 
 
 def _may_break(before: str, following: str) -> bool:

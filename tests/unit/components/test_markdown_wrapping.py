@@ -38,6 +38,8 @@ PROSE = {
     "code": ("Run it all with this: `git status -s`.", "Run it all with this:\ngit status -s."),
     "long word": ("It is a\n" + "w" * 40 + " and so on", "It is a\n" + "w" * 30 + "\n" + "w" * 10 + " and so on"),
     "long word behind others": ("It is " + "w" * 40, "It is\n" + "w" * 30 + "\n" + "w" * 10),
+    "long word of a heading": ("## " + "w" * 40, "## " + "w" * 27 + "\n" + "w" * 13),
+    "spaces at the beginning": ("#" + " " * 40 + "w", "#\nw"),
     "spaces": ("Some words" + " " * 40 + "and more", "Some words\nand more"),
     "text that begins like a table": ("| this is no table at all but text", "| this is no table at all but\ntext"),
     "Chinese": ("我们今天要讨论的是人工智能的发（以及它）。", "我们今天要讨论的是人工智能的\n发（以及它）。"),
@@ -106,7 +108,7 @@ def test_a_style_is_not_on_the_indent():
 
 WORDS = st.lists(
     st.sampled_from(
-        ["a", "of", "word", "longer", "**bold**", "*it*", "`code`", "日本", "(x)", "w" * 45, "x-y", "`a b`", "*be*ta"]
+        ["a", "of", "word", "longer", "**bold**", "*it*", "`code`", "한국", "(x)", "w" * 45, "x-y", "`a b`", "*be*ta"]
     ),
     min_size=1,
     max_size=40,
@@ -178,7 +180,9 @@ def test_what_comes_after_a_change_of_size_is_wrapped_at_that_and_nothing_is_wri
     stream = MarkdownStream(lambda: size, guarded=True)
     written = stream.feed("- Some words that go on and on and on until the **ed")
     size = (30, 24)
-    rest = [stream.feed(piece) for piece in "ge** of it, anyway, and nearer by now; and on they go"]
+    rest = [
+        stream.feed(piece) for piece in ["ge**", " of", " it, any", "way", " and", " nearer by now; and on", " they go"]
+    ]
     size = (60, 24)
     rest += [stream.feed(piece) for piece in ", which is farther away than it was before that"]
     whole = re.sub("\x1b\\[[0-9;]*m", "", written + "".join(rest) + stream.finish())
@@ -187,7 +191,7 @@ def test_what_comes_after_a_change_of_size_is_wrapped_at_that_and_nothing_is_wri
     terminal.write(whole)
     assert terminal.text == (
         "- Some words that go on and on and on\n"
-        "  until the edge of it, anyway,\n"  # where it was not known any more where the cursor was
+        "  until the edge of it, anyway\n"  # where it was not known any more where the cursor was
         "  and nearer by now; and on\n"
         "  they go, which is farther away than it was before that"
     )
