@@ -17,6 +17,7 @@ from neuralterm.components.markdown_lines import (
     kind_of,
 )
 from neuralterm.components.markdown_spans import CODE, DIM, HEADING, MARKER, Span
+from neuralterm.components.markdown_wrapping import Margin
 
 _CODE_INDENT = 4
 
@@ -24,11 +25,12 @@ _CODE_INDENT = 4
 class Blocks:
     """Takes an answer as it comes. At most `limit` characters of it are open, or of a table `height` rows of `columns`.
 
-    Newlines wait until something follows them.
+    Newlines wait until something follows them. Prose is wrapped at the `margin`.
     """
 
-    def __init__(self, limit: int, columns: int, height: int) -> None:
+    def __init__(self, limit: int, columns: int, height: int, margin: Margin) -> None:
         self._limit, self._columns, self._height = limit, columns, height
+        self._margin = margin
         self._out: list[Span] = []
         self._newlines = 0
         self._leaf: Paragraph | Verbatim | Fence | Grid | None = None
@@ -68,6 +70,11 @@ class Blocks:
             spans = [*self._beginning(self._newlines), *spans]
         return spans, False
 
+    def begin_row(self) -> None:
+        """Note that what was shown as open was taken away, and comes again at the beginning of a row."""
+        if isinstance(self._leaf, Paragraph):
+            self._leaf.begin_row()
+
     def taken(self) -> list[Span]:
         """Return what has been settled since it was asked for last."""
         out, self._out = self._out, []
@@ -89,7 +96,8 @@ class Blocks:
         if isinstance(leaf, Grid) and leaf.row_length > self._limit:
             lines, (*texts, row) = leaf.close()
             self._put_lines(lines, texts)
-            self._leaf = Paragraph(self._emit, self._limit)
+            self._emit([("", "")])
+            self._leaf = self._paragraph()
             self._leaf.add(row)
 
     def _end_line(self) -> None:
@@ -131,12 +139,15 @@ class Blocks:
             self._newlines = 1
         for text in texts:
             self._begin_line(self._prefix)
-            paragraph = Paragraph(self._emit, self._limit)
+            paragraph = self._paragraph()
             paragraph.add(text)
             paragraph.close()
             self._newlines = 1
         if lines or texts:
             self._begin_line(self._prefix)
+
+    def _paragraph(self, *, base: str = "") -> Paragraph:
+        return Paragraph(self._emit, self._limit, self._margin, self._prefix, base=base)
 
     def _close_leaf(self) -> None:
         leaf, self._leaf = self._leaf, None
@@ -254,6 +265,6 @@ class Blocks:
             rest = rest[2:]
         elif kind != "line":
             self._emit([("", "")])
-            self._leaf = Paragraph(self._emit, self._limit, base=HEADING if kind == "heading" else "")
+            self._leaf = self._paragraph(base=HEADING if kind == "heading" else "")
         if self._leaf is not None and kind != "fence" and rest:
             self._add(rest)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
 from functools import cache
 
 from neuralterm.components.markdown_emphasis import BOLD_BIT, ITALIC_BIT, STRIKE_BIT, Emphasis, Node
@@ -268,14 +267,3 @@ class _Reading:
         before = self._text[start - 1 : start] if start else self._before
         self._emphasis.add(start, mark, before, self._text[end : end + 1])
         return end
-
-
-def shown_lines(spans: list[Span], prefixes: Iterator[str]) -> list[Span]:
-    """Return spans with what each further line of the source begins with put where it begins."""
-    shown: list[Span] = []
-    for text, style in spans:
-        first, *lines = text.split("\n")
-        shown.append((first, style))
-        for line in lines:
-            shown += [("\n", ""), (next(prefixes, ""), DIM), (line, style)]
-    return [span for span in shown if span[0]]

@@ -11,17 +11,18 @@ from collections import deque
 from collections.abc import Callable
 
 from neuralterm.components.markdown_code import Highlighter
-from neuralterm.components.markdown_inline import inline, shown_lines
+from neuralterm.components.markdown_inline import inline
 from neuralterm.components.markdown_spans import DIM, Span
 from neuralterm.components.markdown_table import Table, is_rule
+from neuralterm.components.markdown_wrapping import Margin, Wrapping
 
 Emit = Callable[[list[Span]], None]
 
 
 class Paragraph:
-    """Text with marks in it, of one line or several, or a heading."""
+    """Text with marks in it, of one line or several, or a heading. Its first line begins with `prefix`."""
 
-    def __init__(self, emit: Emit, limit: int, *, base: str = "") -> None:
+    def __init__(self, emit: Emit, limit: int, margin: Margin, prefix: str, *, base: str = "") -> None:
         self._emit = emit
         self._limit = limit
         self._base = base
@@ -29,6 +30,7 @@ class Paragraph:
         self._text = ""
         self._before = ""
         self._prefixes: deque[str] = deque()
+        self._wrapping = Wrapping(margin, prefix)
 
     def add(self, text: str) -> None:
         """Take more of a line."""
@@ -49,12 +51,17 @@ class Paragraph:
         """Settle what can't change any more; return how the rest looks, without spaces at its end."""
         read = inline(self._text, before=self._before, is_whole=False, base=self._base)
         self._settle(read.settled, read.certain)
-        return _stripped(shown_lines(read.open, iter(self._prefixes)))
+        return _stripped(self._wrapping.look(read.open, iter(self._prefixes)))
+
+    def begin_row(self) -> None:
+        """Note that what was shown as open was taken away, and comes again at the beginning of a row."""
+        self._wrapping.begin_row()
 
     def close(self) -> None:
         """Settle everything."""
         self._text = self._text.rstrip(" \t\n")
         self._settle_as_it_is(len(self._text))
+        self._emit(self._wrapping.finish())
 
     def _make_room(self) -> None:
         while len(self._text) >= self._limit:
@@ -74,7 +81,7 @@ class Paragraph:
         done, self._text = self._text[:length], self._text[length:]
         self._before = done[-1]
         prefixes = [self._prefixes.popleft() for _ in range(done.count("\n"))]
-        self._emit(shown_lines(spans, iter(prefixes)))
+        self._emit(self._wrapping.settle(spans, iter(prefixes)))
 
 
 class Verbatim:

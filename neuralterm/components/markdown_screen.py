@@ -39,30 +39,30 @@ class Screen:
         return self._open_is_above or (self._begins_line and not self._open)
 
     def show(self, settled: list[Span], rest: list[Span], *, is_draft: bool = False) -> str:
-        """Show more text that won't change, and behind it the open end of the answer.
+        """Show more text that won't change, and behind it the open end of the answer; the size has been looked at.
 
         An open end that is a draft is shown only where it can be taken back.
         """
-        self._look_at_size()
         settled = self._held + settled
         self._held = []
         if self._guarded:
             settled, self._held = self._split(settled)
-        if is_draft and not (self._can_rewrite() and self._fits(rest)):
+        if is_draft and not (self.can_rewrite and self._fits(rest)):
             rest = []
         rest = self._held + rest
         if self._guarded:
             settled, rest = self._distinct(settled, rest)
         sequence = self._changed(settled + rest)
+        if sequence is None:
+            sequence, settled, rest = self._again(settled, rest)
         self._settle(settled)
         self._open = rest
         return sequence
 
     def leave_line(self) -> str:
-        """Make way for something else, which begins a line; what is open comes again after it."""
-        self._look_at_size()
-        if self._can_rewrite():
-            sequence = self._changed([]) + ("" if self._begins_line else "\n")
+        """Make way for something else, which begins a line; what is open comes again after it. As `show`."""
+        if self.can_rewrite and (sequence := self._changed([])) is not None:
+            sequence += "" if self._begins_line else "\n"
             self.restart()
             return sequence
         sequence = "" if self.is_at_start else "\n"
@@ -79,7 +79,8 @@ class Screen:
         self._begins_line, self._column, self._before, self._open = True, 0, [], []
         self._open_is_above = False
 
-    def _look_at_size(self) -> None:
+    def look_at_size(self) -> Size:
+        """Find out what has become of the terminal since it was written to last; return its size."""
         if self._is_lost:
             self._is_lost = False
             self._open_is_above, self._column = True, None
@@ -88,8 +89,11 @@ class Screen:
             self._known = size
             if self._column or self._open:  # lines may have been wrapped anew
                 self._column = None
+        return size
 
-    def _can_rewrite(self) -> bool:
+    @property
+    def can_rewrite(self) -> bool:
+        """True if what is shown of the open end can be written anew in its place."""
         if self._known is None or self._column is None:
             return False
         columns, rows = self._known
@@ -100,19 +104,28 @@ class Screen:
         columns, rows = self._known
         return walked(0, columns, plain(spans), columns)[0] < rows - 1
 
-    def _changed(self, whole: list[Span]) -> str:
-        """Return what turns the open end as it is shown into another text."""
+    def _changed(self, whole: list[Span]) -> str | None:
+        """Return what turns the open end as it is shown into another text; None where that can't be done."""
         same = common_length(self._open, whole)
         shown = len(plain(self._open))
-        if same < shown and self._can_rewrite() and (back := self._way_back(same)) is not None:
+        if same < shown and self.can_rewrite and (back := self._way_back(same)) is not None:
             return back + painted(part(whole, same))
         if same == shown or plain(whole).startswith(plain(self._open)):
             added = part(whole, shown)
             self._open_is_above &= not added
             return painted(added)
+        return None
+
+    def _again(self, settled: list[Span], rest: list[Span]) -> tuple[str, list[Span], list[Span]]:
+        """Write below what could not be put right: return that, and what is settled and open of it."""
         new_line = "" if self.is_at_start else "\n"
         self.restart()
-        return new_line + painted(whole)
+        text, boundary = plain(settled + rest), len(plain(settled))
+        start = len(text) - len(text.lstrip(" \n"))
+        settled, rest = part(settled, start), part(rest, max(start - boundary, 0))
+        if self._guarded:
+            settled, rest = self._distinct(settled, rest)
+        return new_line + painted(settled + rest), settled, rest
 
     def _way_back(self, length: int) -> str | None:
         """Return what moves the cursor behind so many characters of the open end, and wipes what follows."""

@@ -81,6 +81,11 @@ def text_width(text: str) -> int:
     return max(wcwidth.wcswidth(text), 0)
 
 
+def cells_of(text: str) -> int:
+    """Return how many columns a text takes, character by character, as a terminal that puts none together shows it."""
+    return len(text) if _NARROW.fullmatch(text) else sum(map(width_of, text))
+
+
 def walked(row: int, column: int, text: str, columns: int) -> tuple[int, int]:
     """Return where the cursor of a terminal stands after a text, which it wraps at so many columns.
 

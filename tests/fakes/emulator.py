@@ -3,6 +3,8 @@
 import pyte
 from wcwidth import wcwidth
 
+from neuralterm.components.markdown import MarkdownStream
+
 _MOST_LINES = 20_000
 
 
@@ -54,3 +56,13 @@ class Emulator:
     @staticmethod
     def _look(cell):
         return cell.data, cell.fg, cell.bold, cell.italics, cell.underscore, cell.strikethrough
+
+
+def shown(*pieces, size=(80, 24)):
+    """Show an answer that comes in pieces; return the terminal."""
+    terminal = Emulator(*size)
+    stream = MarkdownStream(lambda: size, guarded=True)
+    for piece in pieces:
+        terminal.write(stream.feed(piece))
+    terminal.write(stream.finish())
+    return terminal

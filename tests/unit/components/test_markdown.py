@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from neuralterm.components.markdown import MarkdownStream
-from tests.fakes.emulator import Emulator
+from tests.fakes.emulator import Emulator, shown
 
 PLAIN = ("default", False, False, False, False)
 BOLD = ("default", True, False, False, False)
@@ -19,16 +19,6 @@ STRUCK = ("default", False, False, False, True)
 CODE = ("cyan", False, False, False, False)
 MARKER = ("magenta", False, False, False, False)
 HEADING = ("magenta", True, False, False, False)
-
-
-def shown(*pieces, size=(80, 24)):
-    """Show an answer that comes in pieces; return the terminal."""
-    terminal = Emulator(*size)
-    stream = MarkdownStream(lambda: size, guarded=True)
-    for piece in pieces:
-        terminal.write(stream.feed(piece))
-    terminal.write(stream.finish())
-    return terminal
 
 
 INLINE = [
@@ -213,17 +203,37 @@ TOKENS = [
         "|---|---|",
     ),
     *("\n", "\n\n", "\r\n", "\r", "---", "===", "    ", " ", " ", " ", "word", "foo bar", "a", "x1", "日本", "é", "👍"),
-    *("error:", "err", "budget: x", "def f(x):", "'''", '"""', "/*", "*/", "- [x] ", "0", ",", ".", "h", "long " * 30),
+    *(
+        "error:",
+        "err",
+        "budget: x",
+        "def f(x):",
+        "'''",
+        '"""',
+        "/*",
+        "*/",
+        "- [x] ",
+        "0",
+        ",",
+        ".",
+        "h",
+        "long " * 30,
+        "> - ",
+        "    - ",
+        "`a b c`",
+        "日本語。（漢字）",
+        "lengthy, ",
+    ),
     *("w" * 97, "\x1b[31m", "\x9b", "\u202e"),
 ]
-SIZES = [(80, 24), (40, 10), (20, 6)]
+SIZES = [(80, 24), (40, 10), (30, 12), (24, 9), (20, 6)]
 
 
 def words_of(text):
     return re.sub(r"[\W_]", "", text)
 
 
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(st.lists(st.sampled_from(TOKENS), max_size=40).map("".join), st.data(), st.sampled_from(SIZES))
 @example("*===***/|/**\\!\\``a| a | b |*\\[e", None, (20, 6))
 @example("👍__<b>1. *| a | b |a\\]__===[x1", None, (80, 24))
