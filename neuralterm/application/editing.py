@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from neuralterm.application.ports import ConversationRepository
+from neuralterm.application.replacing import last_exchange
 from neuralterm.domain.exceptions import NotFoundError, ValidationError
 from neuralterm.domain.models import COPIED_FROM, Conversation, Message, MessageRole, MessageStatus, utc_now
 from neuralterm.domain.record import replace
@@ -108,12 +109,11 @@ def withdraw_last_exchange(
     What is withdrawn is kept and its cost goes on counting; the model does not see it any more.
     """
     with repository.transaction():
-        messages = repository.get_messages(conversation_id)
-        asked = [number for number, message in enumerate(messages) if message.role is MessageRole.USER]
-        if not asked:
+        exchange = last_exchange(repository.get_messages(conversation_id))
+        if not exchange:
             return None
-        repository.withdraw([message.id for message in messages[asked[-1] :]], now or utc_now())
-    return messages[asked[-1]].content
+        repository.withdraw([message.id for message in exchange], now or utc_now())
+    return exchange[0].content
 
 
 def _existing(repository: ConversationRepository, conversation_id: UUID) -> Conversation:

@@ -11,9 +11,10 @@ from neuralterm.domain.exceptions import ValidationError
 from neuralterm.domain.models import Conversation, Message, MessageRole
 
 
-def last_question(messages: Sequence[Message]) -> Message | None:
-    """Return the question that was asked last; None when there is none."""
-    return next((message for message in reversed(messages) if message.role is MessageRole.USER), None)
+def last_exchange(messages: Sequence[Message]) -> Sequence[Message]:
+    """Return the question that was asked last and what followed it; nothing when nothing was asked."""
+    asked = [number for number, message in enumerate(messages) if message.role is MessageRole.USER]
+    return messages[asked[-1] :] if asked else ()
 
 
 def without_exchange(messages: Sequence[Message], question_id: UUID) -> list[Message]:
@@ -22,14 +23,14 @@ def without_exchange(messages: Sequence[Message], question_id: UUID) -> list[Mes
     Raises:
         ValidationError: it is not: the conversation has gone on, or was changed.
     """
-    question = last_question(messages)
-    if question is None or question.id != question_id:
+    exchange = last_exchange(messages)
+    if not exchange or exchange[0].id != question_id:
         raise ValidationError(
             "the conversation has gone on meanwhile: its last question is another one now",
             "STILL_RUNNING",
             hint="nothing was sent; `neuralterm history show` tells how it stands",
         )
-    return list(messages[: [message.id for message in messages].index(question_id)])
+    return list(messages[: -len(exchange)])
 
 
 def withdraw_exchange(

@@ -12,6 +12,7 @@ from neuralterm.application.editing import rename_conversation
 from neuralterm.application.interruption import Interruption
 from neuralterm.application.orchestrator import ChatOrchestrator
 from neuralterm.application.ports import ConversationRepository
+from neuralterm.application.replacing import last_exchange
 from neuralterm.application.sending import SendRequest, find_conversation, title_of
 from neuralterm.application.spending import SpendingGate
 from neuralterm.application.state import SessionState
@@ -196,11 +197,10 @@ class ChatState:
         """Return what was asked last, as it can be asked again: in its own place if it was stored. None if nothing was."""
         if self.unsent is not None:
             return self.unsent
-        messages = self.messages()
-        asked = [number for number, message in enumerate(messages) if message.role is MessageRole.USER]
-        if not asked:
+        exchange = last_exchange(self.messages())
+        if not exchange:
             return None
-        question, following = messages[asked[-1]], messages[asked[-1] + 1 :]
+        question, *following = exchange
         if self._said is not None and self._said[0] in [message.id for message in following]:
             return replace(self._said[1], replaces=question.id)
         return Turn(question.content, _kept_attachments(question), replaces=question.id, with_material=False)

@@ -7,10 +7,11 @@ from datetime import datetime
 
 from neuralterm.application.ports import ConversationRepository
 from neuralterm.application.records import ConversationSummary
+from neuralterm.application.replacing import last_exchange
 from neuralterm.components.attachments_view import with_attachments
 from neuralterm.components.chat_state import ChatState
 from neuralterm.components.tables import columns_of
-from neuralterm.domain.models import Conversation, Message, MessageRole, MessageStatus
+from neuralterm.domain.models import Conversation, Message, MessageStatus
 from neuralterm.domain.spans import in_words
 from neuralterm.domain.text import numbered, one_line
 
@@ -37,9 +38,8 @@ def where_one_is(state: ChatState) -> list[str]:
         return []
     title, messages, width = one_line(state.conversation.title or "Untitled"), state.messages(), state.console.width
     lines = [clipped(f"going on with {title} ({numbered(len(messages), 'message')})", width)]
-    asked = [number for number, message in enumerate(messages) if message.role is MessageRole.USER]
-    if asked:
-        question, answers = messages[asked[-1]], messages[asked[-1] + 1 :]
+    if exchange := last_exchange(messages):
+        question, *answers = exchange
         lines.append(question_line(with_attachments(question), width))
         lines += [line for answer in answers[-1:] for line in _beginning(answer, width)]
     return lines
