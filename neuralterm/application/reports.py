@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta, tzinfo
 from decimal import Decimal
-from functools import reduce
 
 from neuralterm.application.ports import Ledger
 from neuralterm.application.records import CallFilter, CallTotals
 from neuralterm.domain.exceptions import ValidationError
 from neuralterm.domain.models import KNOWN_SOURCES, CostSource
-from neuralterm.domain.money import EXACT
+from neuralterm.domain.money import EXACT, sum_usd
 from neuralterm.domain.record import record, replace
 from neuralterm.domain.zones import time_zone
 
@@ -20,6 +19,7 @@ _CALENDAR: dict[str, Callable[[date], str]] = {
     "week": lambda day: (day - timedelta(days=day.weekday())).isoformat(),
     "month": lambda day: day.strftime("%Y-%m"),
 }
+CALENDAR_KEYS = tuple(_CALENDAR)
 # Sources whose amounts the service named itself, in its replies or later.
 _OF_THE_SERVICE = (CostSource.BILLED.value, CostSource.RECONCILED.value)
 
@@ -47,11 +47,16 @@ def cost_report(ledger: Ledger, filter: CallFilter, *, by: Sequence[str] = (), t
         ValidationError: no such time zone or grouping, or the time ends before it begins.
     """
     zone = time_zone(timezone)
-    if filter.since is not None and filter.until is not None and filter.since > filter.until:
-        raise ValidationError("--since is later than --until")
+    require_order(filter)
     (total,) = ledger.totals(filter)
     report = CostReport(filter, timezone, tuple(by), total)
     return replace(report, groups=tuple(_groups(ledger, filter, by, zone))) if by else report
+
+
+def require_order(filter: CallFilter) -> None:
+    """Raise `ValidationError` when the time ends before it begins."""
+    if filter.since is not None and filter.until is not None and filter.since > filter.until:
+        raise ValidationError("--since is later than --until")
 
 
 def _groups(ledger: Ledger, filter: CallFilter, by: Sequence[str], zone: tzinfo) -> list[CallTotals]:
@@ -75,7 +80,7 @@ def calendar_key(unit: str, day: date) -> str:
 
 def known_usd(totals: CallTotals) -> Decimal:
     """Return the sum of all amounts that are known, USD; unsettled calls are not in it."""
-    return _add(usd_from(totals, source) for source in KNOWN_SOURCES)
+    return sum_usd(usd_from(totals, source) for source in KNOWN_SOURCES)
 
 
 def usd_from(totals: CallTotals, source: CostSource) -> Decimal:
@@ -107,13 +112,9 @@ def _sum(one: CallTotals, other: CallTotals) -> CallTotals:
         reasoning_tokens=one.reasoning_tokens + other.reasoning_tokens,
         cached_tokens=one.cached_tokens + other.cached_tokens,
         by_source={
-            source: _add(totals.by_source.get(source, Decimal(0)) for totals in (one, other)) for source in sources
+            source: sum_usd(totals.by_source.get(source, Decimal(0)) for totals in (one, other)) for source in sources
         },
         unsettled_calls=one.unsettled_calls + other.unsettled_calls,
-        unsettled_at_most_usd=None if None in bounds else _add(bound for bound in bounds if bound is not None),
+        unsettled_at_most_usd=None if None in bounds else sum_usd(bound for bound in bounds if bound is not None),
         upstream_usd=EXACT.add(one.upstream_usd, other.upstream_usd),
     )
-
-
-def _add(amounts: Iterable[Decimal]) -> Decimal:
-    return reduce(EXACT.add, amounts, Decimal(0))

@@ -8,11 +8,10 @@ from datetime import date, datetime
 from neuralterm.application.ports import Ledger
 from neuralterm.application.records import CallTotals
 from neuralterm.application.report_days import days_of, periods, unit_for
-from neuralterm.application.reports import CostReport, cost_report, known_usd
+from neuralterm.application.reports import CALENDAR_KEYS, CostReport, cost_report, known_usd
 from neuralterm.domain.record import record, replace
 
 USUAL = ("day", "model", "tag")
-_TIMES = ("day", "week", "month")
 
 
 @record
@@ -43,7 +42,7 @@ def _cut(ledger: Ledger, whole: CostReport, key: str) -> CostReport:
 
 def _arranged(part: CostReport, first: date, last: date) -> CostReport:
     (key,) = part.by
-    if key not in _TIMES:
+    if key not in CALENDAR_KEYS:
         return replace(part, groups=tuple(sorted(part.groups, key=known_usd, reverse=True)))
     known = {group.keys: group for group in part.groups}
     keys = [(name,) for name in periods(key, first, last)]

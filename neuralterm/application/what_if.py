@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from functools import reduce
 
 from neuralterm.application.ports import Ledger
 from neuralterm.application.records import CallFilter
+from neuralterm.application.reports import require_order
 from neuralterm.domain.catalogue import OpenRouterModel
-from neuralterm.domain.exceptions import ValidationError
 from neuralterm.domain.models import KNOWN_SOURCES
-from neuralterm.domain.money import EXACT
+from neuralterm.domain.money import EXACT, sum_usd
 from neuralterm.domain.pricing import ChargedTokens
 from neuralterm.domain.record import record
 
@@ -92,8 +91,7 @@ def what_if(ledger: Ledger, filter: CallFilter, models: Sequence[OpenRouterModel
     Raises:
         ValidationError: the time ends before it begins.
     """
-    if filter.since is not None and filter.until is not None and filter.since > filter.until:
-        raise ValidationError("--since is later than --until")
+    require_order(filter)
     sums = ledger.usage_sums(filter, Steps.of(models))
     compared = [each for each in sums if each.tokens is not None and each.paid_usd is not None]
     unknown_usage = [each for each in sums if each.tokens is None]
@@ -104,12 +102,12 @@ def what_if(ledger: Ledger, filter: CallFilter, models: Sequence[OpenRouterModel
         total=_comparison(None, compared, models),
         groups=tuple(_comparison(name, [each for each in compared if each.model == name], models) for name in names),
         by_source={
-            source.value: _add(_own(each) for each in compared if each.source == source.value)
+            source.value: sum_usd(_own(each) for each in compared if each.source == source.value)
             for source in KNOWN_SOURCES
         },
-        upstream_usd=_add(each.upstream_usd for each in compared),
+        upstream_usd=sum_usd(each.upstream_usd for each in compared),
         unknown_usage=sum(each.calls for each in unknown_usage),
-        unknown_usage_usd=_add(each.paid_usd or Decimal(0) for each in unknown_usage),
+        unknown_usage_usd=sum_usd(each.paid_usd or Decimal(0) for each in unknown_usage),
         unknown_cost=sum(each.calls for each in sums if each.tokens is not None and each.paid_usd is None),
         longest_prompt=max((each.prompt_tokens for each in compared), default=0),
     )
@@ -120,7 +118,7 @@ def _comparison(name: str | None, sums: Sequence[UsageSums], models: Sequence[Op
         model=name,
         calls=sum(each.calls for each in sums),
         tokens=_all_tokens(sums),
-        paid_usd=_add(each.paid_usd or Decimal(0) for each in sums),
+        paid_usd=sum_usd(each.paid_usd or Decimal(0) for each in sums),
         would_usd=tuple(_would_cost(sums, model) for model in models),
     )
 
@@ -131,7 +129,7 @@ def _would_cost(sums: Sequence[UsageSums], model: OpenRouterModel) -> Decimal | 
         prices.cost_of_tokens(each.tokens, each.prompt_tokens, each.moment) for each in sums if each.tokens is not None
     ]
     known = [cost for cost in costs if cost is not None]
-    return _add(known) if len(known) == len(costs) and not prices.varies else None
+    return sum_usd(known) if len(known) == len(costs) and not prices.varies else None
 
 
 def _all_tokens(sums: Iterable[UsageSums]) -> ChargedTokens:
@@ -150,7 +148,3 @@ def _all_tokens(sums: Iterable[UsageSums]) -> ChargedTokens:
 
 def _own(sums: UsageSums) -> Decimal:
     return EXACT.subtract(sums.paid_usd or Decimal(0), sums.upstream_usd)
-
-
-def _add(amounts: Iterable[Decimal]) -> Decimal:
-    return reduce(EXACT.add, amounts, Decimal(0))

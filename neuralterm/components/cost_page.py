@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from functools import reduce
 from html import escape
 
 from neuralterm.application.bounds import BudgetStatus
 from neuralterm.application.records import CallTotals
-from neuralterm.application.reports import CostReport, known_usd, usd_from
+from neuralterm.application.reports import CALENDAR_KEYS, CostReport, known_usd, usd_from
 from neuralterm.application.spent import Spent
 from neuralterm.components.budget_view import scope_words
 from neuralterm.components.cost_page_style import PATTERNS, STYLE
@@ -19,12 +18,11 @@ from neuralterm.components.machine import moment
 from neuralterm.components.svg_charts import Bar, columns_chart, meter, rows_chart
 from neuralterm.components.tables import grouped, minute
 from neuralterm.domain.models import KNOWN_SOURCES
-from neuralterm.domain.money import EXACT, dollars, plain
+from neuralterm.domain.money import dollars, plain, sum_usd
 from neuralterm.domain.text import numbered, one_line
 
 _UNSETTLED = "unsettled"
 _SERIES = (*(source.value for source in KNOWN_SOURCES), _UNSETTLED)
-_TIMES = ("day", "week", "month")
 _MOST_ROWS = 20
 _SEVERAL_TAGS = "A call with several tags is under each of them, so that these may add up to more than the total."
 
@@ -94,9 +92,9 @@ def _sums(total: CallTotals) -> str:
 
 def _part(part: CostReport) -> str:
     (key,) = part.by
-    chart = columns_chart if key in _TIMES else rows_chart
+    chart = columns_chart if key in CALENDAR_KEYS else rows_chart
     bars = [_bar(key, group) for group in part.groups]
-    if key not in _TIMES and len(bars) > _MOST_ROWS:
+    if key not in CALENDAR_KEYS and len(bars) > _MOST_ROWS:
         bars = [*bars[:_MOST_ROWS], _others(part.groups[_MOST_ROWS:])]
     drawn = chart(bars, _SERIES, f"cost by {key}")
     called = [group for group in part.groups if group.calls]
@@ -122,17 +120,13 @@ def _others(groups: Sequence[CallTotals]) -> Bar:
 
 def _bar_of(groups: Sequence[CallTotals], name: str, title: str) -> Bar:
     """Return a bar of several groups; what has no amount is marked, and never as nothing."""
-    known = [_sum(usd_from(group, source) for group in groups) for source in KNOWN_SOURCES]
+    known = [sum_usd(usd_from(group, source) for group in groups) for source in KNOWN_SOURCES]
     bounds = [group.unsettled_at_most_usd for group in groups]
     unsettled = any(group.unsettled_calls for group in groups)
     settled = any(group.calls > group.unsettled_calls for group in groups)
-    told = (f"{dollars(_sum(known))} + ?" if settled else "unknown") if unsettled else dollars(_sum(known))
+    told = (f"{dollars(sum_usd(known))} + ?" if settled else "unknown") if unsettled else dollars(sum_usd(known))
     mark = "?" if None in bounds else ""
-    return Bar(name, title, (*known, _sum(bound for bound in bounds if bound is not None)), told, mark)
-
-
-def _sum(amounts: Iterable[Decimal]) -> Decimal:
-    return reduce(EXACT.add, amounts, Decimal(0))
+    return Bar(name, title, (*known, sum_usd(bound for bound in bounds if bound is not None)), told, mark)
 
 
 def _table(key: str, groups: Sequence[CallTotals]) -> str:

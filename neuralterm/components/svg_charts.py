@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from functools import reduce
 from html import escape
 
 from neuralterm.components.foreign_text import visible
 from neuralterm.components.tables import cut_to
-from neuralterm.domain.money import EXACT, plain
+from neuralterm.domain.money import EXACT, plain, sum_usd
 from neuralterm.domain.record import record
 from neuralterm.domain.text import one_line
 
@@ -38,7 +37,7 @@ class Bar:
     @property
     def whole(self) -> Decimal:
         """All of it, USD."""
-        return reduce(EXACT.add, self.amounts, Decimal(0))
+        return sum_usd(self.amounts)
 
 
 def columns_chart(bars: Sequence[Bar], series: Sequence[str], description: str) -> str:

@@ -4,7 +4,9 @@ In Python an amount is a `Decimal`; in SQLite it is an INTEGER of pico-dollars (
 add amounts without rounding. Prices of the service go down to 10**-22 USD a token, charges down to 10**-9.
 """
 
+from collections.abc import Iterable
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from functools import reduce
 
 PICO_PER_USD = 10**12
 
@@ -52,6 +54,11 @@ def to_pico_floor(usd: Decimal) -> int:
 def from_pico(pico: int) -> Decimal:
     """Return pico-dollars as US dollars, exactly."""
     return EXACT.divide(Decimal(pico), Decimal(PICO_PER_USD))
+
+
+def sum_usd(amounts: Iterable[Decimal]) -> Decimal:
+    """Return the exact sum of amounts, 0 of none."""
+    return reduce(EXACT.add, amounts, Decimal(0))
 
 
 def plain(usd: Decimal) -> str:
