@@ -6,7 +6,7 @@ from inspect import cleandoc
 
 import click
 
-from neuralterm.cli.help_texts import EXAMPLES, SECTIONS
+from neuralterm.cli.help_texts import SECTIONS
 
 _REST = "Options"
 _WIDEST_NAME = 30  # columns; the text of a longer one begins on the next line
@@ -35,10 +35,9 @@ def description_of(command: click.Command) -> str:
     return "\n\n".join(part for part in _parts(command) if not _is_example(part))
 
 
-def examples_of(command: click.Command, context: click.Context) -> list[str]:
-    """Return the command lines that show what a command is for: those among its words, or else what there is for it."""
-    own = [line for part in _parts(command) if _is_example(part) for line in part.splitlines()[1:]]
-    return own or cleandoc(EXAMPLES.get(path_of(context), "")).splitlines()
+def examples_of(command: click.Command) -> list[str]:
+    """Return the command lines among a command's words that show what it is for."""
+    return [line for part in _parts(command) if _is_example(part) for line in part.splitlines()[1:]]
 
 
 def write_description(command: click.Command, formatter: click.HelpFormatter) -> None:
@@ -58,9 +57,9 @@ def write_options(command: click.Command, context: click.Context, formatter: cli
             formatter.write_dl([(name.ljust(column), text) for name, text in records])
 
 
-def write_examples(command: click.Command, context: click.Context, formatter: click.HelpFormatter) -> None:
+def write_examples(command: click.Command, formatter: click.HelpFormatter) -> None:
     """Write the examples as they are: a line that is broken could not be copied."""
-    lines = examples_of(command, context)
+    lines = examples_of(command)
     if lines:
         with formatter.section("Examples"):
             for line in lines:

@@ -1,4 +1,4 @@
-"""What help says of commands beside their own words: headings for many options, and examples that they lack.
+"""Under which headings help shows options, where a command has many.
 
 Commands go by their path below `neuralterm`; the default subcommand of a group by the group's.
 """
@@ -28,59 +28,4 @@ SECTIONS: dict[str, Sections] = {
     "cost": {"Which calls": _CALLS},
     "cost check": {"Which calls": _CALLS},
     "models what-if": {"Which calls": _CALLS},
-}
-
-# Of commands whose own words have none.
-EXAMPLES = {
-    "models show": """
-        neuralterm models show openai/gpt-4o-mini
-        neuralterm models show --offline --json openai/gpt-4o
-        """,
-    "history": """
-        neuralterm history -n 5
-        neuralterm history --since 7d --tag ci --json
-        neuralterm history show 3f2a
-        """,
-    "history show": """
-        neuralterm history show 3f2a
-        neuralterm history show --json 3f2a | jq -r '.messages[-1].content'
-        """,
-    "history search": """
-        neuralterm history search sky blue
-        """,
-    "history export": """
-        neuralterm history export 3f2a -O talk.md
-        neuralterm history export --format jsonl 3f2a 77b0 > talks.jsonl
-        """,
-    "history fork": """
-        neuralterm history fork 3f2a
-        neuralterm history fork 3f2a --at 4 --title "the other way"
-        """,
-    "history rename": """
-        neuralterm history rename 3f2a "Why the sky is blue"
-        """,
-    "history tag": """
-        neuralterm history tag 3f2a physics
-        neuralterm history tag 3f2a --remove draft
-        """,
-    "history delete": """
-        neuralterm history delete 3f2a
-        neuralterm history delete --yes 3f2a 77b0
-        """,
-    "history restore": """
-        neuralterm history restore 3f2a
-        """,
-    "history purge": """
-        neuralterm history purge --yes
-        """,
-    "history import": """
-        neuralterm history import --from-llm
-        neuralterm history import --from-llm logs.db --dry-run
-        """,
-    "history backup": """
-        neuralterm history backup neuralterm-backup.db
-        """,
-    "history path": """
-        neuralterm history path
-        """,
 }

@@ -27,6 +27,10 @@ def fork(container: Container, /, conversation_id: str, at: int | None, title: s
     """Begin a conversation with a copy of another, and print its id.
 
     What the copied answers cost stays with the conversation that paid for it.
+
+    \b
+    neuralterm history fork 3f2a
+    neuralterm history fork 3f2a --at 4 --title "the other way"
     """
     from neuralterm.application.editing import fork_conversation
     from neuralterm.application.history import resolve_conversation
@@ -44,7 +48,11 @@ def fork(container: Container, /, conversation_id: str, at: int | None, title: s
 @click.argument("title", nargs=-1, required=True, metavar="TITLE...")
 @pass_container
 def rename(container: Container, /, conversation_id: str, title: tuple[str, ...]) -> None:
-    """Give a conversation another title."""
+    """Give a conversation another title.
+
+    \b
+    neuralterm history rename 3f2a "Why the sky is blue"
+    """
     from neuralterm.application.editing import rename_conversation
     from neuralterm.application.history import resolve_conversation
     from neuralterm.cli.stdin import argument_text
@@ -64,6 +72,10 @@ def tag(container: Container, /, conversation_id: str, tags: tuple[str, ...], un
     """Add tags to a conversation or take some away, and print those it has then, one a line.
 
     `cost --by tag` goes on counting calls under the tags that they were made with.
+
+    \b
+    neuralterm history tag 3f2a physics
+    neuralterm history tag 3f2a --remove draft
     """
     from neuralterm.application.editing import add_tags, remove_tags
     from neuralterm.application.history import resolve_conversation
@@ -91,6 +103,10 @@ def delete(container: Container, /, ids: tuple[str, ...], for_good: bool, yes: b
     """Put conversations into the trash; after 30 days there they are deleted for good. Asks first.
 
     What they cost stays in the ledger.
+
+    \b
+    neuralterm history delete 3f2a
+    neuralterm history delete --yes 3f2a 77b0
     """
     from neuralterm.application.history import delete_conversations, resolve_all, resolve_anywhere
     from neuralterm.application.trash import KEPT_FOR, move_to_trash
@@ -117,7 +133,11 @@ def delete(container: Container, /, ids: tuple[str, ...], for_good: bool, yes: b
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @pass_container
 def restore(container: Container, /, ids: tuple[str, ...]) -> None:
-    """Take conversations out of the trash; `history list --deleted` shows what is there."""
+    """Take conversations out of the trash; `history list --deleted` shows what is there.
+
+    \b
+    neuralterm history restore 3f2a
+    """
     from neuralterm.application.history import resolve_all
     from neuralterm.application.trash import take_out
     from neuralterm.domain.text import numbered
@@ -131,7 +151,11 @@ def restore(container: Container, /, ids: tuple[str, ...]) -> None:
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")
 @pass_container
 def purge(container: Container, /, yes: bool) -> None:
-    """Delete for good all that is in the trash. Asks first."""
+    """Delete for good all that is in the trash. Asks first.
+
+    \b
+    neuralterm history purge --yes
+    """
     from neuralterm.application.history import delete_conversations
     from neuralterm.application.records import HistoryFilter
     from neuralterm.domain.text import numbered

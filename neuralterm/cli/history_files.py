@@ -22,7 +22,12 @@ FORMATS = ("md", "json", "jsonl", "html")
 @click.option("--force", is_flag=True, help="Overwrite FILE if it is there.")
 @pass_container
 def export(container: Container, /, ids: tuple[str, ...], format_: str, output: Path | None, force: bool) -> None:
-    """Write out whole conversations: Markdown, one JSON document, JSON lines (one conversation each), or a page of HTML."""
+    """Write out whole conversations: Markdown, one JSON document, JSON lines (one conversation each), or a page of HTML.
+
+    \b
+    neuralterm history export 3f2a -O talk.md
+    neuralterm history export --format jsonl 3f2a 77b0 > talks.jsonl
+    """
     from neuralterm.application.history import transcripts
     from neuralterm.components.history_export import exported
 
@@ -45,6 +50,9 @@ def backup(container: Container, /, target: Path, force: bool) -> None:
 
     To restore a backup, end every neuralterm and put it in the place that `neuralterm history path` names, without the files
     that end in -wal and -shm beside it.
+
+    \b
+    neuralterm history backup neuralterm-backup.db
     """
     from neuralterm.components.progress import Progress
     from neuralterm.components.tables import grouped
@@ -63,5 +71,9 @@ def backup(container: Container, /, target: Path, force: bool) -> None:
 @click.command("path", cls=Command)
 @pass_container
 def path(container: Container, /) -> None:
-    """Print where the database is."""
+    """Print where the database is.
+
+    \b
+    neuralterm history path
+    """
     container.console.print(str(container.settings.database))

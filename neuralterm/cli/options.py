@@ -36,7 +36,7 @@ class Command(click.Command):
         """Write the examples."""
         from neuralterm.cli.help_page import write_examples
 
-        write_examples(self, ctx, formatter)
+        write_examples(self, formatter)
 
 
 class DefaultGroup(click.Group):

@@ -108,7 +108,7 @@ class Root(click.Group):
         """Write the examples."""
         from neuralterm.cli.help_page import write_examples
 
-        write_examples(self, ctx, formatter)
+        write_examples(self, formatter)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
         """Return the commands that begin so without importing any, and the options."""

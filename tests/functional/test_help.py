@@ -10,7 +10,7 @@ import click
 import pytest
 
 from neuralterm.cli.help_page import examples_of, option_sections, path_of
-from neuralterm.cli.help_texts import EXAMPLES, SECTIONS
+from neuralterm.cli.help_texts import SECTIONS
 from neuralterm.cli.root import cli
 from neuralterm.container import Container
 
@@ -44,12 +44,12 @@ def shown(path):
 
 
 def examples():
-    return [(path, line) for path, context in COMMANDS.items() for line in examples_of(shown(path), context)]
+    return [(path, line) for path, context in COMMANDS.items() for line in examples_of(shown(path))]
 
 
 @EVERY_COMMAND
 def test_help_ends_with_examples(path, run):
-    lines = examples_of(shown(path), COMMANDS[path])
+    lines = examples_of(shown(path))
     assert lines
     result = run(*path.split(), "--help")
     assert result.code == 0
@@ -76,7 +76,7 @@ def test_examples_are_command_lines_that_there_are(path, line):
 
 
 def test_every_text_belongs_to_a_command():
-    assert set(EXAMPLES) <= set(COMMANDS)
+    assert set(SECTIONS) <= set(COMMANDS)
     for path, sections in SECTIONS.items():
         known = {parameter.name for each in ("send", path) for parameter in shown(each).params}
         assert set().union(*sections.values()) <= known
@@ -115,7 +115,7 @@ def test_there_is_a_manual_page_for_every_command_and_roff_can_read_it():
     assert set(pages) == {"neuralterm", *(f"neuralterm-{name}" for name in cli.list_commands(None))}
     for path in COMMANDS:
         name = "-".join(["neuralterm", *path.split()[:1]])
-        lines, page = examples_of(shown(path), COMMANDS[path]), pages[name].read_text(encoding="utf-8")
+        lines, page = examples_of(shown(path)), pages[name].read_text(encoding="utf-8")
         assert [line for line in lines if roff_of(line) not in page] == []
     for path in pages.values():
         lines = path.read_text(encoding="utf-8").splitlines()

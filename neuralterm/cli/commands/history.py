@@ -45,6 +45,11 @@ def list_conversations(container: Container, /, limit: int, partial: bool, as_js
     """List conversations, last changed first.
 
     ID in the other commands is an id or the beginning of one.
+
+    \b
+    neuralterm history -n 5
+    neuralterm history --since 7d --tag ci --json
+    neuralterm history show 3f2a
     """
     from neuralterm.application.records import HistoryFilter
     from neuralterm.components import history_view, machine
@@ -70,7 +75,12 @@ def list_conversations(container: Container, /, limit: int, partial: bool, as_js
 @json_option
 @pass_container
 def show(container: Container, /, conversation_id: str, raw: bool, as_json: bool) -> None:
-    """Show a whole conversation."""
+    """Show a whole conversation.
+
+    \b
+    neuralterm history show 3f2a
+    neuralterm history show --json 3f2a | jq -r '.messages[-1].content'
+    """
     from neuralterm.application.history import transcripts
     from neuralterm.components import history_view, machine
 
@@ -94,7 +104,11 @@ def show(container: Container, /, conversation_id: str, raw: bool, as_json: bool
 @json_option
 @pass_container
 def search_messages(container: Container, /, words: tuple[str, ...], limit: int, as_json: bool, **given: Any) -> None:
-    """Find messages that hold every word of QUERY, newest first."""
+    """Find messages that hold every word of QUERY, newest first.
+
+    \b
+    neuralterm history search sky blue
+    """
     from neuralterm.application.history import search
     from neuralterm.application.records import SearchFilter
     from neuralterm.cli.indexing import index_for

@@ -93,6 +93,10 @@ def show_model(container: Container, /, model_id: str, **given: Any) -> None:
 
     The endpoints are asked for each time, unless --offline; the price of an endpoint is the one that is charged, its
     discount taken off.
+
+    \b
+    neuralterm models show openai/gpt-4o-mini
+    neuralterm models show --offline --json openai/gpt-4o
     """
     from neuralterm.components import machine, models_view
 
