@@ -77,8 +77,13 @@ def named(models: Sequence[OpenRouterModel], model_id: str) -> OpenRouterModel:
 
 def suggestion(model_id: str, models: Iterable[OpenRouterModel]) -> str:
     """Return the hint for somebody who named a model that is not listed."""
+    return did_you_mean(model_id, models) or "`neuralterm models` lists them"
+
+
+def did_you_mean(model_id: str, models: Iterable[OpenRouterModel]) -> str | None:
+    """Ask whether an id that is close was meant; None where there is none."""
     close = close_matches(model_id, models)
-    return f"did you mean {', '.join(close)}?" if close else "`neuralterm models` lists them"
+    return f"did you mean {', '.join(close)}?" if close else None
 
 
 def close_matches(model_id: str, models: Iterable[OpenRouterModel]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from neuralterm.application.model_search import by_id, close_matches
+from neuralterm.application.model_search import by_id, did_you_mean
 from neuralterm.domain.budget import matches
 from neuralterm.domain.catalogue import OpenRouterModel, without_dynamic_suffix
 from neuralterm.domain.exceptions import NeuralTermError, StorageError
@@ -24,15 +24,12 @@ def suggest_models(error: NeuralTermError, catalogue: object) -> None:
         return
     if by_id(models, without_dynamic_suffix(error.unknown_model)) is not None:
         return
-    close = close_matches(error.unknown_model, models)
-    if close:
-        error.hint = " ".join(filter(None, (f"did you mean {', '.join(close)}?", error.hint)))
+    if question := did_you_mean(error.unknown_model, models):
+        error.hint = " ".join(filter(None, (question, error.hint)))
 
 
 def unmatched(pattern: str, models: Sequence[OpenRouterModel]) -> str | None:
     """Say that none of the models matches a pattern, and which ids are close to it; None where one does, or there are none."""
     if not models or any(matches(name, pattern) for model in models for name in model.names):
         return None
-    close = close_matches(pattern, models)
-    meant = f"; did you mean {', '.join(close)}?" if close else ""
-    return f"no listed model matches {pattern!r}{meant}"
+    return "; ".join(filter(None, (f"no listed model matches {pattern!r}", did_you_mean(pattern, models))))

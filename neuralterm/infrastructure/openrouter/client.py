@@ -212,18 +212,14 @@ class OpenRouterClient:
         )
 
     async def _get(self, path: str, timeout: float | None = None) -> bytes:
-        blocks: list[bytes] = []
-        size = 0
         timeout = timeout or self._limits[2] or PATIENCE_FACTOR * self._limits[1]
         try:
             async with self._exchange("GET", path, None, headers=_GET_HEADERS, timeout=timeout) as reply:
-                while (block := await reply.read_block()) and size <= LARGEST_REPLY:
-                    blocks.append(block)
-                    size += len(block)
+                body = await reply.read_body(LARGEST_REPLY)
         except (StreamInterruptedError, ServiceUnreachableError) as exc:
             # Asking costs nothing, so it may be repeated wherever it failed: for money's sake nothing was sent.
             raise ServiceUnreachableError(exc.message, request_sent=False, hint=exc.hint) from exc
-        return self._without_key(b"".join(blocks))
+        return self._without_key(body)
 
     @asynccontextmanager
     async def _exchange(

@@ -108,6 +108,13 @@ class Reply:
         """
         return await self._read(self._deadline)
 
+    async def read_body(self, limit: int) -> bytes:
+        """Return the whole body, or what came up to the block with which it has `limit` bytes. Raises as `read_block`."""
+        body = bytearray()
+        while len(body) < limit and (block := await self.read_block()):
+            body += block
+        return bytes(body)
+
     async def read_error_body(self) -> bytes:
         """Return the beginning of the body, or what came of it in time: the status alone tells most."""
         blocks: list[bytes] = []

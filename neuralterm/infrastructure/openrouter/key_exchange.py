@@ -13,7 +13,7 @@ from neuralterm.infrastructure.openrouter.error_report import excerpt
 from neuralterm.infrastructure.openrouter.limits import LARGEST_ERROR_BODY
 
 if TYPE_CHECKING:
-    from neuralterm.infrastructure.openrouter.exchange import Reply, Transport
+    from neuralterm.infrastructure.openrouter.exchange import Transport
 
 _PATH = "/auth/keys"
 # What tells of the service's state, and not of the code.
@@ -29,7 +29,7 @@ async def key_for_code(transport: Transport, code: str, verifier: str, timeout: 
     headers = {"Content-Type": "application/json", "Accept": "application/json", "Accept-Encoding": "identity"}
     reply = await transport.send("POST", _PATH, body=json.dumps(body).encode(), headers=headers, timeout=timeout)
     try:
-        content = await _content(reply)
+        content = await reply.read_body(LARGEST_ERROR_BODY)
     except StreamInterruptedError as error:
         raise ServiceUnreachableError(error.message, hint=error.hint) from error
     finally:
@@ -43,13 +43,6 @@ async def key_for_code(transport: Transport, code: str, verifier: str, timeout: 
             hint="a code can be used once, within ten minutes: run `neuralterm login` again",
         )
     return _key(content)
-
-
-async def _content(reply: Reply) -> bytes:
-    content = b""
-    while len(content) < LARGEST_ERROR_BODY and (block := await reply.read_block()):
-        content += block
-    return content
 
 
 def _key(content: bytes) -> str:

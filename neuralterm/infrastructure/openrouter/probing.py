@@ -33,9 +33,7 @@ async def probe(transport: Transport, headers: Mapping[str, str], timeout: float
 
 
 async def _is_used_up(reply: Reply) -> bool:
-    body = b""
-    while len(body) < LARGEST_ERROR_BODY and (block := await reply.read_block()):
-        body += block
+    body = await reply.read_body(LARGEST_ERROR_BODY)
     with suppress(ValueError):
         return parse_key(body).limit_remaining_usd == 0
     return False
