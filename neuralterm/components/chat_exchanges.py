@@ -9,6 +9,7 @@ from neuralterm.application.history import resolve_conversation
 from neuralterm.application.records import HistoryFilter
 from neuralterm.components import chat_view
 from neuralterm.components.chat_state import ChatState, Turn
+from neuralterm.components.tables import clipped
 from neuralterm.domain.exceptions import ValidationError
 from neuralterm.domain.models import Conversation
 from neuralterm.domain.record import replace
@@ -31,7 +32,7 @@ async def undo(state: ChatState, argument: str) -> None:
         raise ValidationError("there is nothing to take back")
     state.recount()
     taken = f"taken back: {one_line(prompt)}"
-    state.console.note(chat_view.clipped(taken, state.console.width))
+    state.console.note(clipped(taken, state.console.width))
     state.console.note("the model sees it no more; it stays in the history, and its cost counts", dim=True)
 
 

@@ -10,7 +10,7 @@ from neuralterm.application.records import ConversationSummary
 from neuralterm.application.replacing import last_exchange
 from neuralterm.components.attachments_view import with_attachments
 from neuralterm.components.chat_state import ChatState
-from neuralterm.components.tables import columns_of
+from neuralterm.components.tables import clipped
 from neuralterm.domain.models import Conversation, Message, MessageStatus
 from neuralterm.domain.spans import in_words
 from neuralterm.domain.text import numbered, one_line
@@ -79,16 +79,6 @@ def farewell(state: ChatState, *, is_kept: bool) -> str | None:
     if not is_kept:
         return cost
     return f"{cost}; `neuralterm chat --cid {short_id(state.conversation, state.parts.repository)}` goes on with it"
-
-
-def clipped(line: str, width: int) -> str:
-    """Return a line in at most so many columns of a terminal; `…` stands for what is left out."""
-    text = line[: width + 1]
-    if text == line and columns_of(text) <= width:
-        return text
-    while columns_of(text) >= width:
-        text = text[:-1]
-    return text.rstrip() + "…"
 
 
 def _beginning(answer: Message, width: int) -> list[str]:

@@ -9,6 +9,8 @@ from neuralterm.domain.text import one_line
 
 _SHORTEST_NAME = 8
 _LEFT_TO_RIGHT = "\u200e"
+# Characters that a column may take, marks included.
+_MOST_PER_COLUMN = 8
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> str:
@@ -77,9 +79,15 @@ def _chosen(headers: Sequence[str], rows: Sequence[Sequence[str]], kept: Sequenc
 
 
 def cut_to(cell: str, columns: int) -> str:
-    """Return the cell in so many columns of a terminal; `…` stands for what is left out."""
-    text = one_line(cell)
-    if columns_of(text) <= columns:
+    """Return the cell on one line, in so many columns of a terminal; `…` stands for what is left out."""
+    return clipped(one_line(cell), columns)
+
+
+def clipped(line: str, columns: int) -> str:
+    """Return a line in so many columns of a terminal; `…` stands for what is left out."""
+    # No more is measured than can matter: a line may be a whole answer.
+    text = line[: _MOST_PER_COLUMN * (columns + 1)]
+    if text == line and columns_of(text) <= columns:
         return text
     if text.isascii():
         return text[: columns - 1].rstrip() + "…"
