@@ -116,11 +116,12 @@ def files_state(user_file: Path | None, project_dir: Path | None, warnings: tupl
 
     named = {"user file": user_file, "project file": project_dir and project_dir / PROJECT_FILE}
     there = {kind: path for kind, path in named.items() if path is not None and path.exists()}
-    exposed = [path for path in there.values() if os.name == "posix" and path.stat().st_mode & 0o022]
+    own = there.get("user file")
+    is_exposed = own is not None and os.name == "posix" and own.stat().st_mode & 0o022
     return FilesState(
         tuple(f"{kind} {path}" for kind, path in there.items()),
         warnings,
-        tuple(str(path) for path in exposed if path == user_file),
+        (str(own),) if is_exposed else (),
     )
 
 

@@ -8,12 +8,12 @@ from itertools import pairwise
 from typing import Any, TypeAlias
 
 from neuralterm.application.records import CallFilter, CallTotals, Committed
-from neuralterm.domain.budget import matches
 from neuralterm.domain.exceptions import ValidationError
 from neuralterm.domain.models import KNOWN_SOURCES
 from neuralterm.domain.money import from_pico
 from neuralterm.infrastructure.columns import LARGEST_INTEGER, from_amount, from_ms, to_ms
 from neuralterm.infrastructure.database import Database, Row
+from neuralterm.infrastructure.filtering import asked_for
 from neuralterm.infrastructure.schema import DAY_MS, QUARTER_MS, SPANS_MS
 from neuralterm.infrastructure.time_pieces import Piece, pieces
 from neuralterm.infrastructure.zone_offsets import zone_offsets
@@ -120,13 +120,6 @@ def _selected(database: Database, filter: CallFilter, by: Sequence[str], zone: t
 
 def conditions_of(database: Database, filter: CallFilter) -> tuple[str, dict[str, Any]]:
     """Return what the filter says besides times, each with `AND` before it, and the parameters of that."""
-    parameters = _chosen(filter)
-    if "model" in parameters:
-        database.define("model_matches", matches)
-    return "".join(f" AND {_CONDITIONS[name]}" for name in parameters), parameters
-
-
-def _chosen(filter: CallFilter) -> dict[str, Any]:
     given = {
         "tag": filter.tag,
         "model": filter.model,
@@ -134,7 +127,8 @@ def _chosen(filter: CallFilter) -> dict[str, Any]:
         "run": filter.run,
         "conversation": None if filter.conversation is None else str(filter.conversation),
     }
-    return {name: value for name, value in given.items() if value is not None}
+    parameters = asked_for(database, given)
+    return "".join(f" AND {_CONDITIONS[name]}" for name in parameters), parameters
 
 
 def _pieces_of(filter: CallFilter, by: Sequence[str], offsets: Offsets | None) -> list[Piece]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from neuralterm.application.records import ConversationSummary
-from neuralterm.domain.budget import matches
 from neuralterm.domain.text import one_line
 from neuralterm.infrastructure.columns import to_bound, to_ms
+from neuralterm.infrastructure.filtering import asked_for
 from neuralterm.infrastructure.rows import CONVERSATION, CONVERSATION_COLUMNS, conversation_from, status_from
 
 if TYPE_CHECKING:
@@ -81,9 +81,7 @@ def summaries(database: Database, filter: HistoryFilter) -> list[ConversationSum
         "min_cost": to_bound(filter.min_cost),
         "model": filter.model,
     }
-    parameters: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-    if "model" in parameters:
-        database.define("model_matches", matches)
+    parameters = asked_for(database, asked)
     conditions = [_IN_TRASH if filter.deleted else _OUTSIDE, *(_CONDITIONS[name] for name in parameters)]
     if filter.partial_only:
         conditions.append(_PARTIAL)

@@ -14,6 +14,7 @@ from neuralterm.application.surroundings import DatabaseState, SpoolState
 from neuralterm.domain.record import replace
 from neuralterm.infrastructure.peeking import peek
 from neuralterm.infrastructure.schema import SCHEMA_VERSION, schema_version
+from neuralterm.infrastructure.spool import spool_beside
 
 # Seconds for looking for damage, which takes long in a large file.
 LIMIT = 10.0
@@ -50,10 +51,9 @@ def database_state(path: Path, *, limit: float = LIMIT) -> DatabaseState:
 
 def spool_state(database: Path) -> SpoolState:
     """Look at the journals of answers beside a database."""
-    folder = database.with_name(f"{database.name}-spool")
     written = []
     with suppress(OSError):
-        for entry in os.scandir(folder):
+        for entry in os.scandir(spool_beside(database)):
             with suppress(OSError):
                 written.append(entry.stat().st_mtime)
     return (

@@ -93,9 +93,9 @@ class SQLiteConversationRepository:
         """The journal of the answers that are under way: files beside the database."""
         if str(self.database.path) == ":memory:":
             return MemoryJournal()
-        from neuralterm.infrastructure.spool import Spool
+        from neuralterm.infrastructure.spool import Spool, spool_beside
 
-        return Spool(self.database.path.with_name(f"{self.database.path.name}-spool"))
+        return Spool(spool_beside(self.database.path))
 
     def patience(self, seconds: float) -> AbstractContextManager[None]:
         """Wait for other processes at most so long in the block."""

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from neuralterm.application.records import ANYWHERE, SearchFilter, SearchHit
-from neuralterm.domain.budget import matches
 from neuralterm.domain.exceptions import StorageError
 from neuralterm.domain.snippets import snippet_of
 from neuralterm.domain.text import join_surrogates
 from neuralterm.infrastructure.columns import from_ms, to_json, to_ms
+from neuralterm.infrastructure.filtering import asked_for
 from neuralterm.infrastructure.signs import has_signs
 
 if TYPE_CHECKING:
@@ -104,9 +104,7 @@ def _chosen(database: Database, filter: SearchFilter) -> tuple[str, dict[str, An
         "tag": filter.tag,
         "model": filter.model,
     }
-    parameters = {name: value for name, value in asked.items() if value is not None}
-    if "model" in parameters:
-        database.define("model_matches", matches)
+    parameters = asked_for(database, asked)
     return " AND ".join(["c.deleted_at IS NULL", *(_WITHIN[name] for name in parameters)]), parameters
 
 
