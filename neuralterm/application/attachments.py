@@ -6,12 +6,11 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from neuralterm.application.context import ATTACHMENTS
 from neuralterm.application.turn import Prompt
-from neuralterm.domain.attachments import Attachment, AttachmentKind
+from neuralterm.domain.attachments import Attachment, AttachmentKind, attachments_of
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import ValidationError
-from neuralterm.domain.models import Message
+from neuralterm.domain.models import ATTACHMENTS, Message
 from neuralterm.domain.record import record, replace
 
 # What an attachment takes of the window, roughly: a large image, a few pages, a minute of speech.
@@ -79,11 +78,6 @@ class Attachments:
             for attachment in attachments_of(message):
                 if attachment.sha256:
                     self._store.add(attachment.sha256, prompt.contents[attachment.sha256])
-
-
-def attachments_of(message: Message) -> list[Attachment]:
-    """Return what is attached to a message, in order."""
-    return [Attachment.from_record(record) for record in message.metadata.get(ATTACHMENTS, ())]
 
 
 def estimated_tokens(message: Message) -> int:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
-from neuralterm.domain.models import Message, MessageRole, MessageStatus
+from neuralterm.domain.models import ATTACHMENTS, Message, MessageRole, MessageStatus
 
 TRUNCATION_MARKER = "[Earlier messages were left out to fit the context window.]"
 UNFINISHED_NOTE = "[The previous answer is incomplete: it ended before it was finished.]"
 
 # In the metadata of messages that are made here for the model and belong to no stored history.
 _INSERTED = "inserted"
-# In the metadata of messages that have attachments: their records (see `domain.attachments`).
-ATTACHMENTS = "attachments"
 
 CountMessage = Callable[[Message], int]
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from neuralterm.application.context import ATTACHMENTS
-from neuralterm.domain.models import Conversation, Message
+from neuralterm.domain.models import ATTACHMENTS, Conversation, Message
 from neuralterm.domain.record import replace
 from neuralterm.domain.text import key_forms
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from neuralterm.application.attachments import attachments_of
 from neuralterm.components.tables import grouped
-from neuralterm.domain.attachments import Attachment
+from neuralterm.domain.attachments import Attachment, attachments_of
 from neuralterm.domain.models import Message
 from neuralterm.domain.text import one_line
 

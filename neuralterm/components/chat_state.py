@@ -232,6 +232,7 @@ def _kept_attachments(question: Message) -> tuple[AttachmentFile, ...]:
 
     if not has_attachments(question):
         return ()
-    from neuralterm.application.attachments import AttachmentFile, attachments_of
+    from neuralterm.application.attachments import AttachmentFile
+    from neuralterm.domain.attachments import attachments_of
 
     return tuple(map(AttachmentFile, attachments_of(question)))

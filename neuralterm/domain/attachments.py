@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
+from neuralterm.domain.models import ATTACHMENTS, Message
 from neuralterm.domain.record import record
 
 
@@ -52,3 +53,8 @@ class Attachment:
             "sha256": self.sha256,
             "url": self.url,
         }
+
+
+def attachments_of(message: Message) -> list[Attachment]:
+    """Return what is attached to a message, in order."""
+    return [Attachment.from_record(each) for each in message.metadata.get(ATTACHMENTS, ())]

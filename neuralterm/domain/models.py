@@ -29,9 +29,10 @@ class MessageRole(str, Enum):
 
 
 # Keys of `Message.metadata`: something in the stored message could not be understood; the id of the message that this one,
-# in a fork, is a copy of.
+# in a fork, is a copy of; the records of what is attached to it (see `domain.attachments`).
 DAMAGED = "damaged"
 COPIED_FROM = "copied_from"
+ATTACHMENTS = "attachments"
 
 
 class MessageStatus(str, Enum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neuralterm.application.attachments import attachments_of
+from neuralterm.domain.attachments import attachments_of
 from neuralterm.domain.exceptions import StorageError
 from neuralterm.domain.models import Message
 from neuralterm.infrastructure.database import Database

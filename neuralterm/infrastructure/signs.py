@@ -8,10 +8,11 @@ grams of a text begin at each of its signs; what lacks at the end of a run is fi
 from __future__ import annotations
 
 import re
+from functools import cache
 
 END = " "
 # Two Vedic letters, and some beyond 16 bits, are no letters at all to the full-text index.
-_RUN = re.compile(
+_RUN = (
     "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf\u1cf2\u1cf3\u2e80-\u30ff"
     "\u3100-\u31ff\u3400-\u9fff\ua9e0-\ua9ff\uaa60-\uaa7f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00010000-\U0010ffff]+"
 )
@@ -21,13 +22,13 @@ _LARGE_FROM = "\u2e80"
 
 def has_signs(text: str) -> bool:
     """Say whether there is a sign of such a script in the text."""
-    return _RUN.search(text) is not None
+    return not text.isascii() and _runs().search(text) is not None
 
 
 def grams(text: str) -> set[str]:
     """Return all grams of a text."""
     found: set[str] = set()
-    for run in _RUN.findall(text):
+    for run in _runs().findall(text):
         filled = run + END * 2
         if min(run) >= _LARGE_FROM:
             found.update([filled[at : at + 2] for at in range(len(run))])
@@ -39,7 +40,7 @@ def grams(text: str) -> set[str]:
 def wanted_grams(word: str) -> set[str]:
     """Return grams of which every text has all in which the word is; where a run is too short for one, its beginning."""
     found: set[str] = set()
-    for run in _RUN.findall(word):
+    for run in _runs().findall(word):
         whole = {run[at : at + size(sign)] for at, sign in enumerate(run) if at + size(sign) <= len(run)}
         found |= whole or {run}
     return found
@@ -48,3 +49,9 @@ def wanted_grams(word: str) -> set[str]:
 def size(sign: str) -> int:
     """Return of how many signs the grams are that begin with this one."""
     return 2 if sign >= _LARGE_FROM else 3
+
+
+@cache
+def _runs() -> re.Pattern[str]:
+    """Return the pattern of a run, which takes milliseconds to compile and is needed by few."""
+    return re.compile(_RUN)

@@ -4,8 +4,9 @@ import sqlite3
 
 import pytest
 
-from neuralterm.application.attachments import Attachments, attachments_of
+from neuralterm.application.attachments import Attachments
 from neuralterm.application.turn import Prompt
+from neuralterm.domain.attachments import attachments_of
 from neuralterm.domain.exceptions import StorageError
 from neuralterm.infrastructure.attachment_store import SQLiteAttachmentStore
 from neuralterm.infrastructure.database import Database

@@ -6,12 +6,12 @@ from decimal import Decimal
 
 import pytest
 
-from neuralterm.application.attachments import AUDIO_FORMATS, TOKENS_OF, Attachments, attachments_of, content_parts
+from neuralterm.application.attachments import AUDIO_FORMATS, TOKENS_OF, Attachments, content_parts
 from neuralterm.application.context import TRUNCATION_MARKER
 from neuralterm.application.records import SendOptions
 from neuralterm.application.sending import SendRequest, send
 from neuralterm.domain import exceptions as exc
-from neuralterm.domain.attachments import Attachment, AttachmentKind
+from neuralterm.domain.attachments import Attachment, AttachmentKind, attachments_of
 from neuralterm.domain.budget import Budget, Window
 from neuralterm.domain.models import CostSource, Message
 from neuralterm.infrastructure.token_counter import TokenCounter
