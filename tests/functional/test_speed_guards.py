@@ -68,7 +68,8 @@ LIMITS = [
     Limits(("send", "one"), modules=152, statements=58, transactions=3, file_calls=290),
     Limits(("models",), modules=92, statements=7, file_calls=100),
     Limits(("cost", "--json"), modules=98, statements=8, file_calls=105),
-    Limits(("history",), modules=110, statements=8, file_calls=105),
+    Limits(("history",), modules=104, statements=8, file_calls=105),
+    Limits(("history", "search", "one"), modules=98, statements=10, file_calls=112),
 ]
 NEVER = {
     "anyio", "asyncio", "email", "http.client", "httpx", "importlib.metadata", "neuralterm.components.markdown",
