@@ -235,6 +235,7 @@ def words_of(text):
 
 @settings(max_examples=100)
 @given(st.lists(st.sampled_from(TOKENS), max_size=40).map("".join), st.data(), st.sampled_from(SIZES))
+@example("*> " + "w" * 97 + "```python", None, (20, 6))
 @example("*===***/|/**\\!\\``a| a | b |*\\[e", None, (20, 6))
 @example("👍__<b>1. *| a | b |a\\]__===[x1", None, (80, 24))
 @example("\\word\\(---```https://a_b_c/|x1)x1**),__word,``_##  ](\\)word\\[[- [x] x1](===\\)", None, (80, 24))
