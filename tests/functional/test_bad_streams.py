@@ -37,10 +37,14 @@ def flood(*first, block, headers=(), media_type="text/event-stream"):
 
 
 def bomb(beginning, filling, times):
-    """Send some hundred kilobytes that unfold to `times` the filling, without ever ending."""
-    packer = zlib.compressobj(wbits=31)
-    packed = packer.compress(beginning) + b"".join(packer.compress(filling) for _ in range(times))
-    return flood(packed + packer.flush(zlib.Z_SYNC_FLUSH), block=b"\0", headers=["Content-Encoding: gzip"])
+    """Send few megabytes that unfold to `times` the filling, without ever ending."""
+
+    def script(exchange):
+        packer = zlib.compressobj(zlib.Z_BEST_SPEED, wbits=31)
+        packed = packer.compress(beginning) + b"".join(packer.compress(filling) for _ in range(times))
+        flood(packed + packer.flush(zlib.Z_SYNC_FLUSH), block=b"\0", headers=["Content-Encoding: gzip"])(exchange)
+
+    return script
 
 
 BE = b'data: {"id":"gen-1","choices":[{"delta":{"content":"Be"}}]}\n\n'

@@ -94,6 +94,7 @@ def _fields(state):
     return {name: state[name] for name in ("model", "provider", "status", "usage")}
 
 
+@pytest.mark.no_cover
 @settings(deadline=None, max_examples=40)
 @given(
     st.lists(CALLS, max_size=12),

@@ -423,6 +423,7 @@ def _folded(text):
     return "".join(each.lower() if each.isascii() else each for each in text)
 
 
+@pytest.mark.no_cover
 @settings(deadline=None, max_examples=150)
 @given(_STEPS)
 def test_the_index_finds_what_reading_finds(steps):

@@ -196,6 +196,7 @@ def test_withdrawing_takes_exchange_after_exchange(talk):
     assert talk.repository.get_by_id(talk.id).total_cost == Decimal("0.5")
 
 
+@pytest.mark.no_cover
 @given(st.lists(st.booleans(), max_size=12), st.data())
 def test_whatever_is_withdrawn_a_fork_is_what_was_said_up_to_there_at_some_time(steps, data):
     talk = Talk(exchanges=1)

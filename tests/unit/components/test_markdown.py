@@ -257,6 +257,7 @@ def test_what_is_put_right_at_the_end_of_a_row_is_in_its_place(begin, end, lengt
     assert shown(f"{text}\n\n", size=(20, 12)).text == whole.text
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("source", ["- ", "> ", " ", "#", "|", "=", "`", "~", "1", "*", "- [", "\\", "$"])
 def test_a_line_that_is_all_marks_is_the_same_in_pieces(source):
     text = f"a\n{source * (900 // len(source))}b"
@@ -367,6 +368,7 @@ LONG = {
 }
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("source", LONG.values(), ids=LONG)
 def test_work_and_memory_do_not_grow_with_the_answer(source):
     """Counted in what is written and kept; time only roughly, for machines differ."""
