@@ -66,7 +66,14 @@ class DefaultGroup(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the default subcommand's name in front where none is named."""
         named = bool(args) and (args[0] in self.commands or args[0] in ctx.help_option_names)
+        if args and not named and not args[0].startswith("-") and not self._default_takes_words():
+            from neuralterm.cli.what_was_meant import UnknownCommandError
+
+            raise UnknownCommandError(self, args[0], ctx)
         return super().parse_args(ctx, args if named else [self.default, *args])
+
+    def _default_takes_words(self) -> bool:
+        return any(isinstance(param, click.Argument) for param in self.commands[self.default].params)
 
 
 class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic only since Click 8.5

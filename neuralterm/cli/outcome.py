@@ -74,10 +74,15 @@ class Outcome:
         if isinstance(error, click.exceptions.NoArgsIsHelpError):
             self._container.plain_console.plain_error(error.format_message())
             return ExitCode.USAGE
-        hint = None
+        message, hint = error.format_message(), None
         if isinstance(error, click.UsageError) and error.ctx is not None:
-            hint = _misplaced(error, error.ctx) or f"`{_path_with_help(error.ctx)} --help` shows how"
-        return self._report(NeuralTermError(error.format_message(), "USAGE", hint=hint), ExitCode.USAGE)
+            from neuralterm.cli.what_was_meant import hint_for, path_with_help
+
+            hint = hint_for(error, error.ctx)
+            # Click's own guess would stand beside a better one.
+            message = error.message if hint else message
+            hint = hint or f"`{path_with_help(error.ctx)} --help` shows how"
+        return self._report(NeuralTermError(message, "USAGE", hint=hint), ExitCode.USAGE)
 
     def _fault(self, error: BaseException) -> int:
         if self._container.flags is not None and self._container.flags.debug:
@@ -122,24 +127,3 @@ class Outcome:
             return self._container.console
         except Exception:  # whatever it is, it was raised before and is about to be reported
             return self._container.plain_console
-
-
-def _path_with_help(context: click.Context) -> str:
-    """Return the words of a command whose help describes it: a group tells the help of its default subcommand itself."""
-    group = context.parent
-    while group is not None and getattr(group.command, "default", None) == context.command.name:
-        context, group = group, group.parent
-    return context.command_path
-
-
-def _misplaced(error: click.UsageError, context: click.Context) -> str | None:
-    """Say where an option goes that the command does not know but the whole program does; None for any other mistake."""
-    root = context.find_root()
-    if not isinstance(error, click.NoSuchOption) or context is root:
-        return None
-    for option in root.command.params:
-        if isinstance(option, click.Option) and option.expose_value and error.option_name in option.opts:
-            value = "" if option.is_flag else " ..."
-            command = _path_with_help(context).removeprefix(f"{root.command_path} ")
-            return f"it goes before the command: `{root.command_path} {error.option_name}{value} {command} ...`"
-    return None

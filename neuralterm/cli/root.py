@@ -91,6 +91,16 @@ class Root(click.Group):
         command: click.Command = importlib.import_module(f"neuralterm.cli.commands.{name}").command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the first word names. Raises UsageError for one that is not there."""
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            from neuralterm.cli.what_was_meant import UnknownCommandError
+
+            raise UnknownCommandError(self, args[0], ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any."""
         column = max(map(len, _COMMANDS))

@@ -6,7 +6,11 @@ import stat
 import subprocess
 import sys
 
+import click
 import pytest
+
+from neuralterm.cli.root import cli
+from neuralterm.cli.what_was_meant import OTHER_NAMES
 
 from .stand_in import StandIn, error, text
 
@@ -99,7 +103,7 @@ class TestUsage:
     @pytest.mark.parametrize(
         ("line", "message"),
         [
-            (["sned", "hi"], "No such command 'sned'"),
+            (["frobnicate", "hi"], "No such command 'frobnicate'"),
             (["send", "--bogus", "hi"], "No such option"),
             (["--bogus"], "No such option"),
             (["send", "--max-tokens", "0", "hi"], "Invalid value for '--max-tokens'"),
@@ -175,6 +179,56 @@ class TestUsage:
         assert result.code == 2
         assert problem.startswith("error: No such option")
         assert hint == f"hint: it goes before the command: `neuralterm {instead}`"
+
+    @pytest.mark.parametrize(
+        ("line", "instead"),
+        [
+            (["sned", "hi"], "did you mean `neuralterm send`?"),
+            (["Models"], "did you mean `neuralterm models`?"),
+            (["logs"], "did you mean `neuralterm history`?"),
+            (["search", "x"], "did you mean `neuralterm history search`?"),
+            (["why is the sky blue?"], "`neuralterm send ...` sends a prompt"),
+            (["history", "serach", "x"], "did you mean `neuralterm history search`?"),
+            (["history", "rm", "x"], "did you mean `neuralterm history delete`?"),
+            (["cost", "daily"], "did you mean `neuralterm cost --by day`?"),
+            (["cost", "budget", "st", "x", "1"], "did you mean `neuralterm cost budget set`?"),
+        ],
+    )
+    def test_a_command_that_is_not_there_gets_one_that_is(self, run, line, instead):
+        result = run(*line)
+        assert result.code == 2
+        assert result.err.splitlines()[1] == f"hint: {instead}"
+
+    @pytest.mark.parametrize(
+        ("line", "instead"),
+        [
+            (["send", "--max-budget-usd", "1", "hi"], "it is called --max-cost here"),
+            (["chat", "--session", "x"], "it is called --cid here"),
+        ],
+    )
+    def test_an_option_of_another_tool_gets_the_name_it_has_here(self, run, line, instead):
+        problem, hint = run(*line).err.splitlines()
+        assert problem == f"error: No such option '{line[1]}'."
+        assert hint == f"hint: {instead}"
+
+    def test_a_key_as_an_option_is_not_taken_and_not_shown(self, run):
+        result = run("send", "--api-key=sk-or-v1-secret", "hi")
+        assert result.code == 2
+        assert "OPENROUTER_API_KEY" in result.err
+        assert "secret" not in result.err
+
+    def test_what_other_tools_call_it_is_told_by_names_that_exist(self):
+        for path, others in OTHER_NAMES.items():
+            for name, meant in others.items():
+                context = click.Context(cli, info_name="neuralterm")
+                group = cli
+                for word in path.split()[1:]:
+                    group = group.get_command(context, word)
+                assert name not in group.list_commands(context)
+                words = meant.split()
+                while words and not words[0].startswith("-"):
+                    group = group.get_command(context, words.pop(0))
+                    assert group is not None, meant
 
 
 class TestSettings:
