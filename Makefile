@@ -22,8 +22,8 @@ demo: $(VENV)/.runtime ## install, and show the main jobs without key or network
 test: $(VENV)/.dev ## install what tests need, and run them with coverage
 	$(BIN)/pytest -n 2 --cov --cov-report=term $(ARGS)
 
-test-long: $(VENV)/.dev ## run the tests that take minutes: many processes, one wallet
-	$(BIN)/pytest -m slow $(ARGS)
+test-long: $(VENV)/.dev ## run the tests that take minutes: many processes with one wallet, many examples of each property
+	$(BIN)/pytest -m "slow or hypothesis" --hypothesis-profile long --timeout 1200 $(ARGS)
 
 browser-check: $(VENV)/.dev ## open the page of `cost --html` in a real browser (needs Chromium)
 	$(BIN)/python scripts/browser_check

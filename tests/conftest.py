@@ -6,9 +6,10 @@ import signal
 import pytest
 from hypothesis import settings
 
-# A machine that is busy with something else is no fault of the code.
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
+# A machine that is busy with something else is no fault of the code. `make test-long` tries far more examples.
+settings.register_profile("quick", deadline=None, max_examples=40)
+settings.register_profile("long", deadline=None, max_examples=1000)
+settings.load_profile("quick")
 
 
 def pytest_configure():
