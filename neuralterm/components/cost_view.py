@@ -10,7 +10,8 @@ from neuralterm.application.records import CallTotals
 from neuralterm.application.reports import CostReport, known_usd, usd_from
 from neuralterm.components.bars import bar
 from neuralterm.components.machine import SCHEMA_VERSION, moment, money
-from neuralterm.components.tables import columns_of, fitted_table, grouped, minute
+from neuralterm.components.tables import fitted_table, grouped, minute
+from neuralterm.components.text_width import columns_of
 from neuralterm.domain.budget import Window
 from neuralterm.domain.models import KNOWN_SOURCES, CostSource
 from neuralterm.domain.money import dollars

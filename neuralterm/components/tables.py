@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from neuralterm.components.text_width import columns_of
 from neuralterm.domain.text import one_line
 
 _SHORTEST_NAME = 8
@@ -105,15 +106,6 @@ def _in_order(line: str) -> str:
     import re
 
     return _LEFT_TO_RIGHT + re.sub(" {2,}", f"{_LEFT_TO_RIGHT}\\g<0>", line)
-
-
-def columns_of(text: str) -> int:
-    """Return how many columns of a terminal the longest line takes: wide characters take two, joined ones no more."""
-    if text.isascii():
-        return max(map(len, text.splitlines()), default=0)
-    from wcwidth import width
-
-    return max(map(width, text.splitlines()), default=0)
 
 
 def grouped(count: int | None) -> str:

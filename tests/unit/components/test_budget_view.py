@@ -8,7 +8,7 @@ import pytest
 from neuralterm.application.bounds import BudgetStatus
 from neuralterm.application.budgets import Origin, PlacedBudget
 from neuralterm.components.budget_view import budget_line, budgets_table, placed_document, scope_words
-from neuralterm.components.tables import columns_of
+from neuralterm.components.text_width import columns_of
 from neuralterm.domain.budget import Budget, Scope, Window
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from neuralterm.application.records import CallTotals
 from neuralterm.components.calendar_view import calendar_text
-from neuralterm.components.tables import columns_of
+from neuralterm.components.text_width import columns_of
 
 
 def on(day, usd="0", unsettled=0):

@@ -11,7 +11,7 @@ from neuralterm.application.reports import CostReport
 from neuralterm.components.cost_csv import report_csv
 from neuralterm.components.cost_view import report_document, report_text, states_table
 from neuralterm.components.machine import dumps
-from neuralterm.components.tables import columns_of
+from neuralterm.components.text_width import columns_of
 from neuralterm.domain.budget import Budget, Window
 
 TOTAL = CallTotals(

@@ -3,7 +3,7 @@ from decimal import Decimal
 
 from neuralterm.components.endpoints_view import endpoints_document, endpoints_text
 from neuralterm.components.machine import dumps
-from neuralterm.components.tables import columns_of
+from neuralterm.components.text_width import columns_of
 from neuralterm.domain.endpoints import Endpoint
 
 PRICES = {"prompt": "0.0000004", "completion": "0.0000016", "discount": "0.25"}

@@ -13,7 +13,7 @@ from neuralterm.components.models_view import (
     models_table,
     one_model_document,
 )
-from neuralterm.components.tables import columns_of
+from neuralterm.components.text_width import columns_of
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.endpoints import Endpoint
 

@@ -1,4 +1,5 @@
-from neuralterm.components.tables import columns_of, fitted_table, grouped, table
+from neuralterm.components.tables import fitted_table, grouped, table
+from neuralterm.components.text_width import columns_of
 
 
 def test_cells_are_never_read_as_numbers():

@@ -5,7 +5,7 @@ from decimal import Decimal
 from neuralterm.application.records import CallFilter
 from neuralterm.application.what_if import Comparison, WhatIf
 from neuralterm.components.machine import dumps
-from neuralterm.components.tables import columns_of
+from neuralterm.components.text_width import columns_of
 from neuralterm.components.what_if_view import ASSUMPTION, remarks, what_if_document, what_if_text
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.pricing import ChargedTokens
