@@ -8,8 +8,10 @@ if TYPE_CHECKING:
     from neuralterm.container import Container
 
 
-def warn_of_misspelt(container: Container, pattern: str) -> None:
-    """Say on stderr when no model of the list kept here matches a pattern, and what may have been meant."""
+def warn_of_misspelt(container: Container, pattern: str | None) -> None:
+    """Say on stderr when no model of the list kept here matches a pattern, and what may have been meant; None: any does."""
+    if pattern is None:
+        return
     from neuralterm.application.unknown_model import unmatched
 
     said = unmatched(pattern, container.catalogue.copied())

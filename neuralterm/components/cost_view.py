@@ -7,10 +7,10 @@ from typing import Any
 
 from neuralterm.application.bounds import BudgetStatus
 from neuralterm.application.records import CallTotals
-from neuralterm.application.reports import CostReport, known_usd, usd_from
+from neuralterm.application.reports import CALENDAR_KEYS, CostReport, known_usd, usd_from
 from neuralterm.components.bars import bar
 from neuralterm.components.machine import SCHEMA_VERSION, moment, money
-from neuralterm.components.tables import fitted_table, grouped, minute
+from neuralterm.components.tables import fitted_table, grouped, minute, wrapped
 from neuralterm.components.text_width import columns_of
 from neuralterm.domain.budget import Window
 from neuralterm.domain.models import KNOWN_SOURCES, CostSource
@@ -26,6 +26,9 @@ EXPLAINED = {
 }
 
 _NARROWEST_BAR, _WIDEST_BAR = 6, 40
+_UPSTREAM = "charged by providers to your keys: in budgets, not in the total"
+# Where what is told of sums begins.
+_TOLD = 14
 
 _NO_KEY = {
     "model": "(unknown)",
@@ -97,7 +100,7 @@ def report_text(
     Its groups have bars where there is room; with `bars` always, without never. Without `groups` only the sums are told.
     """
     total = report.total
-    parts = ["\n".join(_summary(total, width))]
+    parts = ["\n".join(wrapped(line, width, _TOLD) for line in _summary(total, width))]
     if groups and report.groups:
         parts.append(_group_table(report.by, report.groups, width, bars))
     if budgets:
@@ -118,7 +121,7 @@ def unsettled_words(totals: CallTotals) -> str:
 def _summary(total: CallTotals, width: int | None) -> list[str]:
     # "known": with unsettled calls a bare total would read as all there is.
     name = "known" if total.unsettled_calls else "total"
-    lines = [f"{name:<14}{dollars(known_usd(total))}  ({numbered(total.calls, 'call')})"]
+    lines = [f"{name:<{_TOLD}}{dollars(known_usd(total))}  ({numbered(total.calls, 'call')})"]
     lines += [
         _explained(f"  {source.value:<12}{dollars(usd_from(total, source))}", EXPLAINED[source], width)
         for source in KNOWN_SOURCES
@@ -127,11 +130,9 @@ def _summary(total: CallTotals, width: int | None) -> list[str]:
     if unsettled := unsettled_words(total):
         lines.append(unsettled)
     if total.upstream_usd:
-        lines.append(
-            f"{'upstream':<14}{dollars(total.upstream_usd)}  (charged by providers to your keys: in budgets, not in the total)"
-        )
+        lines.append(f"{'upstream':<{_TOLD}}{dollars(total.upstream_usd)}  ({_UPSTREAM})")
     lines.append(
-        f"{'tokens':<14}{grouped(total.prompt_tokens)} in ({grouped(total.cached_tokens)} cached), "
+        f"{'tokens':<{_TOLD}}{grouped(total.prompt_tokens)} in ({grouped(total.cached_tokens)} cached), "
         f"{grouped(total.completion_tokens)} out ({grouped(total.reasoning_tokens)} reasoning)"
     )
     return lines
@@ -143,35 +144,41 @@ def _explained(line: str, explanation: str, width: int | None) -> str:
 
 
 def _group_table(by: Sequence[str], groups: Sequence[CallTotals], width: int | None, bars: bool | None) -> str:
-    headers = [*by, "calls", "tokens in", "tokens out", "cost", "not settled"]
+    amounts = [known_usd(group) for group in groups]
+    kept_for_bars = _NARROWEST_BAR + 2 if bars and any(amounts) else 0
+    room_for_table = None if width is None else max(width - kept_for_bars, 1)
+    unsettled = any(group.unsettled_calls for group in groups)
+    text = _plain_table(by, groups, room_for_table, apart=unsettled)
+    if unsettled and room_for_table is not None and columns_of(text) > room_for_table:
+        text = _plain_table(by, groups, room_for_table, apart=False)
+    room = _room_for_bars(text, width, bars)
+    if room < _NARROWEST_BAR or not any(amounts):
+        return text
+    return _with_bars(text, [bar(amount, max(amounts), room) for amount in amounts])
+
+
+def _plain_table(by: Sequence[str], groups: Sequence[CallTotals], width: int | None, *, apart: bool) -> str:
+    """Return the table without bars; what is not settled has a column, or else is marked behind the cost."""
+    numbers = ["calls", "tokens in", "tokens out", "cost"]
     rows = [
         [
             *(key_words(name, key) for name, key in zip(by, group.keys, strict=True)),
             grouped(group.calls),
             grouped(group.prompt_tokens),
             grouped(group.completion_tokens),
-            group_cost(group),
-            group_unsettled(group),
+            group_cost(group) if apart else group_sum(group),
+            *([group_unsettled(group)] if apart else []),
         ]
         for group in groups
     ]
-    shown = len(headers) if any(group.unsettled_calls for group in groups) else len(headers) - 1
-    headers, rows = headers[:shown], [row[:shown] for row in rows]
-    right = headers[len(by) : len(by) + 4]
-    amounts = [known_usd(group) for group in groups]
-    kept_for_bars = _NARROWEST_BAR + 2 if bars and any(amounts) else 0
-    plain_table = fitted_table(
-        headers,
+    return fitted_table(
+        [*by, *numbers, *(["not settled"] if apart else [])],
         rows,
-        None if width is None else max(width - kept_for_bars, 1),
-        right=right,
-        names=by,
+        width,
+        right=numbers,
+        names=[name for name in by if name not in CALENDAR_KEYS],
         expendable=(("tokens in", "tokens out"), ("calls",)),
     )
-    room = _room_for_bars(plain_table, width, bars)
-    if room < _NARROWEST_BAR or not any(amounts):
-        return plain_table
-    return _with_bars(plain_table, [bar(amount, max(amounts), room) for amount in amounts])
 
 
 def _room_for_bars(text: str, width: int | None, bars: bool | None) -> int:
@@ -199,6 +206,11 @@ def key_words(grouping: str, key: str) -> str:
 def group_cost(group: CallTotals) -> str:
     """Return what is known of the cost of a group, for people."""
     return "unknown" if group.unsettled_calls == group.calls else dollars(known_usd(group))
+
+
+def group_sum(group: CallTotals) -> str:
+    """Return the cost of a group in short: `$0.05 + ?` where some of it is not settled."""
+    return f"{group_cost(group)}{' + ?' if 0 < group.unsettled_calls < group.calls else ''}"
 
 
 def group_unsettled(group: CallTotals) -> str:

@@ -388,3 +388,23 @@ def test_a_narrow_terminal_has_lines_that_fit(service, run, monkeypatch):
         assert code == 0
         assert "$" in text
         assert max(map(len, text.splitlines())) <= 60
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("cost",),
+        ("cost", "check", "--max", "1"),
+        ("models", "what-if", MODEL),
+        ("history",),
+        ("history", "search", "hi"),
+    ],
+)
+def test_a_model_that_nobody_lists_chooses_nothing_and_close_ones_are_named(service, run, command):
+    run("send", "hi")
+    run("models")
+
+    assert "did you mean" not in run(*command, "--model", MODEL[:-1] + "*").err
+    result = run(*command, "--model", MODEL[:-1])
+    assert result.code == 0
+    assert result.err.endswith(f"warning: no listed model matches '{MODEL[:-1]}'; did you mean {MODEL}?\n")

@@ -289,3 +289,25 @@ def test_csv_without_grouping_is_the_total():
 
 def test_csv_without_groups_is_its_header():
     assert len(report_csv(a_report(by=["day"])).splitlines()) == 1
+
+
+def test_where_there_is_no_room_what_is_not_settled_is_marked_behind_the_cost():
+    whole, part = group_of("2026-11-01", "0", unsettled_calls=1), group_of("2026-11-02", "0.5", unsettled_calls=1)
+    report = a_report(groups=[replace(whole, calls=1), replace(part, calls=2), group_of("2026-11-03", "1")], by=["day"])
+
+    for width, bars in ((29, False), (37, True)):
+        table = report_text(report, [], width, bars=bars).split("\n\n")[1]
+        rows = [line.split("  ") for line in table.splitlines()[2:]]
+        assert [[cell.strip() for cell in row if cell][:2] for row in rows] == [
+            ["2026-11-01", "unknown"],
+            ["2026-11-02", "$0.50 + ?"],
+            ["2026-11-03", "$1.00"],
+        ]
+        assert columns_of(table) <= width
+
+
+def test_sums_are_broken_at_words_on_a_narrow_terminal():
+    sums = report_text(a_report(), [], 40).splitlines()
+
+    assert max(map(len, sums)) <= 40
+    assert sums[-2:] == ["tokens        5,000 in (8 cached), 600", "              out (70 reasoning)"]
