@@ -58,8 +58,9 @@ def _heading(spent: Spent) -> str:
     chosen = [f"{name} {_bdi(str(value))}" for name, value in facts if value is not None]
     made = f'<time datetime="{moment(spent.made_at)}">{minute(spent.made_at)} UTC</time>'
     zone = _text(spent.whole.timezone)
+    said = ", ".join(chosen)
     return (
-        f"<h1>What was spent</h1>\n<p>{', '.join(chosen) or 'All calls'}. Written {made}; days are those of {zone}. "
+        f"<h1>What was spent</h1>\n<p>{said[:1].upper() + said[1:] or 'All calls'}. Written {made}; days are those of {zone}. "
         "Amounts are in US dollars.</p>"
     )
 
@@ -86,7 +87,8 @@ def _sums(total: CallTotals) -> str:
     )
     return (
         f'<section id="sums">\n<p class="total">{name} {_amount(known_usd(total))}</p>\n'
-        f"<p>{numbered(total.calls, 'call')}, {tokens}</p>\n<table>\n{lines}\n</table>\n</section>"
+        f"<p>{numbered(total.calls, 'call')}, {tokens}</p>\n"
+        f'<div class="scroll">\n<table>\n{lines}\n</table>\n</div>\n</section>'
     )
 
 

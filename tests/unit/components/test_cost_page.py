@@ -216,6 +216,6 @@ def test_the_chosen_calls_are_named():
     wanted = CallFilter(since=datetime(2026, 11, 1, tzinfo=UTC), tag="ci", run="job-7")
     words = " ".join(page_of(wanted=wanted).words)
 
-    assert "from 2026-11-01 00:00 UTC , tag ci , run job-7 . Written 2026-11-26 12:00 UTC" in words
+    assert "From 2026-11-01 00:00 UTC , tag ci , run job-7 . Written 2026-11-26 12:00 UTC" in words
     assert "All calls. Written" in " ".join(page_of().words)
     assert "Europe/Berlin" in words
