@@ -134,17 +134,17 @@ def _bar_of(groups: Sequence[CallTotals], name: str, title: str) -> Bar:
 def _table(key: str, groups: Sequence[CallTotals]) -> str:
     sources = [source for source in KNOWN_SOURCES if any(source.value in group.by_source for group in groups)]
     unsettled = any(group.unsettled_calls for group in groups)
-    headers = [key, "calls", "tokens in", "tokens out", "cost", *(source.value for source in sources)]
+    headers = [key, "cost", "calls", "tokens in", "tokens out", *(source.value for source in sources)]
     rows = [
         [
             f'<th scope="row">{_bdi(key_words(key, group.keys[0]))}</th>',
             *(
                 f'<td class="n">{cell}</td>'
                 for cell in (
+                    "unknown" if group_cost(group) == "unknown" else _amount(known_usd(group)),
                     grouped(group.calls),
                     grouped(group.prompt_tokens),
                     grouped(group.completion_tokens),
-                    "unknown" if group_cost(group) == "unknown" else _amount(known_usd(group)),
                     *(
                         _amount(usd_from(group, source)) if source.value in group.by_source else ""
                         for source in sources

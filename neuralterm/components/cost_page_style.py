@@ -18,7 +18,8 @@ p { margin: .25rem 0; overflow-wrap: anywhere; }
 table { border-collapse: collapse; margin: .5rem 0; font-size: .9rem; }
 th, td { padding: .2rem .6rem; border-bottom: 1px solid var(--rule); text-align: left; vertical-align: top; }
 thead th { color: var(--soft); }
-th[scope=row] { font-weight: 400; overflow-wrap: anywhere; min-width: 8rem; }
+th[scope=row] { font-weight: 400; }
+th bdi { display: inline-block; width: max-content; max-width: min(18rem, 45vw); overflow-wrap: anywhere; }
 thead ~ tbody td, .n { white-space: nowrap; }
 .n { text-align: right; font-variant-numeric: tabular-nums; }
 svg { display: block; }
