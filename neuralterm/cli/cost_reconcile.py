@@ -106,7 +106,7 @@ def verify_command(container: Container, /, as_json: bool, strict: bool) -> None
     if as_json:
         container.console.print(machine.dumps(reconcile_view.verification_document(verification)))
     else:
-        container.console.print(reconcile_view.verification_text(verification))
+        container.console.print(reconcile_view.verification_text(verification, container.console.stdout_width))
     if strict:
         require_verified(verification)
 
