@@ -9,6 +9,7 @@ from typing import Any
 
 from neuralterm.application.records import CallTotals
 from neuralterm.application.reports import known_usd
+from neuralterm.components.tables import wrapped
 from neuralterm.domain.money import dollars
 
 _SHADES = "░▒▓█"
@@ -26,6 +27,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 # The columns of a terminal that the names of the days take.
 _MARGIN = 5
 _NAME, _ANYWHERE = 3, 10**9
+_GAP = "  "
 _WEEK = timedelta(days=7)
 
 
@@ -48,9 +50,9 @@ def calendar_text(days: Sequence[CallTotals], first: date, last: date, width: in
     for weekday, name in enumerate(_DAYS):
         cells = [_cell(monday + timedelta(days=weekday), begin, last, shown, limits) for monday in mondays]
         lines.append((f"{name:<{_MARGIN}}" + "".join(f"{cell:<{step}}" for cell in cells)).rstrip())
-    lines += ["", *_legend(limits, shown)]
     left_out = "; earlier weeks don't fit" if begin > first else ""
-    lines.append(f"{begin.isoformat()} to {last.isoformat()}{left_out}")
+    told = [*_legend(limits, shown), f"{begin.isoformat()} to {last.isoformat()}{left_out}"]
+    lines += ["", *(wrapped(line, width, gap=_GAP) for line in told)]
     return "\n".join(lines)
 
 
@@ -99,7 +101,7 @@ def _legend(limits: Sequence[Decimal], shown: Mapping[date, CallTotals]) -> list
     free = any(not known_usd(each) and not each.unsettled_calls for each in shown.values())
     unknown = any(not known_usd(each) and each.unsettled_calls for each in shown.values())
     parts += [f"{_FREE} for free"] * free + [f"{_UNKNOWN} not settled yet"] * unknown + [f"{_NOTHING} no calls"]
-    lines = ["  ".join(parts)]
+    lines = [_GAP.join(parts)]
     if limits:
         dearest = max(shown, key=lambda day: known_usd(shown[day]))
         lines.append(f"most on {dearest.isoformat()}: {dollars(known_usd(shown[dearest]))}")

@@ -109,17 +109,18 @@ def clipped(line: str, columns: int) -> str:
     return str(clip(text, 0, columns - 1)).rstrip() + "…"
 
 
-def wrapped(line: str, width: int | None, indent: int = 0) -> str:
+def wrapped(line: str, width: int | None, indent: int = 0, *, gap: str = " ") -> str:
     """Return a line broken at its spaces into rows of a terminal of so many columns, all but the first moved in.
 
-    A word that is longer than a row is left to the terminal; None: everything is.
+    A word that is longer than a row is left to the terminal; None: everything is. `gap` is where it may be broken, if that is
+    not any space.
     """
     if width is None or columns_of(line) <= width:
         return line
     import re
 
     rows = [""]
-    for piece in re.findall(" *[^ ]+", line):
+    for piece in re.findall(f"(?:{gap})*(?:(?!{gap}).)+", line):
         if rows[-1].strip() and columns_of(rows[-1] + piece) > width:
             rows.append(" " * indent + piece.lstrip(" "))
         else:

@@ -67,6 +67,7 @@ def test_a_narrow_terminal_has_the_last_weeks_and_says_so():
         assert ("earlier weeks don't fit" in drawn) is (width < 105)
     narrow = calendar_text(days, first, last, 40)
     assert "2026-03-30 to 2026-11-26; earlier weeks don't fit" in narrow
+    assert narrow.splitlines()[9:11] == ["░ to $514.00  ▒ to $574.00  ▓ to $634.00", "█ to $694.00  · no calls"]
     assert narrow.splitlines()[0].split() == ["Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov"]
 
 
