@@ -72,12 +72,14 @@ async def _reconcile(container: Container, patience: float, limit: int) -> Recon
 
 
 def _said_once(container: Container, patience: float) -> Progress:
+    from neuralterm.domain.text import numbered
+
     said = False
 
     def tell(unknown: int, _: float) -> None:
         nonlocal said
         if not said:
-            calls = "1 call" if unknown == 1 else f"{unknown:,} calls"
+            calls = numbered(unknown, "call")
             container.console.note(
                 f"the service does not know {calls} yet; asking again for up to {patience:g} seconds"
             )

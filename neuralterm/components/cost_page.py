@@ -134,7 +134,9 @@ def _bar_of(groups: Sequence[CallTotals], name: str, title: str) -> Bar:
 def _table(key: str, groups: Sequence[CallTotals]) -> str:
     sources = [source for source in KNOWN_SOURCES if any(source.value in group.by_source for group in groups)]
     unsettled = any(group.unsettled_calls for group in groups)
+    upstream = any(group.upstream_usd for group in groups)
     headers = [key, "cost", "calls", "tokens in", "tokens out", *(source.value for source in sources)]
+    headers += ["upstream"] * upstream
     rows = [
         [
             f'<th scope="row">{_bdi(key_words(key, group.keys[0]))}</th>',
@@ -149,6 +151,7 @@ def _table(key: str, groups: Sequence[CallTotals]) -> str:
                         _amount(usd_from(group, source)) if source.value in group.by_source else ""
                         for source in sources
                     ),
+                    *([_amount(group.upstream_usd) if group.upstream_usd else ""] if upstream else []),
                 )
             ),
             *([f"<td>{_text(group_unsettled(group))}</td>"] if unsettled else []),

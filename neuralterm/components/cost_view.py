@@ -51,7 +51,7 @@ def report_document(report: CostReport, budgets: Sequence[BudgetStatus]) -> dict
         "calls": total.calls,
         "tokens": _tokens_document(total),
         "total_usd": money(known_usd(total)),
-        "by_source": {source.value: money(usd_from(total, source)) for source in KNOWN_SOURCES},
+        "by_source": by_source_document(total),
         "unsettled": unsettled_document(total),
         "upstream_usd": money(total.upstream_usd),
         "groups": [
@@ -61,12 +61,19 @@ def report_document(report: CostReport, budgets: Sequence[BudgetStatus]) -> dict
                 "calls": group.calls,
                 "total_usd": money(known_usd(group)),
                 "tokens": _tokens_document(group),
+                "by_source": by_source_document(group),
                 "unsettled": unsettled_document(group),
+                "upstream_usd": money(group.upstream_usd),
             }
             for group in report.groups
         ],
         "budgets": [budget_document(status) for status in budgets],
     }
+
+
+def by_source_document(totals: CallTotals) -> dict[str, str | None]:
+    """Return where the known amounts come from."""
+    return {source.value: money(usd_from(totals, source)) for source in KNOWN_SOURCES}
 
 
 def unsettled_document(totals: CallTotals) -> dict[str, Any]:
@@ -160,6 +167,7 @@ def _group_table(by: Sequence[str], groups: Sequence[CallTotals], width: int | N
 def _plain_table(by: Sequence[str], groups: Sequence[CallTotals], width: int | None, *, apart: bool) -> str:
     """Return the table without bars; what is not settled has a column, or else is marked behind the cost."""
     numbers = ["calls", "tokens in", "tokens out", "cost"]
+    upstream = ["upstream"] if any(group.upstream_usd for group in groups) else []
     rows = [
         [
             *(key_words(name, key) for name, key in zip(by, group.keys, strict=True)),
@@ -167,17 +175,18 @@ def _plain_table(by: Sequence[str], groups: Sequence[CallTotals], width: int | N
             grouped(group.prompt_tokens),
             grouped(group.completion_tokens),
             group_cost(group) if apart else group_sum(group),
+            *([dollars(group.upstream_usd) if group.upstream_usd else ""] if upstream else []),
             *([group_unsettled(group)] if apart else []),
         ]
         for group in groups
     ]
     return fitted_table(
-        [*by, *numbers, *(["not settled"] if apart else [])],
+        [*by, *numbers, *upstream, *(["not settled"] if apart else [])],
         rows,
         width,
-        right=numbers,
+        right=[*numbers, *upstream],
         names=[name for name in by if name not in CALENDAR_KEYS],
-        expendable=(("tokens in", "tokens out"), ("calls",)),
+        expendable=(("tokens in", "tokens out"), ("calls",), ("upstream",)),
     )
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from neuralterm.application.records import CallTotals
 from neuralterm.components.calendar_view import calendar_text
 from neuralterm.components.text_width import columns_of
+from neuralterm.domain.record import replace
 
 
 def on(day, usd="0", unsettled=0):
@@ -44,6 +45,14 @@ def test_a_calendar_of_three_weeks():
     assert [line.split() for line in drawn.splitlines()] == [line.split() for line in dedent(expected).splitlines()]
     thursday = next(line for line in drawn.splitlines() if line.startswith("Thu"))
     assert thursday == "Thu  ░ ·"
+
+
+def test_a_day_that_only_providers_charged_is_not_free():
+    day = replace(on("2026-11-02"), upstream_usd=Decimal("0.5"))
+    drawn = calendar_text([day, on("2026-11-03")], date(2026, 11, 2), date(2026, 11, 4)).splitlines()
+
+    assert drawn[1:3] == ["Mon  +", "Tue  0"]
+    assert "0 for free  + charged to your own keys only  · no calls" in drawn
 
 
 def test_few_amounts_have_few_shades():

@@ -41,7 +41,9 @@ def a_report(total=TOTAL, groups=(), by=(), wanted=None) -> CostReport:
 
 def test_document_is_as_promised():
     wanted = CallFilter(since=datetime(2026, 11, 1, tzinfo=UTC))
-    group = CallTotals(("ci",), calls=2, prompt_tokens=1, by_source={"billed": Decimal("0.10")})
+    group = CallTotals(
+        ("ci",), calls=2, prompt_tokens=1, by_source={"billed": Decimal("0.10")}, upstream_usd=Decimal("0.25")
+    )
 
     document = report_document(a_report(groups=[group], by=["tag"], wanted=wanted), [BUDGET])
 
@@ -65,7 +67,9 @@ def test_document_is_as_promised():
                     "calls": 2,
                     "total_usd": "0.1",
                     "tokens": {"prompt": 1, "completion": 0, "reasoning": 0, "cached": 0},
+                    "by_source": {"billed": "0.1", "reconciled": "0", "computed": "0", "estimated": "0"},
                     "unsettled": {"calls": 0, "at_most_usd": "0"},
+                    "upstream_usd": "0.25",
                 }
             ],
             "budgets": [
@@ -173,10 +177,11 @@ def test_csv_has_one_line_per_group():
         "estimated_usd",
         "unsettled_calls",
         "unsettled_at_most_usd",
+        "upstream_usd",
     ]
     assert rows == [
-        ['odd, "quoted"', "1", "0", "0", "0", "0", "0.500000001", "0.000000001", "0", "0.5", "0", "0", "0"],
-        ["x", "2", "0", "0", "0", "0", "0", "0", "0", "0", "0", "2", ""],
+        ['odd, "quoted"', "1", "0", "0", "0", "0", "0.500000001", "0.000000001", "0", "0.5", "0", "0", "0", "0"],
+        ["x", "2", "0", "0", "0", "0", "0", "0", "0", "0", "0", "2", "", "0"],
     ]
 
 
@@ -284,7 +289,7 @@ def test_budgets_of_a_narrow_terminal():
 
 
 def test_csv_without_grouping_is_the_total():
-    assert report_csv(a_report()).splitlines()[1] == ",1234,5000,600,70,8,0.040000041,0.04,0,0,0.000000041,2,0.0123"
+    assert report_csv(a_report()).splitlines()[1] == ",1234,5000,600,70,8,0.040000041,0.04,0,0,0.000000041,2,0.0123,0.5"
 
 
 def test_csv_without_groups_is_its_header():
@@ -311,3 +316,14 @@ def test_sums_are_broken_at_words_on_a_narrow_terminal():
 
     assert max(map(len, sums)) <= 40
     assert sums[-2:] == ["tokens        5,000 in (8 cached), 600", "              out (70 reasoning)"]
+
+
+def test_what_providers_charge_to_own_keys_is_told_by_group():
+    groups = [group_of("mine", "0", upstream_usd=Decimal("0.5")), group_of("theirs", "1")]
+    report = a_report(groups=groups, by=["model"])
+
+    rows = [line.split() for line in report_text(report, []).split("\n\n")[1].splitlines()]
+    assert rows[0][-1] == "upstream"
+    assert rows[2][-2:] == ["$0.00", "$0.50"]
+    assert rows[3][-1] == "$1.00"
+    assert [row.rpartition(",")[2] for row in report_csv(report).splitlines()] == ["upstream_usd", "0.5", "0"]
