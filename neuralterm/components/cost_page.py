@@ -10,9 +10,9 @@ from neuralterm.application.bounds import BudgetStatus
 from neuralterm.application.records import CallTotals
 from neuralterm.application.reports import CALENDAR_KEYS, CostReport, known_usd, usd_from
 from neuralterm.application.spent import Spent
-from neuralterm.components.budget_view import scope_words
+from neuralterm.components.budget_view import resets_words, scope_words
 from neuralterm.components.cost_page_style import PATTERNS, STYLE
-from neuralterm.components.cost_view import EXPLAINED, group_cost, group_unsettled, key_words, resets_words
+from neuralterm.components.cost_view import EXPLAINED, group_cost, group_unsettled, key_words
 from neuralterm.components.foreign_text import visible
 from neuralterm.components.machine import moment
 from neuralterm.components.svg_charts import Bar, columns_chart, meter, rows_chart

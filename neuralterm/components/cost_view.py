@@ -10,9 +10,8 @@ from neuralterm.application.records import CallTotals
 from neuralterm.application.reports import CALENDAR_KEYS, CostReport, known_usd, usd_from
 from neuralterm.components.bars import bar
 from neuralterm.components.machine import SCHEMA_VERSION, moment, money
-from neuralterm.components.tables import fitted_table, grouped, minute, wrapped
+from neuralterm.components.tables import fitted_table, grouped, wrapped
 from neuralterm.components.text_width import columns_of
-from neuralterm.domain.budget import Window
 from neuralterm.domain.models import KNOWN_SOURCES, CostSource
 from neuralterm.domain.money import dollars
 from neuralterm.domain.text import numbered
@@ -67,8 +66,16 @@ def report_document(report: CostReport, budgets: Sequence[BudgetStatus]) -> dict
             }
             for group in report.groups
         ],
-        "budgets": [budget_document(status) for status in budgets],
+        "budgets": _budget_documents(budgets),
     }
+
+
+def _budget_documents(budgets: Sequence[BudgetStatus]) -> list[dict[str, Any]]:
+    if not budgets:
+        return []
+    from neuralterm.components.budget_view import budget_document
+
+    return [budget_document(status) for status in budgets]
 
 
 def by_source_document(totals: CallTotals) -> dict[str, str | None]:
@@ -79,19 +86,6 @@ def by_source_document(totals: CallTotals) -> dict[str, str | None]:
 def unsettled_document(totals: CallTotals) -> dict[str, Any]:
     """Return how many calls are not settled and what they cost at most."""
     return {"calls": totals.unsettled_calls, "at_most_usd": money(totals.unsettled_at_most_usd)}
-
-
-def budget_document(status: BudgetStatus) -> dict[str, Any]:
-    """Return a budget as `cost --json` lists it."""
-    return {
-        "name": status.budget.name,
-        "window": status.budget.window.value,
-        "limit_usd": money(status.budget.limit_usd),
-        "spent_usd": money(status.spent_usd),
-        "reserved_usd": money(status.reserved_usd),
-        "remaining_usd": money(status.remaining_usd),
-        "resets_at": moment(status.resets_at),
-    }
 
 
 def report_text(
@@ -111,6 +105,8 @@ def report_text(
     if groups and report.groups:
         parts.append(_group_table(report.by, report.groups, width, bars))
     if budgets:
+        from neuralterm.components.budget_view import states_table
+
         parts.append(states_table(budgets, width))
     return "\n\n".join(parts)
 
@@ -230,32 +226,6 @@ def group_unsettled(group: CallTotals) -> str:
     return f"{numbered(group.unsettled_calls, 'call')}, " + (
         "no bound" if bound is None else f"at most {dollars(bound)}"
     )
-
-
-def states_table(budgets: Sequence[BudgetStatus], width: int | None = None) -> str:
-    """Return the table of budgets whose origin does not matter, with what fits a terminal of so many columns."""
-    headers = ("budget", "limit", "spent", "reserved", "left", "resets")
-    rows = [
-        (
-            status.budget.name,
-            dollars(status.budget.limit_usd),
-            dollars(status.spent_usd),
-            dollars(status.reserved_usd),
-            dollars(status.remaining_usd),
-            resets_words(status),
-        )
-        for status in budgets
-    ]
-    return fitted_table(
-        headers, rows, width, right=headers[1:5], names=("budget",), expendable=(("reserved",), ("spent",), ("resets",))
-    )
-
-
-def resets_words(status: BudgetStatus) -> str:
-    """Say when a budget starts afresh."""
-    if status.resets_at is not None:
-        return f"{minute(status.resets_at)} UTC"
-    return "each time" if status.budget.window is Window.CALL else "never"
 
 
 def _tokens_document(totals: CallTotals) -> dict[str, int]:

@@ -9,7 +9,7 @@ from neuralterm.application.bounds import BudgetStatus
 from neuralterm.application.records import CallFilter, CallTotals
 from neuralterm.application.reports import CostReport
 from neuralterm.components.cost_csv import report_csv
-from neuralterm.components.cost_view import report_document, report_text, states_table
+from neuralterm.components.cost_view import report_document, report_text
 from neuralterm.components.machine import dumps
 from neuralterm.components.text_width import columns_of
 from neuralterm.domain.budget import Budget, Window
@@ -279,13 +279,6 @@ def test_a_narrow_terminal_gets_what_fits_and_the_cost_is_in_it():
     lines = report_text(report, [BUDGET], 60).splitlines()
     assert next(line for line in lines if line.startswith("model")).split() == ["model", "cost", "not", "settled"]
     assert any(line.startswith("anthropic/claude-h") and "…" in line for line in lines)
-
-
-def test_budgets_of_a_narrow_terminal():
-    assert "reserved" in states_table([BUDGET], 80)
-    narrow = states_table([BUDGET], 60)
-    assert columns_of(narrow) <= 60
-    assert narrow.splitlines()[0].split() == ["budget", "limit", "spent", "left", "resets"]
 
 
 def test_csv_without_grouping_is_the_total():
