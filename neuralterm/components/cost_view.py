@@ -7,7 +7,7 @@ from typing import Any
 
 from neuralterm.application.bounds import BudgetStatus
 from neuralterm.application.records import CallTotals
-from neuralterm.application.reports import CALENDAR_KEYS, CostReport, known_usd, usd_from
+from neuralterm.application.reports import CALENDAR_KEYS, CostReport, dearest_first, known_usd, usd_from
 from neuralterm.components.bars import bar
 from neuralterm.components.machine import SCHEMA_VERSION, moment, money
 from neuralterm.components.tables import fitted_table, grouped, wrapped
@@ -98,12 +98,14 @@ def report_text(
 ) -> str:
     """Return the report for people, with what fits a terminal of so many columns.
 
-    Its groups have bars where there is room; with `bars` always, without never. Without `groups` only the sums are told.
+    Its groups have bars where there is room; with `bars` always, without never. On a terminal they begin with the dearest,
+    unless they are by time. Without `groups` only the sums are told.
     """
     total = report.total
     parts = ["\n".join(wrapped(line, width, _TOLD) for line in _summary(total, width))]
     if groups and report.groups:
-        parts.append(_group_table(report.by, report.groups, width, bars))
+        arranged = report.groups if width is None or report.by[0] in CALENDAR_KEYS else dearest_first(report.groups)
+        parts.append(_group_table(report.by, arranged, width, bars))
     if budgets:
         from neuralterm.components.budget_view import states_table
 

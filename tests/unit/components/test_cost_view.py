@@ -218,9 +218,9 @@ def bars_of(groups, width):
 
 
 def test_bars_are_scaled_to_the_largest_amount():
-    groups = [group_of("a", "1"), group_of("b", "0.5"), group_of("c", "0"), group_of("d", "0.0000001")]
+    groups = [group_of("a", "1"), group_of("b", "0.5"), group_of("c", "0.0000001"), group_of("d", "0")]
 
-    assert bars_of(groups, 200) == ["█" * 40, "█" * 20, "", "▏"]
+    assert bars_of(groups, 200) == ["█" * 40, "█" * 20, "▏", ""]
     assert len(bars_of(groups, 70)[0]) < 40
 
 
@@ -320,3 +320,14 @@ def test_what_providers_charge_to_own_keys_is_told_by_group():
     assert rows[2][-2:] == ["$0.00", "$0.50"]
     assert rows[3][-1] == "$1.00"
     assert [row.rpartition(",")[2] for row in report_csv(report).splitlines()] == ["upstream_usd", "0.5", "0"]
+
+
+def test_a_terminal_has_the_dearest_first_but_times_as_they_came():
+    groups = [group_of("a", "1"), group_of("b", "0", upstream_usd=Decimal(1)), group_of("c", "0"), group_of("d", "2")]
+
+    def keys(by, width):
+        table = report_text(a_report(groups=groups, by=[by]), [], width).split("\n\n")[1]
+        return "".join(line[0] for line in table.splitlines()[2:])
+
+    assert keys("model", 80) == "dabc"
+    assert keys("day", 80) == keys("model", None) == "abcd"
