@@ -148,8 +148,8 @@ def _cells(would: Decimal | None, compared: Comparison) -> Sequence[str]:
 
 
 def _times(ratio: Decimal, *, is_nothing: bool) -> str:
-    if not ratio and not is_nothing:
-        return f"<{_ENOUGH_DIGITS}x"
+    if not ratio:
+        return "0x" if is_nothing else f"<{_ENOUGH_DIGITS}x"
     return f"{ratio if ratio < _FEW else ratio.quantize(Decimal('0.01'), context=EXACT)}x"
 
 
