@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -99,7 +99,7 @@ def models_table(models: Sequence[OpenRouterModel], width: int | None = None) ->
             _per_million(model.pricing.get("prompt")),
             _per_million(model.pricing.get("completion")),
             grouped(model.context_length),
-            "+".join(sorted(model.input_modalities, key=_usual_place)),
+            "+".join(_in_usual_order(model.input_modalities)),
             ",".join(features(model)),
             _remarks(model),
         )
@@ -116,9 +116,9 @@ def models_table(models: Sequence[OpenRouterModel], width: int | None = None) ->
     )
 
 
-def _usual_place(modality: str) -> int:
+def _in_usual_order(modalities: Iterable[str]) -> list[str]:
     # The service lists them in any order.
-    return _MODALITIES.index(modality) if modality in _MODALITIES else len(_MODALITIES)
+    return sorted(modalities, key=lambda each: _MODALITIES.index(each) if each in _MODALITIES else len(_MODALITIES))
 
 
 def features(model: OpenRouterModel) -> list[str]:
@@ -208,7 +208,9 @@ def _remarks(model: OpenRouterModel) -> str:
     # Few models have any, and reading prices takes its time.
     overrides = model.prices.overrides if model.pricing.get("overrides") else ()
     only_by_size = all(override.utc_start is None for override in overrides)
+    more_than_text = "+".join(kind for kind in _in_usual_order(model.output_modalities) if kind != "text")
     remarks = [
+        (bool(more_than_text), f"gives {more_than_text}"),
         (is_batch(model), "batch jobs only"),
         (bool(overrides), "more for long prompts" if only_by_size else "varies by prompt or time"),
         (model.expiration_date not in _NEVER, f"until {model.expiration_date}"),

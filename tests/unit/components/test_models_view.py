@@ -198,3 +198,10 @@ def test_all_of_a_model_fits_a_narrow_terminal_and_nothing_is_lost():
     assert narrow.split() == whole.split()
     assert max(map(columns_of, narrow.splitlines())) <= 46
     assert ", parameter_3,\n                parameter_4, parameter_5," in narrow
+
+
+def test_what_a_model_gives_besides_text_is_said():
+    painter = replace(ROUTER, output_modalities=("audio", "text", "image"))
+
+    assert models_table([painter]).endswith("  gives image+audio")
+    assert "gives" not in models_table([replace(ROUTER, output_modalities=("text",))])
