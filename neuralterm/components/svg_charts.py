@@ -67,7 +67,7 @@ def rows_chart(bars: Sequence[Bar], series: Sequence[str], description: str) -> 
         top = number * _ROW
         scale = room / largest if largest else Decimal(0)
         drawn, end = _stacked_right(bar, series, Decimal(_LABELS), top + 4, scale)
-        name = escape(cut_to(visible(bar.label), _LABEL_COLUMNS))
+        name = escape(cut_to(bar.label, _LABEL_COLUMNS))
         parts.append(
             _group(
                 bar,

@@ -97,10 +97,11 @@ def cut_to(cell: str, columns: int) -> str:
 
 
 def clipped(line: str, columns: int) -> str:
-    """Return a line in so many columns of a terminal; `…` stands for what is left out."""
+    """Return a line in so many columns of a terminal, made safe for it; `…` stands for what is left out."""
     # No more is measured than can matter: a line may be a whole answer.
-    text = line[: _MOST_PER_COLUMN * (columns + 1)]
-    if text == line and columns_of(text) <= columns:
+    beginning = line[: _MOST_PER_COLUMN * (columns + 1)]
+    text = visible(beginning)
+    if beginning == line and columns_of(text) <= columns:
         return text
     if text.isascii():
         return text[: columns - 1].rstrip() + "…"

@@ -1,4 +1,4 @@
-from neuralterm.components.tables import fitted_table, grouped, table, wrapped
+from neuralterm.components.tables import clipped, fitted_table, grouped, table, wrapped
 from neuralterm.components.text_width import columns_of
 
 
@@ -107,3 +107,8 @@ def test_a_line_is_broken_at_its_spaces():
     assert wrapped("  a word-that-is-longer b", 8) == "  a\nword-that-is-longer\nb"
     assert wrapped("as it is", None) == wrapped("as it is", 8) == "as it is"
     assert wrapped("", 1) == ""
+
+
+def test_a_line_is_cut_by_what_is_shown_of_it():
+    assert clipped("\x1b[31mred", 20) == "␛[31mred"
+    assert clipped("\x1b[31mred and 模型", 8) == "␛[31mre…"
