@@ -10,7 +10,7 @@ from uuid import UUID
 
 from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL, Budget, Scope, Window, checked_warning_level
 from neuralterm.domain.exceptions import NotFoundError, ValidationError
-from neuralterm.domain.money import LARGEST_USD, dollars
+from neuralterm.domain.money import LARGEST_USD, dollars, from_pico, to_pico_floor
 from neuralterm.domain.record import record, replace
 from neuralterm.domain.zones import time_zone
 
@@ -78,7 +78,7 @@ class Budgets:
         return [self._in_zone(placed) for placed in (*self._placed, *stored)]
 
     def set(self, change: BudgetChange) -> PlacedBudget:
-        """Add a budget to the store, or change the one of that name.
+        """Add a budget to the store, or change the one of that name; return it as it is kept, to the pico-dollar.
 
         Raises:
             ValidationError: the settings have a budget of that name, a fresh budget has no window, the window is `call`,
@@ -120,7 +120,7 @@ class Budgets:
         old = before.scope
         return Budget(
             before.name,
-            change.limit_usd,
+            from_pico(to_pico_floor(change.limit_usd)),
             change.window or before.window,
             before.warning_level if change.warning_level is None else checked_warning_level(change.warning_level),
             Scope(change.tag or old.tag, change.model or old.model, change.conversation or old.conversation),

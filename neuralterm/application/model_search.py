@@ -100,6 +100,26 @@ def close_matches(model_id: str, models: Iterable[OpenRouterModel]) -> list[str]
     return list(dict.fromkeys([*same_name, *similar, *holding, *named_alike]))[:5]
 
 
+def meant_instead(models: Sequence[OpenRouterModel], wanted: ModelFilter) -> str | None:
+    """Ask about what a filter wants and no model has whether something close was meant; None where nothing is close."""
+    from difflib import get_close_matches
+
+    known = (
+        (wanted.author and (wanted.author,), {model.author for model in models}),
+        (wanted.inputs, {each for model in models for each in model.input_modalities}),
+        (wanted.outputs, {each for model in models for each in model.output_modalities}),
+        (wanted.supports, {each for model in models for each in model.supported_parameters}),
+    )
+    for values, there in known:
+        names = {each.casefold(): each for each in sorted(there)}
+        for value in (each.casefold() for each in values or ()):
+            if value not in names and (close := get_close_matches(value, names, n=3, cutoff=0.5)):
+                return f"did you mean {', '.join(names[each] for each in close)}?"
+    if not wanted.query or matching(models, ModelFilter(query=wanted.query)):
+        return None
+    return did_you_mean("-".join(wanted.query.split()), models)
+
+
 def is_batch(model: OpenRouterModel) -> bool:
     """Say whether the row is an endpoint for batch jobs, not for chat."""
     return model.id.endswith(":batch")

@@ -161,7 +161,7 @@ class ChatOrchestrator:
         try:
             turn = await self._answering.begin(prompt, temperature, options)
         except BudgetExceededError as error:
-            self._suggest_models(error)
+            await self._suggest_models(error)
             raise
         try:
             attempts = self._answering.attempts(turn, joined=self._joins_reads)
@@ -173,7 +173,7 @@ class ChatOrchestrator:
             if isinstance(error, InsufficientCreditsError):
                 await say_what_is_left(error, self._client)
             if isinstance(error, OpenRouterAPIError):
-                self._suggest_models(error)
+                await self._suggest_models(error)
             raise
         answer = self._answering.keep(turn, None)
         try:
@@ -197,11 +197,11 @@ class ChatOrchestrator:
             self._bus.emit(DomainEvent(Events.CONTEXT_TRUNCATED, conversation_id, counts))
         return prompt
 
-    def _suggest_models(self, error: NeuralTermError) -> None:
+    async def _suggest_models(self, error: NeuralTermError) -> None:
         if error.unknown_model is not None:
             from neuralterm.application.unknown_model import suggest_models
 
-            suggest_models(error, self._preparing.lookup)
+            await suggest_models(error, self._preparing.lookup)
 
     async def _has_learnt_price(self, turn: Turn) -> bool:
         """Look the model up after an answer whose cost was not told, so that one can be computed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta, tzinfo
 from decimal import Decimal
 
@@ -81,6 +81,11 @@ def calendar_key(unit: str, day: date) -> str:
 def known_usd(totals: CallTotals) -> Decimal:
     """Return the sum of all amounts that are known, USD; unsettled calls are not in it."""
     return sum_usd(usd_from(totals, source) for source in KNOWN_SOURCES)
+
+
+def dearest_first(groups: Iterable[CallTotals]) -> list[CallTotals]:
+    """Return the groups by what is known of their cost, that of equal ones by what providers charged beside it."""
+    return sorted(groups, key=lambda group: (known_usd(group), group.upstream_usd), reverse=True)
 
 
 def usd_from(totals: CallTotals, source: CostSource) -> Decimal:

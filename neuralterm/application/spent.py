@@ -8,7 +8,7 @@ from datetime import date, datetime
 from neuralterm.application.ports import Ledger
 from neuralterm.application.records import CallTotals
 from neuralterm.application.report_days import days_of, periods, unit_for
-from neuralterm.application.reports import CALENDAR_KEYS, CostReport, cost_report, known_usd
+from neuralterm.application.reports import CALENDAR_KEYS, CostReport, cost_report, dearest_first
 from neuralterm.domain.record import record, replace
 
 USUAL = ("day", "model", "tag")
@@ -43,7 +43,7 @@ def _cut(ledger: Ledger, whole: CostReport, key: str) -> CostReport:
 def _arranged(part: CostReport, first: date, last: date) -> CostReport:
     (key,) = part.by
     if key not in CALENDAR_KEYS:
-        return replace(part, groups=tuple(sorted(part.groups, key=known_usd, reverse=True)))
+        return replace(part, groups=tuple(dearest_first(part.groups)))
     known = {group.keys: group for group in part.groups}
     keys = [(name,) for name in periods(key, first, last)]
     return replace(part, groups=tuple(known.get(name) or CallTotals(name) for name in keys))

@@ -47,6 +47,9 @@ def check(container: Container, /, **given: Any) -> None:
     else:
         container.console.print(check_view.check_text(result))
     if not result.report.total.calls:
+        from neuralterm.cli.misspelt import warn_of_empty_choice
+
         # A misspelt run id chooses nothing either, and nothing is within every maximum.
         container.console.note("warning: no calls match, so nothing was checked", fg="yellow")
+        warn_of_empty_choice(container, given)
     require_within(result)

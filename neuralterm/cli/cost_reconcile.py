@@ -72,12 +72,14 @@ async def _reconcile(container: Container, patience: float, limit: int) -> Recon
 
 
 def _said_once(container: Container, patience: float) -> Progress:
+    from neuralterm.domain.text import numbered
+
     said = False
 
     def tell(unknown: int, _: float) -> None:
         nonlocal said
         if not said:
-            calls = "1 call" if unknown == 1 else f"{unknown:,} calls"
+            calls = numbered(unknown, "call")
             container.console.note(
                 f"the service does not know {calls} yet; asking again for up to {patience:g} seconds"
             )
@@ -106,7 +108,7 @@ def verify_command(container: Container, /, as_json: bool, strict: bool) -> None
     if as_json:
         container.console.print(machine.dumps(reconcile_view.verification_document(verification)))
     else:
-        container.console.print(reconcile_view.verification_text(verification))
+        container.console.print(reconcile_view.verification_text(verification, container.console.stdout_width))
     if strict:
         require_verified(verification)
 

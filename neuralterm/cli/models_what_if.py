@@ -45,6 +45,10 @@ def what_if_command(container: Container, /, model_ids: tuple[str, ...], as_json
         console.print(machine.dumps(what_if_view.what_if_document(found, given["timezone"])))
     else:
         console.print(what_if_view.what_if_text(found, console.stdout_width))
+    if not total.calls:
+        from neuralterm.cli.misspelt import warn_of_empty_choice
+
+        warn_of_empty_choice(container, given)
     for remark in what_if_view.remarks(found):
         console.note(remark)
 

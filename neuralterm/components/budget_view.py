@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from neuralterm.application.bounds import BudgetStatus
-from neuralterm.application.budgets import PlacedBudget
-from neuralterm.components.cost_view import budget_document, resets_words
-from neuralterm.components.tables import fitted_table
+from neuralterm.components.machine import moment, money
+from neuralterm.components.tables import fitted_table, minute
 from neuralterm.domain.budget import Scope, Window
 from neuralterm.domain.money import dollars, plain
 
+if TYPE_CHECKING:
+    from neuralterm.application.bounds import BudgetStatus
+    from neuralterm.application.budgets import PlacedBudget
+
 _HEADERS = ("name", "scope", "window", "limit", "spent", "reserved", "left", "resets", "origin")
+
+
+def budget_document(status: BudgetStatus) -> dict[str, Any]:
+    """Return a budget as `cost --json` lists it."""
+    return {
+        "name": status.budget.name,
+        "window": status.budget.window.value,
+        "limit_usd": money(status.budget.limit_usd),
+        "spent_usd": money(status.spent_usd),
+        "reserved_usd": money(status.reserved_usd),
+        "remaining_usd": money(status.remaining_usd),
+        "resets_at": moment(status.resets_at),
+    }
 
 
 def placed_document(placed: PlacedBudget, status: BudgetStatus) -> dict[str, Any]:
@@ -56,6 +71,25 @@ def budgets_table(budgets: Iterable[tuple[PlacedBudget, BudgetStatus]], width: i
     )
 
 
+def states_table(budgets: Sequence[BudgetStatus], width: int | None = None) -> str:
+    """Return the table of budgets whose origin does not matter, with what fits a terminal of so many columns."""
+    headers = ("budget", "limit", "spent", "reserved", "left", "resets")
+    rows = [
+        (
+            status.budget.name,
+            dollars(status.budget.limit_usd),
+            dollars(status.spent_usd),
+            dollars(status.reserved_usd),
+            dollars(status.remaining_usd),
+            resets_words(status),
+        )
+        for status in budgets
+    ]
+    return fitted_table(
+        headers, rows, width, right=headers[1:5], names=("budget",), expendable=(("reserved",), ("spent",), ("resets",))
+    )
+
+
 def budget_line(placed: PlacedBudget, status: BudgetStatus) -> str:
     """Say in one line what a budget allows: `ci: $5.00 a month for tag ci, $4.20 left`."""
     budget = placed.budget
@@ -72,3 +106,10 @@ def scope_words(scope: Scope) -> str:
         if value is not None
     ]
     return ", ".join(parts) or "all calls"
+
+
+def resets_words(status: BudgetStatus) -> str:
+    """Say when a budget starts afresh."""
+    if status.resets_at is not None:
+        return f"{minute(status.resets_at)} UTC"
+    return "each time" if status.budget.window is Window.CALL else "never"

@@ -9,10 +9,13 @@ from typing import Any
 
 from neuralterm.application.records import CallTotals
 from neuralterm.application.reports import known_usd
+from neuralterm.components.tables import wrapped
 from neuralterm.domain.money import dollars
 
 _SHADES = "░▒▓█"
-_NOTHING, _FREE, _UNKNOWN = "·", "0", "?"
+_NOTHING, _FREE, _UNKNOWN, _UPSTREAM = "·", "0", "?", "+"
+# What a day is like on which no amount is known.
+_TOLD_WITHOUT_AMOUNT = {_FREE: "for free", _UPSTREAM: "charged to your own keys only", _UNKNOWN: "not settled yet"}
 # How the signs look where styles are allowed; what they tell does not depend on it.
 STYLES: Mapping[str, Mapping[str, Any]] = {
     "░": {"fg": "cyan"},
@@ -26,6 +29,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 # The columns of a terminal that the names of the days take.
 _MARGIN = 5
 _NAME, _ANYWHERE = 3, 10**9
+_GAP = "  "
 _WEEK = timedelta(days=7)
 
 
@@ -48,9 +52,9 @@ def calendar_text(days: Sequence[CallTotals], first: date, last: date, width: in
     for weekday, name in enumerate(_DAYS):
         cells = [_cell(monday + timedelta(days=weekday), begin, last, shown, limits) for monday in mondays]
         lines.append((f"{name:<{_MARGIN}}" + "".join(f"{cell:<{step}}" for cell in cells)).rstrip())
-    lines += ["", *_legend(limits, shown)]
     left_out = "; earlier weeks don't fit" if begin > first else ""
-    lines.append(f"{begin.isoformat()} to {last.isoformat()}{left_out}")
+    told = [*_legend(limits, shown), f"{begin.isoformat()} to {last.isoformat()}{left_out}"]
+    lines += ["", *(wrapped(line, width, gap=_GAP) for line in told)]
     return "\n".join(lines)
 
 
@@ -80,9 +84,11 @@ def _cell(day: date, first: date, last: date, shown: Mapping[date, CallTotals], 
     if totals is None:
         return _NOTHING
     usd = known_usd(totals)
-    if not usd:
-        return _UNKNOWN if totals.unsettled_calls else _FREE
-    return _SHADES[sum(usd > limit for limit in limits[:-1])]
+    return _SHADES[sum(usd > limit for limit in limits[:-1])] if usd else _sign_without_amount(totals)
+
+
+def _sign_without_amount(totals: CallTotals) -> str:
+    return _UNKNOWN if totals.unsettled_calls else _UPSTREAM if totals.upstream_usd else _FREE
 
 
 def _limits(amounts: Sequence[Decimal]) -> list[Decimal]:
@@ -96,10 +102,10 @@ def _limits(amounts: Sequence[Decimal]) -> list[Decimal]:
 
 def _legend(limits: Sequence[Decimal], shown: Mapping[date, CallTotals]) -> list[str]:
     parts = [f"{shade} to {dollars(limit)}" for shade, limit in zip(_SHADES, limits, strict=False)]
-    free = any(not known_usd(each) and not each.unsettled_calls for each in shown.values())
-    unknown = any(not known_usd(each) and each.unsettled_calls for each in shown.values())
-    parts += [f"{_FREE} for free"] * free + [f"{_UNKNOWN} not settled yet"] * unknown + [f"{_NOTHING} no calls"]
-    lines = ["  ".join(parts)]
+    signs = {_sign_without_amount(each) for each in shown.values() if not known_usd(each)}
+    parts += [f"{sign} {told}" for sign, told in _TOLD_WITHOUT_AMOUNT.items() if sign in signs]
+    parts.append(f"{_NOTHING} no calls")
+    lines = [_GAP.join(parts)]
     if limits:
         dearest = max(shown, key=lambda day: known_usd(shown[day]))
         lines.append(f"most on {dearest.isoformat()}: {dollars(known_usd(shown[dearest]))}")

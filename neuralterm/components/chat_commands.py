@@ -8,8 +8,8 @@ from enum import Enum
 
 from neuralterm.components import chat_exchanges as exchanges
 from neuralterm.components import chat_material as material
+from neuralterm.components.budget_view import states_table
 from neuralterm.components.chat_state import ChatState, Turn
-from neuralterm.components.cost_view import states_table
 from neuralterm.domain.exceptions import ValidationError
 from neuralterm.domain.money import dollars
 from neuralterm.domain.record import record, replace

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from neuralterm.components.bars import sparkline
 from neuralterm.components.chat_state import ChatState
-from neuralterm.components.tables import columns_of
+from neuralterm.components.text_width import columns_of
 from neuralterm.domain.money import dollars
 from neuralterm.domain.record import record
 from neuralterm.domain.text import one_line

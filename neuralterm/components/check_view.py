@@ -8,12 +8,18 @@ from typing import Any
 
 from neuralterm.application.cost_check import CostCheck
 from neuralterm.application.records import CallTotals
-from neuralterm.application.reports import known_usd, usd_from
-from neuralterm.components.cost_view import group_cost, group_unsettled, key_words, unsettled_document, unsettled_words
+from neuralterm.application.reports import known_usd
+from neuralterm.components.cost_view import (
+    by_source_document,
+    group_cost,
+    group_unsettled,
+    key_words,
+    unsettled_document,
+    unsettled_words,
+)
 from neuralterm.components.foreign_text import visible
 from neuralterm.components.machine import SCHEMA_VERSION, moment, money
 from neuralterm.components.tables import grouped, minute
-from neuralterm.domain.models import KNOWN_SOURCES
 from neuralterm.domain.money import dollars
 from neuralterm.domain.text import numbered, one_line
 
@@ -32,7 +38,7 @@ def check_document(check: CostCheck) -> dict[str, Any]:
         "at_most_usd": money(check.at_most_usd),
         "calls": total.calls,
         "unsettled": unsettled_document(total),
-        "by_source": {source.value: money(usd_from(total, source)) for source in KNOWN_SOURCES},
+        "by_source": by_source_document(total),
         "upstream_usd": money(total.upstream_usd),
         "filters": {
             "since": moment(wanted.since),
@@ -94,8 +100,9 @@ def _filters(check: CostCheck) -> Iterator[str]:
 
 
 def _table(groups: Sequence[CallTotals]) -> Iterator[str]:
-    yield "| model | calls | tokens in | tokens out | cost | not settled |"
-    yield "| --- | ---: | ---: | ---: | ---: | --- |"
+    upstream = any(group.upstream_usd for group in groups)
+    yield f"| model | calls | tokens in | tokens out | cost |{' upstream |' if upstream else ''} not settled |"
+    yield f"| --- | ---: | ---: | ---: | ---: |{' ---: |' if upstream else ''} --- |"
     for group in groups:
         cells = (
             _literal(key_words("model", group.keys[0])),
@@ -103,6 +110,7 @@ def _table(groups: Sequence[CallTotals]) -> Iterator[str]:
             grouped(group.prompt_tokens),
             grouped(group.completion_tokens),
             group_cost(group),
+            *([dollars(group.upstream_usd)] if upstream else []),
             group_unsettled(group),
         )
         yield f"| {' | '.join(cells)} |"

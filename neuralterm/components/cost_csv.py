@@ -22,6 +22,7 @@ _CSV_HEADER = (
     "estimated_usd",
     "unsettled_calls",
     "unsettled_at_most_usd",
+    "upstream_usd",
 )
 
 
@@ -53,4 +54,5 @@ def _csv_row(totals: CallTotals) -> list[str | int]:
         *(money(usd_from(totals, source)) or "" for source in KNOWN_SOURCES),
         totals.unsettled_calls,
         "" if unsettled is None else unsettled,
+        money(totals.upstream_usd) or "",
     ]

@@ -10,9 +10,9 @@ from neuralterm.application.bounds import BudgetStatus
 from neuralterm.application.records import CallTotals
 from neuralterm.application.reports import CALENDAR_KEYS, CostReport, known_usd, usd_from
 from neuralterm.application.spent import Spent
-from neuralterm.components.budget_view import scope_words
+from neuralterm.components.budget_view import resets_words, scope_words
 from neuralterm.components.cost_page_style import PATTERNS, STYLE
-from neuralterm.components.cost_view import EXPLAINED, group_cost, group_unsettled, key_words, resets_words
+from neuralterm.components.cost_view import EXPLAINED, group_cost, group_unsettled, key_words
 from neuralterm.components.foreign_text import visible
 from neuralterm.components.machine import moment
 from neuralterm.components.svg_charts import Bar, columns_chart, meter, rows_chart
@@ -58,8 +58,9 @@ def _heading(spent: Spent) -> str:
     chosen = [f"{name} {_bdi(str(value))}" for name, value in facts if value is not None]
     made = f'<time datetime="{moment(spent.made_at)}">{minute(spent.made_at)} UTC</time>'
     zone = _text(spent.whole.timezone)
+    said = ", ".join(chosen)
     return (
-        f"<h1>What was spent</h1>\n<p>{', '.join(chosen) or 'All calls'}. Written {made}; days are those of {zone}. "
+        f"<h1>What was spent</h1>\n<p>{said[:1].upper() + said[1:] or 'All calls'}. Written {made}; days are those of {zone}. "
         "Amounts are in US dollars.</p>"
     )
 
@@ -86,7 +87,8 @@ def _sums(total: CallTotals) -> str:
     )
     return (
         f'<section id="sums">\n<p class="total">{name} {_amount(known_usd(total))}</p>\n'
-        f"<p>{numbered(total.calls, 'call')}, {tokens}</p>\n<table>\n{lines}\n</table>\n</section>"
+        f"<p>{numbered(total.calls, 'call')}, {tokens}</p>\n"
+        f'<div class="scroll">\n<table>\n{lines}\n</table>\n</div>\n</section>'
     )
 
 
@@ -132,21 +134,24 @@ def _bar_of(groups: Sequence[CallTotals], name: str, title: str) -> Bar:
 def _table(key: str, groups: Sequence[CallTotals]) -> str:
     sources = [source for source in KNOWN_SOURCES if any(source.value in group.by_source for group in groups)]
     unsettled = any(group.unsettled_calls for group in groups)
-    headers = [key, "calls", "tokens in", "tokens out", "cost", *(source.value for source in sources)]
+    upstream = any(group.upstream_usd for group in groups)
+    headers = [key, "cost", "calls", "tokens in", "tokens out", *(source.value for source in sources)]
+    headers += ["upstream"] * upstream
     rows = [
         [
             f'<th scope="row">{_bdi(key_words(key, group.keys[0]))}</th>',
             *(
                 f'<td class="n">{cell}</td>'
                 for cell in (
+                    "unknown" if group_cost(group) == "unknown" else _amount(known_usd(group)),
                     grouped(group.calls),
                     grouped(group.prompt_tokens),
                     grouped(group.completion_tokens),
-                    "unknown" if group_cost(group) == "unknown" else _amount(known_usd(group)),
                     *(
                         _amount(usd_from(group, source)) if source.value in group.by_source else ""
                         for source in sources
                     ),
+                    *([_amount(group.upstream_usd) if group.upstream_usd else ""] if upstream else []),
                 )
             ),
             *([f"<td>{_text(group_unsettled(group))}</td>"] if unsettled else []),

@@ -12,14 +12,16 @@ body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 sy
 main { max-width: 60rem; margin: 0 auto; padding: 1rem; }
 h1 { font-size: 1.6rem; margin: 0; }
 h2 { font-size: 1.2rem; margin: 2rem 0 .5rem; }
-p { margin: .25rem 0; }
+p { margin: .25rem 0; overflow-wrap: anywhere; }
 .total { font-size: 2rem; font-weight: 600; }
 .scroll, .chart { overflow-x: auto; }
 table { border-collapse: collapse; margin: .5rem 0; font-size: .9rem; }
 th, td { padding: .2rem .6rem; border-bottom: 1px solid var(--rule); text-align: left; vertical-align: top; }
 thead th { color: var(--soft); }
-th[scope=row] { font-weight: 400; overflow-wrap: anywhere; min-width: 8rem; }
-.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+th[scope=row] { font-weight: 400; }
+th bdi { display: inline-block; width: max-content; max-width: min(18rem, 45vw); overflow-wrap: anywhere; }
+thead ~ tbody td, .n { white-space: nowrap; }
+.n { text-align: right; font-variant-numeric: tabular-nums; }
 svg { display: block; }
 .chart svg { width: 100%; min-width: 40rem; }
 .meter { min-width: 8rem; }
@@ -40,6 +42,7 @@ text { fill: var(--ink); font: 12px ui-monospace, monospace; }
   * { print-color-adjust: exact; }
   main { max-width: none; padding: 0; }
   .scroll, .chart { overflow: visible; }
+  thead ~ tbody td:not(.n) { white-space: normal; }
   .chart svg { min-width: 0; }
   .chart, tr, h2 { break-inside: avoid; }
   h2 { break-after: avoid; }

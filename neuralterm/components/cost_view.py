@@ -7,11 +7,11 @@ from typing import Any
 
 from neuralterm.application.bounds import BudgetStatus
 from neuralterm.application.records import CallTotals
-from neuralterm.application.reports import CostReport, known_usd, usd_from
+from neuralterm.application.reports import CALENDAR_KEYS, CostReport, dearest_first, known_usd, usd_from
 from neuralterm.components.bars import bar
 from neuralterm.components.machine import SCHEMA_VERSION, moment, money
-from neuralterm.components.tables import columns_of, fitted_table, grouped, minute
-from neuralterm.domain.budget import Window
+from neuralterm.components.tables import fitted_table, grouped, wrapped
+from neuralterm.components.text_width import columns_of
 from neuralterm.domain.models import KNOWN_SOURCES, CostSource
 from neuralterm.domain.money import dollars
 from neuralterm.domain.text import numbered
@@ -25,6 +25,9 @@ EXPLAINED = {
 }
 
 _NARROWEST_BAR, _WIDEST_BAR = 6, 40
+_UPSTREAM = "charged by providers to your keys: in budgets, not in the total"
+# Where what is told of sums begins.
+_TOLD = 14
 
 _NO_KEY = {
     "model": "(unknown)",
@@ -47,7 +50,7 @@ def report_document(report: CostReport, budgets: Sequence[BudgetStatus]) -> dict
         "calls": total.calls,
         "tokens": _tokens_document(total),
         "total_usd": money(known_usd(total)),
-        "by_source": {source.value: money(usd_from(total, source)) for source in KNOWN_SOURCES},
+        "by_source": by_source_document(total),
         "unsettled": unsettled_document(total),
         "upstream_usd": money(total.upstream_usd),
         "groups": [
@@ -57,30 +60,32 @@ def report_document(report: CostReport, budgets: Sequence[BudgetStatus]) -> dict
                 "calls": group.calls,
                 "total_usd": money(known_usd(group)),
                 "tokens": _tokens_document(group),
+                "by_source": by_source_document(group),
                 "unsettled": unsettled_document(group),
+                "upstream_usd": money(group.upstream_usd),
             }
             for group in report.groups
         ],
-        "budgets": [budget_document(status) for status in budgets],
+        "budgets": _budget_documents(budgets),
     }
+
+
+def _budget_documents(budgets: Sequence[BudgetStatus]) -> list[dict[str, Any]]:
+    if not budgets:
+        return []
+    from neuralterm.components.budget_view import budget_document
+
+    return [budget_document(status) for status in budgets]
+
+
+def by_source_document(totals: CallTotals) -> dict[str, str | None]:
+    """Return where the known amounts come from."""
+    return {source.value: money(usd_from(totals, source)) for source in KNOWN_SOURCES}
 
 
 def unsettled_document(totals: CallTotals) -> dict[str, Any]:
     """Return how many calls are not settled and what they cost at most."""
     return {"calls": totals.unsettled_calls, "at_most_usd": money(totals.unsettled_at_most_usd)}
-
-
-def budget_document(status: BudgetStatus) -> dict[str, Any]:
-    """Return a budget as `cost --json` lists it."""
-    return {
-        "name": status.budget.name,
-        "window": status.budget.window.value,
-        "limit_usd": money(status.budget.limit_usd),
-        "spent_usd": money(status.spent_usd),
-        "reserved_usd": money(status.reserved_usd),
-        "remaining_usd": money(status.remaining_usd),
-        "resets_at": moment(status.resets_at),
-    }
 
 
 def report_text(
@@ -93,13 +98,17 @@ def report_text(
 ) -> str:
     """Return the report for people, with what fits a terminal of so many columns.
 
-    Its groups have bars where there is room; with `bars` always, without never. Without `groups` only the sums are told.
+    Its groups have bars where there is room; with `bars` always, without never. On a terminal they begin with the dearest,
+    unless they are by time. Without `groups` only the sums are told.
     """
     total = report.total
-    parts = ["\n".join(_summary(total, width))]
+    parts = ["\n".join(wrapped(line, width, _TOLD) for line in _summary(total, width))]
     if groups and report.groups:
-        parts.append(_group_table(report.by, report.groups, width, bars))
+        arranged = report.groups if width is None or report.by[0] in CALENDAR_KEYS else dearest_first(report.groups)
+        parts.append(_group_table(report.by, arranged, width, bars))
     if budgets:
+        from neuralterm.components.budget_view import states_table
+
         parts.append(states_table(budgets, width))
     return "\n\n".join(parts)
 
@@ -117,7 +126,7 @@ def unsettled_words(totals: CallTotals) -> str:
 def _summary(total: CallTotals, width: int | None) -> list[str]:
     # "known": with unsettled calls a bare total would read as all there is.
     name = "known" if total.unsettled_calls else "total"
-    lines = [f"{name:<14}{dollars(known_usd(total))}  ({numbered(total.calls, 'call')})"]
+    lines = [f"{name:<{_TOLD}}{dollars(known_usd(total))}  ({numbered(total.calls, 'call')})"]
     lines += [
         _explained(f"  {source.value:<12}{dollars(usd_from(total, source))}", EXPLAINED[source], width)
         for source in KNOWN_SOURCES
@@ -126,11 +135,9 @@ def _summary(total: CallTotals, width: int | None) -> list[str]:
     if unsettled := unsettled_words(total):
         lines.append(unsettled)
     if total.upstream_usd:
-        lines.append(
-            f"{'upstream':<14}{dollars(total.upstream_usd)}  (charged by providers to your keys: in budgets, not in the total)"
-        )
+        lines.append(f"{'upstream':<{_TOLD}}{dollars(total.upstream_usd)}  ({_UPSTREAM})")
     lines.append(
-        f"{'tokens':<14}{grouped(total.prompt_tokens)} in ({grouped(total.cached_tokens)} cached), "
+        f"{'tokens':<{_TOLD}}{grouped(total.prompt_tokens)} in ({grouped(total.cached_tokens)} cached), "
         f"{grouped(total.completion_tokens)} out ({grouped(total.reasoning_tokens)} reasoning)"
     )
     return lines
@@ -142,35 +149,43 @@ def _explained(line: str, explanation: str, width: int | None) -> str:
 
 
 def _group_table(by: Sequence[str], groups: Sequence[CallTotals], width: int | None, bars: bool | None) -> str:
-    headers = [*by, "calls", "tokens in", "tokens out", "cost", "not settled"]
+    amounts = [known_usd(group) for group in groups]
+    kept_for_bars = _NARROWEST_BAR + 2 if bars and any(amounts) else 0
+    room_for_table = None if width is None else max(width - kept_for_bars, 1)
+    unsettled = any(group.unsettled_calls for group in groups)
+    text = _plain_table(by, groups, room_for_table, apart=unsettled)
+    if unsettled and room_for_table is not None and columns_of(text) > room_for_table:
+        text = _plain_table(by, groups, room_for_table, apart=False)
+    room = _room_for_bars(text, width, bars)
+    if room < _NARROWEST_BAR or not any(amounts):
+        return text
+    return _with_bars(text, [bar(amount, max(amounts), room) for amount in amounts])
+
+
+def _plain_table(by: Sequence[str], groups: Sequence[CallTotals], width: int | None, *, apart: bool) -> str:
+    """Return the table without bars; what is not settled has a column, or else is marked behind the cost."""
+    numbers = ["calls", "tokens in", "tokens out", "cost"]
+    upstream = ["upstream"] if any(group.upstream_usd for group in groups) else []
     rows = [
         [
             *(key_words(name, key) for name, key in zip(by, group.keys, strict=True)),
             grouped(group.calls),
             grouped(group.prompt_tokens),
             grouped(group.completion_tokens),
-            group_cost(group),
-            group_unsettled(group),
+            group_cost(group) if apart else group_sum(group),
+            *([dollars(group.upstream_usd) if group.upstream_usd else ""] if upstream else []),
+            *([group_unsettled(group)] if apart else []),
         ]
         for group in groups
     ]
-    shown = len(headers) if any(group.unsettled_calls for group in groups) else len(headers) - 1
-    headers, rows = headers[:shown], [row[:shown] for row in rows]
-    right = headers[len(by) : len(by) + 4]
-    amounts = [known_usd(group) for group in groups]
-    kept_for_bars = _NARROWEST_BAR + 2 if bars and any(amounts) else 0
-    plain_table = fitted_table(
-        headers,
+    return fitted_table(
+        [*by, *numbers, *upstream, *(["not settled"] if apart else [])],
         rows,
-        None if width is None else max(width - kept_for_bars, 1),
-        right=right,
-        names=by,
-        expendable=(("tokens in", "tokens out"), ("calls",)),
+        width,
+        right=[*numbers, *upstream],
+        names=[name for name in by if name not in CALENDAR_KEYS],
+        expendable=(("tokens in", "tokens out"), ("calls",), ("upstream",)),
     )
-    room = _room_for_bars(plain_table, width, bars)
-    if room < _NARROWEST_BAR or not any(amounts):
-        return plain_table
-    return _with_bars(plain_table, [bar(amount, max(amounts), room) for amount in amounts])
 
 
 def _room_for_bars(text: str, width: int | None, bars: bool | None) -> int:
@@ -200,6 +215,11 @@ def group_cost(group: CallTotals) -> str:
     return "unknown" if group.unsettled_calls == group.calls else dollars(known_usd(group))
 
 
+def group_sum(group: CallTotals) -> str:
+    """Return the cost of a group in short: `$0.05 + ?` where some of it is not settled."""
+    return f"{group_cost(group)}{' + ?' if 0 < group.unsettled_calls < group.calls else ''}"
+
+
 def group_unsettled(group: CallTotals) -> str:
     """Return what is not settled of a group, for people; empty when all is."""
     if not group.unsettled_calls:
@@ -208,32 +228,6 @@ def group_unsettled(group: CallTotals) -> str:
     return f"{numbered(group.unsettled_calls, 'call')}, " + (
         "no bound" if bound is None else f"at most {dollars(bound)}"
     )
-
-
-def states_table(budgets: Sequence[BudgetStatus], width: int | None = None) -> str:
-    """Return the table of budgets whose origin does not matter, with what fits a terminal of so many columns."""
-    headers = ("budget", "limit", "spent", "reserved", "left", "resets")
-    rows = [
-        (
-            status.budget.name,
-            dollars(status.budget.limit_usd),
-            dollars(status.spent_usd),
-            dollars(status.reserved_usd),
-            dollars(status.remaining_usd),
-            resets_words(status),
-        )
-        for status in budgets
-    ]
-    return fitted_table(
-        headers, rows, width, right=headers[1:5], names=("budget",), expendable=(("reserved",), ("spent",), ("resets",))
-    )
-
-
-def resets_words(status: BudgetStatus) -> str:
-    """Say when a budget starts afresh."""
-    if status.resets_at is not None:
-        return f"{minute(status.resets_at)} UTC"
-    return "each time" if status.budget.window is Window.CALL else "never"
 
 
 def _tokens_document(totals: CallTotals) -> dict[str, int]:

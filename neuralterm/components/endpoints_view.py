@@ -62,8 +62,8 @@ def _cells(endpoint: Endpoint, known: set[str]) -> dict[str, str]:
     unusual = "" if endpoint.status in (None, 0) else f" (status {endpoint.status})"
     return {
         "endpoint": f"{endpoint.tag or endpoint.provider}{unusual}",
-        "$/M in": _price(prices.prompt) or "unknown",
-        "$/M out": _price(prices.completion) or "unknown",
+        "$/M in": _price(prices.prompt) or _no_price(endpoint, "prompt"),
+        "$/M out": _price(prices.completion) or _no_price(endpoint, "completion"),
         "cache read": _price(prices.cache_read),
         "context": "" if endpoint.context_length is None else grouped(endpoint.context_length),
         "max out": "" if endpoint.max_completion_tokens is None else grouped(endpoint.max_completion_tokens),
@@ -73,6 +73,11 @@ def _cells(endpoint: Endpoint, known: set[str]) -> dict[str, str]:
         "tokens/s": "" if endpoint.throughput is None else _short(endpoint.throughput),
         "lacks": ",".join(sorted(known - set(endpoint.supported_parameters))),
     }
+
+
+def _no_price(endpoint: Endpoint, key: str) -> str:
+    """Say why there is no price: the service lists none, or one that depends on routing."""
+    return "unknown" if endpoint.pricing.get(key) in (None, "") else "varies"
 
 
 def _price(usd_per_token: Decimal | None) -> str:

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from neuralterm.application.records import ConversationSummary
 from neuralterm.components.history_view import unless_complete
-from neuralterm.components.tables import columns_of, fitted_table, grouped, minute, table
+from neuralterm.components.tables import fitted_table, grouped, minute, table
+from neuralterm.components.text_width import columns_of
 from neuralterm.domain.money import dollars
 from neuralterm.domain.spans import in_words
 from neuralterm.domain.text import one_line

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 
 from neuralterm.components.foreign_text import LIKE_OURS, may_become_ours
-from neuralterm.components.markdown_spans import Span, common_length, painted, part, plain, walked, width_of
+from neuralterm.components.markdown_spans import Span, common_length, painted, part, plain
+from neuralterm.components.text_width import walked, width_of
 
 # Columns and rows of a terminal; None where nobody knows.
 Size = tuple[int, int] | None

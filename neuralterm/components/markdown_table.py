@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 
 from neuralterm.components.markdown_inline import inline
-from neuralterm.components.markdown_spans import BOLD, DIM, Span, plain, text_width
+from neuralterm.components.markdown_spans import BOLD, DIM, Span, plain
+from neuralterm.components.text_width import columns_of
 
 _RULE = re.compile(r"\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*")
 _CELL = re.compile(r"(?:[^|\\]|\\.|\\)*+")
@@ -105,4 +106,4 @@ def _align(cell: str) -> str:
 
 
 def _wide(cell: list[Span]) -> int:
-    return text_width(plain(cell))
+    return columns_of(plain(cell))

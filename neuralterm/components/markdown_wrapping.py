@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from copy import copy
 
-from neuralterm.components.markdown_spans import CODE, DIM, Span, cells_of, plain, walked
+from neuralterm.components.markdown_spans import CODE, DIM, Span, plain
+from neuralterm.components.text_width import cells_of, walked
 
 _NARROWEST = 24
 # Stays free: what begins a row as one of our own lines is moved in by one.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from neuralterm.application.catalogue import Listing
 from neuralterm.application.model_search import is_batch, per_million
 from neuralterm.components.endpoints_view import endpoints_document, endpoints_text
 from neuralterm.components.machine import SCHEMA_VERSION, moment, money
-from neuralterm.components.tables import fitted_table, grouped
+from neuralterm.components.tables import fitted_table, grouped, wrapped
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.endpoints import Endpoint
 from neuralterm.domain.money import parse_usd, plain
@@ -34,6 +34,8 @@ _PER_TOKEN = {
 _PER_PIECE = {"request": "request", "image": "image", "web_search": "web search"}
 _PRICES = _PER_TOKEN | _PER_PIECE
 
+# Where what is told of a model, and its prices begin.
+_TOLD, _PRICED = 16, 24
 _MODALITIES = ("text", "image", "file", "audio", "video")
 
 # The service's ways to say that a model stays.
@@ -97,7 +99,7 @@ def models_table(models: Sequence[OpenRouterModel], width: int | None = None) ->
             _per_million(model.pricing.get("prompt")),
             _per_million(model.pricing.get("completion")),
             grouped(model.context_length),
-            "+".join(sorted(model.input_modalities, key=_usual_place)),
+            "+".join(_in_usual_order(model.input_modalities)),
             ",".join(features(model)),
             _remarks(model),
         )
@@ -114,9 +116,9 @@ def models_table(models: Sequence[OpenRouterModel], width: int | None = None) ->
     )
 
 
-def _usual_place(modality: str) -> int:
+def _in_usual_order(modalities: Iterable[str]) -> list[str]:
     # The service lists them in any order.
-    return _MODALITIES.index(modality) if modality in _MODALITIES else len(_MODALITIES)
+    return sorted(modalities, key=lambda each: _MODALITIES.index(each) if each in _MODALITIES else len(_MODALITIES))
 
 
 def features(model: OpenRouterModel) -> list[str]:
@@ -134,7 +136,7 @@ def features(model: OpenRouterModel) -> list[str]:
 
 
 def model_text(model: OpenRouterModel, endpoints: Sequence[Endpoint] | None = None, width: int | None = None) -> str:
-    """Return all that is known of one model; the table of endpoints has what fits a terminal of so many columns."""
+    """Return all that is known of one model; a terminal of so many columns has lines that fit."""
     facts = [
         ("name", model.name),
         ("context", _tokens(model.context_length)),
@@ -148,18 +150,18 @@ def model_text(model: OpenRouterModel, endpoints: Sequence[Endpoint] | None = No
     ]
     parts = [
         one_line(model.id),
-        "\n".join(f"{name:<16}{one_line(value)}" for name, value in facts if value),
-        "\n".join(_price_lines(model)),
+        "\n".join(wrapped(f"{name:<{_TOLD}}{one_line(value)}", width, _TOLD) for name, value in facts if value),
+        "\n".join(wrapped(line, width, _PRICED) for line in _price_lines(model)),
     ]
     if endpoints is not None:
         parts.append(endpoints_text(endpoints, width))
     if model.description:
-        parts.append(model.description)
+        parts.append("\n".join(wrapped(line, width) for line in model.description.split("\n")))
     return "\n\n".join(parts)
 
 
 def _price_lines(model: OpenRouterModel) -> list[str]:
-    lines = [f"{'prices':<24}USD", *_prices_of(model.pricing)]
+    lines = [f"{'prices':<{_PRICED}}USD", *_prices_of(model.pricing)]
     if is_batch(model):
         lines.append("for batch jobs: answers may take a day")
     overrides = model.pricing.get("overrides")
@@ -172,7 +174,11 @@ def _price_lines(model: OpenRouterModel) -> list[str]:
 
 def _prices_of(listing: Mapping[str, Any]) -> list[str]:
     names = [*(key for key in _PRICES if key in listing), *(key for key in listing if key not in _PRICES)]
-    return [f"{_PRICES.get(key, one_line(key)):<24}{_quoted(key, listing[key])}" for key in names if key != "overrides"]
+    return [
+        f"{_PRICES.get(key, one_line(key)):<{_PRICED}}{_quoted(key, listing[key])}"
+        for key in names
+        if key != "overrides"
+    ]
 
 
 def _quoted(key: str, value: object) -> str:
@@ -202,7 +208,9 @@ def _remarks(model: OpenRouterModel) -> str:
     # Few models have any, and reading prices takes its time.
     overrides = model.prices.overrides if model.pricing.get("overrides") else ()
     only_by_size = all(override.utc_start is None for override in overrides)
+    more_than_text = "+".join(kind for kind in _in_usual_order(model.output_modalities) if kind != "text")
     remarks = [
+        (bool(more_than_text), f"gives {more_than_text}"),
         (is_batch(model), "batch jobs only"),
         (bool(overrides), "more for long prompts" if only_by_size else "varies by prompt or time"),
         (model.expiration_date not in _NEVER, f"until {model.expiration_date}"),

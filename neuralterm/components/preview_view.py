@@ -6,7 +6,7 @@ from typing import Any
 
 from neuralterm.application.bounds import BudgetStatus
 from neuralterm.application.preview import Preview
-from neuralterm.components.cost_view import budget_document
+from neuralterm.components.budget_view import budget_document
 from neuralterm.components.machine import money
 from neuralterm.domain.money import dollars
 from neuralterm.domain.text import numbered, one_line

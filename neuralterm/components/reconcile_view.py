@@ -9,7 +9,7 @@ from neuralterm.application.reconciling import ReconcileResult
 from neuralterm.application.records import KeyReport, ServiceCharges, Uncertain
 from neuralterm.application.verification import Verification, WindowCheck
 from neuralterm.components.machine import SCHEMA_VERSION, moment, money
-from neuralterm.components.tables import table
+from neuralterm.components.tables import fitted_table, wrapped
 from neuralterm.domain.budget import Window
 from neuralterm.domain.money import dollars
 from neuralterm.domain.text import numbered, one_line
@@ -63,8 +63,8 @@ def verification_document(verification: Verification) -> dict[str, Any]:
     }
 
 
-def verification_text(verification: Verification) -> str:
-    """Return the comparison for people."""
+def verification_text(verification: Verification, width: int | None = None) -> str:
+    """Return the comparison for people, with what fits a terminal of so many columns."""
     headers = ("window", "service", "ledger", "difference", "not confirmed")
     rows = [
         (
@@ -77,11 +77,17 @@ def verification_text(verification: Verification) -> str:
         for check in verification.checks
     ]
     shown = len(headers) if any(row[-1] for row in rows) else len(headers) - 1
-    comparison = table(headers[:shown], [row[:shown] for row in rows], right=headers[1:4])
+    comparison = fitted_table(
+        headers[:shown],
+        [row[:shown] for row in rows],
+        width,
+        right=headers[1:4],
+        expendable=(("difference",), ("not confirmed",)),
+    )
     parts = [comparison, _verdict(verification)]
     if limit := _limit_words(verification.key):
         parts.append(limit)
-    return "\n\n".join([*parts, _OTHERS])
+    return "\n\n".join([*parts, wrapped(_OTHERS, width)])
 
 
 def _check_document(check: WindowCheck) -> dict[str, Any]:

@@ -14,8 +14,11 @@ from neuralterm.domain.text import one_line
 
 # All in units of the drawing, in which letters of 12 take 7.2.
 _WIDTH, _HEIGHT, _ROW = 800, 240, 24
-_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 8, 18, 24
-_LABELS, _LABEL_COLUMNS, _AMOUNTS = 236, 31, 116
+_RIGHT, _TOP, _BOTTOM = 8, 18, 24
+_LABELS, _LABEL_COLUMNS = 236, 31
+# The least that amounts have before columns, and behind rows.
+_LEFT, _AMOUNTS = Decimal(72), Decimal(116)
+_GAP = 6
 _LETTER = Decimal("7.2")
 _SMALLEST, _WIDEST = Decimal(1), Decimal(48)
 _LINES = 4
@@ -43,33 +46,35 @@ class Bar:
 def columns_chart(bars: Sequence[Bar], series: Sequence[str], description: str) -> str:
     """Return upright bars from left to right, with lines of round amounts behind them."""
     top = _round_above(max((bar.whole for bar in bars), default=Decimal(0)))
-    width = Decimal(_WIDTH - _LEFT - _RIGHT) / max(len(bars), 1)
-    parts = list(_lines(top))
+    scale = [top * number / _LINES for number in range(_LINES + 1)]
+    margin = max([_LEFT, *(_length(_dollars(amount)) + 2 * _GAP for amount in scale)])
+    width = (_WIDTH - margin - _RIGHT) / max(len(bars), 1)
+    parts = list(_lines(scale, margin))
     drawn = min(width * 8 / 10, _WIDEST)
     for number, bar in enumerate(bars):
-        left = _LEFT + number * width + (width - drawn) / 2
+        left = margin + number * width + (width - drawn) / 2
         parts.append(_group(bar, list(_stacked_up(bar, series, left, drawn, top))))
-    parts += _times(bars, width)
+    parts += _times(bars, margin, width)
     return _svg(parts, _HEIGHT, description)
 
 
 def rows_chart(bars: Sequence[Bar], series: Sequence[str], description: str) -> str:
     """Return bars one below the other, with their names before and their amounts behind them."""
     largest = max((bar.whole for bar in bars), default=Decimal(0))
-    room = Decimal(_WIDTH - _LABELS - _AMOUNTS)
+    room = _WIDTH - _LABELS - max([_AMOUNTS, *(_length(bar.told) + 2 * _GAP for bar in bars)])
     parts = []
     for number, bar in enumerate(bars):
         top = number * _ROW
         scale = room / largest if largest else Decimal(0)
         drawn, end = _stacked_right(bar, series, Decimal(_LABELS), top + 4, scale)
-        name = _text(cut_to(bar.label, _LABEL_COLUMNS))
+        name = escape(cut_to(bar.label, _LABEL_COLUMNS))
         parts.append(
             _group(
                 bar,
                 [
                     f'<text x="{_LABELS - 8}" y="{top + 16}" text-anchor="end">{name}</text>',
                     *drawn,
-                    f'<text x="{_number(end + 6)}" y="{top + 16}">{_text(bar.told)}</text>',
+                    f'<text x="{_number(end + _GAP)}" y="{top + 16}">{_text(bar.told)}</text>',
                 ],
             )
         )
@@ -118,22 +123,29 @@ def _stacked_right(
     return drawn, left
 
 
-def _lines(top: Decimal) -> Iterator[str]:
-    for number in range(_LINES + 1):
-        amount = top * number / _LINES
+def _lines(scale: Sequence[Decimal], margin: Decimal) -> Iterator[str]:
+    for number, amount in enumerate(scale):
         height = _number(_HEIGHT - _BOTTOM - Decimal(_HEIGHT - _TOP - _BOTTOM) * number / _LINES)
-        yield f'<line class="line" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{height}" y2="{height}"/>'
-        yield f'<text x="{_LEFT - 6}" y="{height}" dy="4" text-anchor="end">${plain(amount)}</text>'
+        yield f'<line class="line" x1="{_number(margin)}" x2="{_WIDTH - _RIGHT}" y1="{height}" y2="{height}"/>'
+        yield f'<text x="{_number(margin - _GAP)}" y="{height}" dy="4" text-anchor="end">{_dollars(amount)}</text>'
 
 
-def _times(bars: Sequence[Bar], width: Decimal) -> Iterator[str]:
+def _dollars(amount: Decimal) -> str:
+    return f"${plain(amount)}"
+
+
+def _length(text: str) -> Decimal:
+    return len(text) * _LETTER
+
+
+def _times(bars: Sequence[Bar], margin: Decimal, width: Decimal) -> Iterator[str]:
     """Yield the names of as many bars as there is room for, the first one among them."""
     longest = max((len(bar.label) for bar in bars), default=0)
     step = int((longest + 2) * _LETTER / width) + 1
     free = Decimal(0)
     for number in range(0, len(bars), step):
-        half = len(bars[number].label) * _LETTER / 2
-        middle = min(max(_LEFT + number * width + width / 2, half), _WIDTH - half)
+        half = _length(bars[number].label) / 2
+        middle = min(max(margin + number * width + width / 2, half), _WIDTH - half)
         if middle - half >= free:
             free = middle + half + _LETTER
             name = _text(bars[number].label)

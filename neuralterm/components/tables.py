@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from neuralterm.components.foreign_text import visible
+from neuralterm.components.text_width import columns_of
 from neuralterm.domain.text import one_line
 
 _SHORTEST_NAME = 8
@@ -45,20 +47,18 @@ def fitted_table(
     """Lay rows out as `table` does, in no more columns of a terminal than `width` if that can be; None: in any number.
 
     The groups of columns in `expendable` are left out, the first one first, as far as needed; then the columns named in
-    `names` are shortened. For a terminal, right-to-left text is kept within its column.
+    `names` are shortened, the widest first. For a terminal, right-to-left text is kept within its column, and what it would
+    obey is shown.
     """
     kept = list(range(len(headers)))
     if width is not None:
+        rows = [[visible(one_line(cell)) for cell in row] for row in rows]
         across = [_column_width(header, [row[index] for row in rows]) for index, header in enumerate(headers)]
         for group in expendable:
             if _whole_width(across, kept) > width:
                 kept = [index for index in kept if headers[index] not in group]
-        for index in (headers.index(name) for name in names if name in headers):
-            excess = _whole_width(across, kept) - width
-            if excess > 0 and index in kept:
-                room = max(across[index] - excess, _SHORTEST_NAME)
-                rows = [[cut_to(cell, room) if at == index else cell for at, cell in enumerate(row)] for row in rows]
-                across[index] = _column_width(headers[index], [row[index] for row in rows])
+        room = _room_for_names(across, kept, [headers.index(name) for name in names if name in headers], width)
+        rows = [[cut_to(cell, room[at]) if at in room else cell for at, cell in enumerate(row)] for row in rows]
     text = _chosen(headers, rows, kept, right)
     if width is None or text.isascii():
         return text
@@ -74,6 +74,19 @@ def _whole_width(across: Sequence[int], kept: Sequence[int]) -> int:
     return sum(across[index] for index in kept) + 2 * max(len(kept) - 1, 0)
 
 
+def _room_for_names(across: Sequence[int], kept: Sequence[int], names: Sequence[int], width: int) -> dict[int, int]:
+    """Return how many columns each of the names has that must be shortened."""
+    excess = _whole_width(across, kept) - width
+    widths = {index: across[index] for index in names if index in kept}
+    room: dict[int, int] = {}
+    while excess > 0 and (widest := max(widths, key=widths.__getitem__, default=None)) is not None:
+        if widths[widest] <= _SHORTEST_NAME:
+            break
+        room[widest] = widths[widest] = widths[widest] - 1
+        excess -= 1
+    return room
+
+
 def _chosen(headers: Sequence[str], rows: Sequence[Sequence[str]], kept: Sequence[int], right: Sequence[str]) -> str:
     return table([headers[index] for index in kept], [[row[index] for index in kept] for row in rows], right=right)
 
@@ -84,16 +97,36 @@ def cut_to(cell: str, columns: int) -> str:
 
 
 def clipped(line: str, columns: int) -> str:
-    """Return a line in so many columns of a terminal; `…` stands for what is left out."""
+    """Return a line in so many columns of a terminal, made safe for it; `…` stands for what is left out."""
     # No more is measured than can matter: a line may be a whole answer.
-    text = line[: _MOST_PER_COLUMN * (columns + 1)]
-    if text == line and columns_of(text) <= columns:
+    beginning = line[: _MOST_PER_COLUMN * (columns + 1)]
+    text = visible(beginning)
+    if beginning == line and columns_of(text) <= columns:
         return text
     if text.isascii():
         return text[: columns - 1].rstrip() + "…"
     from wcwidth import clip
 
     return str(clip(text, 0, columns - 1)).rstrip() + "…"
+
+
+def wrapped(line: str, width: int | None, indent: int = 0, *, gap: str = " ") -> str:
+    """Return a line broken at its spaces into rows of a terminal of so many columns, all but the first moved in.
+
+    A word that is longer than a row is left to the terminal; None: everything is. `gap` is where it may be broken, if that is
+    not any space.
+    """
+    if width is None or columns_of(line) <= width:
+        return line
+    import re
+
+    rows = [""]
+    for piece in re.findall(f"(?:{gap})*(?:(?!{gap}).)+", line):
+        if rows[-1].strip() and columns_of(rows[-1] + piece) > width:
+            rows.append(" " * indent + piece.lstrip(" "))
+        else:
+            rows[-1] += piece
+    return "\n".join(rows)
 
 
 def _in_order(line: str) -> str:
@@ -105,15 +138,6 @@ def _in_order(line: str) -> str:
     import re
 
     return _LEFT_TO_RIGHT + re.sub(" {2,}", f"{_LEFT_TO_RIGHT}\\g<0>", line)
-
-
-def columns_of(text: str) -> int:
-    """Return how many columns of a terminal the longest line takes: wide characters take two, joined ones no more."""
-    if text.isascii():
-        return max(map(len, text.splitlines()), default=0)
-    from wcwidth import width
-
-    return max(map(width, text.splitlines()), default=0)
 
 
 def grouped(count: int | None) -> str:

@@ -9,12 +9,14 @@ from typing import Any
 from neuralterm.application.model_search import is_batch
 from neuralterm.application.what_if import Comparison, WhatIf
 from neuralterm.components.machine import SCHEMA_VERSION, moment, money
-from neuralterm.components.tables import fitted_table, grouped
+from neuralterm.components.tables import fitted_table, grouped, wrapped
 from neuralterm.domain.money import EXACT, dollars
 from neuralterm.domain.pricing import ChargedTokens
 from neuralterm.domain.text import numbered
 
 ASSUMPTION = "for the same numbers of tokens: another model counts them differently, and answers at another length"
+# Where what is told of the sum begins.
+_TOLD = 6
 _ENOUGH_DIGITS, _FEW = Decimal("0.0001"), Decimal("0.1")
 
 
@@ -66,10 +68,10 @@ def _tokens_document(tokens: ChargedTokens) -> dict[str, int]:
 
 def what_if_text(found: WhatIf, width: int | None = None) -> str:
     """Return the comparison for people, with what fits a terminal of so many columns."""
-    parts = [_paid(found), _models_table(found, width)]
+    parts = [wrapped(_paid(found), width, _TOLD), _models_table(found, width)]
     if found.groups:
         parts.append(_groups_table(found, width))
-    return "\n\n".join([*parts, ASSUMPTION])
+    return "\n\n".join([*parts, wrapped(ASSUMPTION, width)])
 
 
 def remarks(found: WhatIf) -> Iterator[str]:
@@ -106,7 +108,10 @@ def _models_table(found: WhatIf, width: int | None) -> str:
 
 
 def _groups_table(found: WhatIf, width: int | None) -> str:
-    """Return the table by the model that was used: of one model asked about all, of several what each would cost."""
+    """Return the table by the model that was used: of one model asked about all, of several what each would cost.
+
+    A narrow terminal has the first of them; the sums of all are in the other table.
+    """
     headers = ["model used", "calls", "tokens in", "tokens out", "paid"]
     several = len(found.models) > 1
     more = [model.id for model in found.models] if several else [found.models[0].id, "difference", "ratio"]
@@ -121,7 +126,13 @@ def _groups_table(found: WhatIf, width: int | None) -> str:
         ]
         for group in found.groups
     ]
-    expendable = (("tokens in", "tokens out"), ("calls",), ("ratio",), ("difference",))
+    expendable = (
+        ("tokens in", "tokens out"),
+        ("calls",),
+        ("ratio",),
+        ("difference",),
+        *((name,) for name in more[:0:-1]),
+    )
     return fitted_table(
         [*headers, *more], rows, width, right=[*headers[1:], *more], names=headers[:1], expendable=expendable
     )
@@ -132,8 +143,14 @@ def _cells(would: Decimal | None, compared: Comparison) -> Sequence[str]:
     return (
         _amount(would),
         "" if difference is None else _signed(difference),
-        "" if ratio is None else f"{ratio if ratio < _FEW else ratio.quantize(Decimal('0.01'), context=EXACT)}x",
+        "" if ratio is None else _times(ratio, is_nothing=not would),
     )
+
+
+def _times(ratio: Decimal, *, is_nothing: bool) -> str:
+    if not ratio:
+        return "0x" if is_nothing else f"<{_ENOUGH_DIGITS}x"
+    return f"{ratio if ratio < _FEW else ratio.quantize(Decimal('0.01'), context=EXACT)}x"
 
 
 def _amount(usd: Decimal | None) -> str:

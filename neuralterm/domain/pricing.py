@@ -206,8 +206,11 @@ class PriceList:
 
     @property
     def is_free(self) -> bool:
-        """True when neither prompt nor answer costs anything, whatever the size."""
-        return all(prices.prompt == 0 and prices.completion == 0 for prices in self._possible(None, None))
+        """True when neither prompt nor answer nor the request itself costs anything, whatever the size."""
+        return all(
+            prices.highest_prompt_price() == 0 and prices.highest_completion_price() == 0 and not prices.request
+            for prices in self._possible(None, None)
+        )
 
     def at(self, prompt_tokens: int, moment: datetime) -> PriceSet:
         """Return the prices for a prompt of that size at that time, without the discount."""

@@ -388,3 +388,36 @@ def test_a_narrow_terminal_has_lines_that_fit(service, run, monkeypatch):
         assert code == 0
         assert "$" in text
         assert max(map(len, text.splitlines())) <= 60
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("cost",),
+        ("cost", "check", "--max", "1"),
+        ("models", "what-if", MODEL),
+        ("history",),
+        ("history", "search", "hi"),
+    ],
+)
+def test_a_model_that_nobody_lists_chooses_nothing_and_close_ones_are_named(service, run, command):
+    run("send", "hi")
+    run("models")
+
+    assert "did you mean" not in run(*command, "--model", MODEL[:-1] + "*").err
+    result = run(*command, "--model", MODEL[:-1])
+    assert result.code == 0
+    assert result.err.endswith(f"warning: no listed model matches '{MODEL[:-1]}'; did you mean {MODEL}?\n")
+
+
+def test_a_tag_or_provider_that_no_call_has_is_told_where_another_is_close(service, run):
+    run("send", "--tag", "nightly", "hi")
+
+    for tag in ("nigthly", "Nightly"):
+        assert run("cost", "--tag", tag).err == f"warning: no call has the tag '{tag}'; did you mean nightly?\n"
+    assert run("cost", "check", "--max", "1", "--provider", "stnad-in").err == (
+        "warning: no calls match, so nothing was checked\n"
+        "warning: no call has the provider 'stnad-in'; did you mean Stand-in?\n"
+    )
+    for options in (["--tag", "weekly-report"], ["--tag", "nightly"], ["--provider", "STAND-IN"]):
+        assert run("cost", *options, "--until", "2020-01-01").err == ""

@@ -242,14 +242,24 @@ def test_what_if_of_an_unknown_model_names_close_ones(service, run):
 @pytest.mark.parametrize(
     "refusal", [error(400, "gpt-4o-mini is not a valid model ID"), error(404, "model gpt-4o-mini not found")]
 )
-def test_a_prompt_to_an_unknown_model_names_close_ones(service, run, refusal):
-    run("models")
+@pytest.mark.parametrize("first", [("models",), ("--version",)], ids=["a list is kept", "no list is kept"])
+def test_a_prompt_to_an_unknown_model_names_close_ones(service, run, refusal, first):
+    run(*first)
     service.scripts = [refusal]
 
     result = run("send", "-m", "gpt-4o-mini", "hi")
 
     assert (result.code, result.out) == (6, "")
     assert f"hint: did you mean {MODEL}? " in result.err
+
+
+@pytest.mark.parametrize("command", [("send",), ("chat",)])
+def test_an_unknown_fallback_names_close_ones_to_it(service, run, command):
+    service.scripts = [error(400, "small/windo is not a valid model ID")]
+
+    result = run(*command, "-m", MODEL, "--fallback", "small/windo", stdin="hi\n")
+
+    assert "hint: did you mean small/window? " in result.err
 
 
 def test_without_a_list_the_service_has_the_last_word(service, run):

@@ -74,6 +74,10 @@ def report(container: Container, /, **given: Any) -> None:
     with container.console.busy("adding up"):
         found = cost_report(container.ledger, wanted, by=by, timezone=given["timezone"])
     _show(container, found, given)
+    if not found.total.calls:
+        from neuralterm.cli.misspelt import warn_of_empty_choice
+
+        warn_of_empty_choice(container, given)
     if given["strict"]:
         require_all_billed(container.ledger, found)
 

@@ -52,6 +52,7 @@ def list_conversations(container: Container, /, limit: int, partial: bool, as_js
     neuralterm history show 3f2a
     """
     from neuralterm.application.records import HistoryFilter
+    from neuralterm.cli.misspelt import warn_of_misspelt
     from neuralterm.components import history_view, machine
     from neuralterm.components.history_table import list_table
 
@@ -65,6 +66,7 @@ def list_conversations(container: Container, /, limit: int, partial: bool, as_js
         console.print(list_table(shown, width=console.stdout_width, now=container.clock.now()))
     if not found:
         console.note("no conversations")
+        warn_of_misspelt(container, given["model"])
     elif len(found) > limit:
         console.note("not all shown: -n N shows more")
 
@@ -112,6 +114,7 @@ def search_messages(container: Container, /, words: tuple[str, ...], limit: int,
     from neuralterm.application.history import search
     from neuralterm.application.records import SearchFilter
     from neuralterm.cli.indexing import index_for
+    from neuralterm.cli.misspelt import warn_of_misspelt
     from neuralterm.components import history_view, machine
 
     query = " ".join(words)
@@ -125,6 +128,7 @@ def search_messages(container: Container, /, words: tuple[str, ...], limit: int,
         console.print(text, bold=matches)
     if not found:
         console.note("nothing found")
+        warn_of_misspelt(container, given["model"])
     elif len(found) > limit:
         console.note("not all shown: -n N shows more")
     index_for(container, query)

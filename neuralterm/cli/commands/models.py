@@ -56,7 +56,7 @@ def list_models(container: Container, /, **given: Any) -> None:
     Options that say what a model takes, gives or supports may be repeated; it must do all of that. Features are tools, schema
     (structured outputs), json, reasoning and cache (cheaper reads of what was sent before).
     """
-    from neuralterm.application.model_search import ModelFilter, matching, ordered
+    from neuralterm.application.model_search import ModelFilter, matching, meant_instead, ordered
     from neuralterm.components import machine, models_view
 
     listing = _listing(container, given)
@@ -77,7 +77,7 @@ def list_models(container: Container, /, **given: Any) -> None:
     elif shown:
         container.console.print(models_view.models_table(shown, container.console.stdout_width))
     if not found:
-        container.console.note("no model matches")
+        container.console.note("; ".join(filter(None, ("no model matches", meant_instead(listing.models, wanted)))))
     elif len(shown) < len(found):
         container.console.note(f"{len(shown)} of {len(found)} models shown")
 

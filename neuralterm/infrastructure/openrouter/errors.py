@@ -27,6 +27,7 @@ from neuralterm.infrastructure.openrouter.retry_after import retry_after
 
 _CONTEXT_NAMES = frozenset({"context_length_exceeded", "token_limit_exceeded"})
 # A 400 that merely mentions tokens (a bad `max_tokens`, a malformed token) is not about the context window.
+_NOT_A_MODEL = r"(\S+) is not a valid model"
 _CONTEXT_WORDS = (
     r"(?i)context[ _](?:length|window|size|limit)|prompt is too long|input is too long|input token count[^.]* exceeds"
     r"|exceeds?[^.]* maximum (?:number of )?(?:input )?tokens allowed"
@@ -130,8 +131,14 @@ def _bad_request(report: ErrorReport, model: str | None) -> OpenRouterAPIError:
     unknown_model = "model_not_found" in report.names or report.says("not a valid model")
     listing = "`neuralterm models` lists the models there are" if unknown_model else None
     error = OpenRouterAPIError(report.message, report.status, report.body, hint=listing)
-    error.unknown_model = model if unknown_model else None
+    error.unknown_model = _unknown_one(report, model) if unknown_model else None
     return error
+
+
+def _unknown_one(report: ErrorReport, model: str | None) -> str | None:
+    """Return which model the service does not know: the one it names, which may be a fallback, or the one asked."""
+    named = re.match(_NOT_A_MODEL, report.message)
+    return named[1] if named else model
 
 
 def _payment(report: ErrorReport) -> OpenRouterAPIError:

@@ -55,6 +55,10 @@ class TestSetting:
         assert store.budgets() == [Budget("ci", Decimal(0), Window.MONTH, Decimal("0.9"))]
         assert (placed.origin, placed.budget.zone) == (Origin.COMMAND, "America/New_York")
 
+    def test_what_is_said_of_a_limit_is_what_is_kept_of_it(self, budgets):
+        placed = budgets.set(change(limit="0.0000000000019", window=Window.MONTH))
+        assert placed.budget.limit_usd == Decimal("0.000000000001")
+
     def test_everything_that_can_be_said(self, budgets, store):
         budgets.set(
             change(

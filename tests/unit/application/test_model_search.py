@@ -9,6 +9,7 @@ from neuralterm.application.model_search import (
     close_matches,
     is_batch,
     matching,
+    meant_instead,
     named,
     ordered,
     per_million,
@@ -140,3 +141,21 @@ def test_an_unknown_model_is_an_error_that_helps(written, hint):
 
     assert caught.value.message == f"there is no model {written!r}"
     assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("wanted", "question"),
+    [
+        (ModelFilter(author="antropic"), "did you mean anthropic?"),
+        (ModelFilter(inputs=("images",)), "did you mean image?"),
+        (ModelFilter(outputs=("audios",)), "did you mean audio?"),
+        (ModelFilter(supports=("max_tokens", "tool")), "did you mean tools?"),
+        (ModelFilter("claude bgi"), "did you mean anthropic/claude-big?"),
+        (ModelFilter("claude", free_only=True), None),
+        (ModelFilter(author="anthropic", free_only=True), None),
+        (ModelFilter(supports=("???",)), None),
+        (ModelFilter(), None),
+    ],
+)
+def test_what_may_have_been_meant_where_no_model_matches(wanted, question):
+    assert meant_instead(ALL, wanted) == question

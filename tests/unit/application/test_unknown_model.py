@@ -1,8 +1,11 @@
+from datetime import UTC, datetime
+
 import pytest
 
+from neuralterm.application.catalogue import Listing
 from neuralterm.application.unknown_model import suggest_models, unmatched
 from neuralterm.domain.catalogue import OpenRouterModel
-from neuralterm.domain.exceptions import OpenRouterAPIError, StorageError
+from neuralterm.domain.exceptions import NotFoundError, OpenRouterAPIError, StorageError
 
 
 class Listed:
@@ -16,17 +19,36 @@ class Listed:
             raise self._error
         return [OpenRouterModel(each) for each in self._ids]
 
+    async def listing(self):
+        raise NotFoundError("no list")
 
-def hint_after(catalogue, unknown="openai/gpt-4o-mni:nitro", hint="look it up"):
+
+class Unfetched:
+    """A catalogue that has no copy yet."""
+
+    def copied(self):
+        return []
+
+    async def listing(self):
+        return Listing([OpenRouterModel("openai/gpt-4o-mini")], datetime.now(UTC), stale=False)
+
+
+async def hint_after(catalogue, unknown="openai/gpt-4o-mni:nitro", hint="look it up"):
     error = OpenRouterAPIError("no such model", 400, hint=hint)
     error.unknown_model = unknown
-    suggest_models(error, catalogue)
+    await suggest_models(error, catalogue)
     return error.hint
 
 
-def test_close_ids_come_before_the_hint():
-    assert hint_after(Listed("openai/gpt-4o-mini", "x/y")) == "did you mean openai/gpt-4o-mini? look it up"
-    assert hint_after(Listed("openai/gpt-4o-mini"), hint=None) == "did you mean openai/gpt-4o-mini?"
+@pytest.mark.anyio
+async def test_the_service_is_asked_where_no_list_is_kept():
+    assert await hint_after(Unfetched()) == "did you mean openai/gpt-4o-mini? look it up"
+
+
+@pytest.mark.anyio
+async def test_close_ids_come_before_the_hint():
+    assert await hint_after(Listed("openai/gpt-4o-mini", "x/y")) == "did you mean openai/gpt-4o-mini? look it up"
+    assert await hint_after(Listed("openai/gpt-4o-mini"), hint=None) == "did you mean openai/gpt-4o-mini?"
 
 
 @pytest.mark.parametrize(
@@ -50,8 +72,9 @@ def test_close_ids_come_before_the_hint():
         "a catalogue without a copy",
     ],
 )
-def test_otherwise_the_hint_stays_as_it_is(catalogue, unknown):
-    assert hint_after(catalogue, unknown) == "look it up"
+@pytest.mark.anyio
+async def test_otherwise_the_hint_stays_as_it_is(catalogue, unknown):
+    assert await hint_after(catalogue, unknown) == "look it up"
 
 
 @pytest.mark.parametrize("pattern", ["openai/gpt-4o-mini", "OpenAI/*", "*", "openai/gpt-4o-mini:nitro*", "a/dated-*"])

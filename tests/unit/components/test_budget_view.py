@@ -7,8 +7,8 @@ import pytest
 
 from neuralterm.application.bounds import BudgetStatus
 from neuralterm.application.budgets import Origin, PlacedBudget
-from neuralterm.components.budget_view import budget_line, budgets_table, placed_document, scope_words
-from neuralterm.components.tables import columns_of
+from neuralterm.components.budget_view import budget_line, budgets_table, placed_document, scope_words, states_table
+from neuralterm.components.text_width import columns_of
 from neuralterm.domain.budget import Budget, Scope, Window
 
 
@@ -81,3 +81,12 @@ def test_one_line(window, words):
 def test_scopes_in_words():
     assert scope_words(Scope()) == "all calls"
     assert scope_words(CI.scope) == "tag ci, model openai/*, conversation 00000000-0000-0000-0000-000000000007"
+
+
+def test_budgets_beside_a_report_on_a_narrow_terminal():
+    statuses = [status for _, status in ALL]
+
+    assert "reserved" in states_table(statuses, 80)
+    narrow = states_table(statuses, 60)
+    assert columns_of(narrow) <= 60
+    assert narrow.splitlines()[0].split() == ["budget", "limit", "spent", "left", "resets"]

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from neuralterm.application.records import CallTotals
 from neuralterm.components.calendar_view import calendar_text
-from neuralterm.components.tables import columns_of
+from neuralterm.components.text_width import columns_of
+from neuralterm.domain.record import replace
 
 
 def on(day, usd="0", unsettled=0):
@@ -46,6 +47,14 @@ def test_a_calendar_of_three_weeks():
     assert thursday == "Thu  ░ ·"
 
 
+def test_a_day_that_only_providers_charged_is_not_free():
+    day = replace(on("2026-11-02"), upstream_usd=Decimal("0.5"))
+    drawn = calendar_text([day, on("2026-11-03")], date(2026, 11, 2), date(2026, 11, 4)).splitlines()
+
+    assert drawn[1:3] == ["Mon  +", "Tue  0"]
+    assert "0 for free  + charged to your own keys only  · no calls" in drawn
+
+
 def test_few_amounts_have_few_shades():
     drawn = calendar_text([on("2026-11-02", "1"), on("2026-11-03", "1")], date(2026, 11, 2), date(2026, 11, 4))
 
@@ -67,6 +76,7 @@ def test_a_narrow_terminal_has_the_last_weeks_and_says_so():
         assert ("earlier weeks don't fit" in drawn) is (width < 105)
     narrow = calendar_text(days, first, last, 40)
     assert "2026-03-30 to 2026-11-26; earlier weeks don't fit" in narrow
+    assert narrow.splitlines()[9:11] == ["░ to $514.00  ▒ to $574.00  ▓ to $634.00", "█ to $694.00  · no calls"]
     assert narrow.splitlines()[0].split() == ["Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov"]
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuralterm.components.chat_status import Status, fitted, status_line, thousands, trend_of
-from neuralterm.components.tables import columns_of
+from neuralterm.components.text_width import columns_of
 from tests.fakes.chat import ChatWorld
 from tests.fakes.client import final
 

@@ -12,6 +12,7 @@ from neuralterm.application.cost_check import CostCheck
 from neuralterm.application.records import CallFilter, CallTotals
 from neuralterm.application.reports import CostReport
 from neuralterm.components.check_view import check_document, check_markdown, check_text
+from neuralterm.domain.record import replace
 
 TOTAL = CallTotals(
     calls=12,
@@ -92,7 +93,13 @@ def test_markdown_has_a_table_by_model():
 def test_markdown_shows_what_own_keys_paid():
     total = CallTotals(calls=1, by_source={"billed": Decimal(0)}, upstream_usd=Decimal("0.5"))
 
-    assert "$0.50 of it charged by providers to your own keys" in check_markdown(a_check(total=total))
+    page = check_markdown(a_check(total=total, groups=[replace(total, keys=("a/b",))])).splitlines()
+    assert "$0.50 of it charged by providers to your own keys" in page[2]
+    assert page[4:] == [
+        "| model | calls | tokens in | tokens out | cost | upstream | not settled |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | --- |",
+        "| <code>a/b</code> | 1 | 0 | 0 | $0.00 | $0.50 |  |",
+    ]
 
 
 @given(

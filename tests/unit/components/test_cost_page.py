@@ -12,6 +12,7 @@ from neuralterm.application.reports import CostReport
 from neuralterm.application.spent import Spent
 from neuralterm.components.cost_page import cost_page
 from neuralterm.domain.budget import Budget, Scope, Window
+from neuralterm.domain.record import replace
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 HOSTILE = "</title><script>alert('1')</script><img src=x onerror=\"alert(2)\">\x1b[31m\u202e&"
@@ -216,6 +217,15 @@ def test_the_chosen_calls_are_named():
     wanted = CallFilter(since=datetime(2026, 11, 1, tzinfo=UTC), tag="ci", run="job-7")
     words = " ".join(page_of(wanted=wanted).words)
 
-    assert "from 2026-11-01 00:00 UTC , tag ci , run job-7 . Written 2026-11-26 12:00 UTC" in words
+    assert "From 2026-11-01 00:00 UTC , tag ci , run job-7 . Written 2026-11-26 12:00 UTC" in words
     assert "All calls. Written" in " ".join(page_of().words)
     assert "Europe/Berlin" in words
+
+
+def test_what_providers_charge_to_own_keys_has_a_column_where_there_is_any():
+    mine = replace(group("mine", billed="0"), upstream_usd=Decimal("0.5"))
+    words = page_of(report(("model",), mine, group("theirs", billed="1"))).section("model").words
+
+    assert "upstream" in words
+    assert "$0.50" in words
+    assert "upstream" not in page_of(report(("model",), group("theirs", billed="1"))).section("model").words

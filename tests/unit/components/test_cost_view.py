@@ -9,9 +9,9 @@ from neuralterm.application.bounds import BudgetStatus
 from neuralterm.application.records import CallFilter, CallTotals
 from neuralterm.application.reports import CostReport
 from neuralterm.components.cost_csv import report_csv
-from neuralterm.components.cost_view import report_document, report_text, states_table
+from neuralterm.components.cost_view import report_document, report_text
 from neuralterm.components.machine import dumps
-from neuralterm.components.tables import columns_of
+from neuralterm.components.text_width import columns_of
 from neuralterm.domain.budget import Budget, Window
 
 TOTAL = CallTotals(
@@ -41,7 +41,9 @@ def a_report(total=TOTAL, groups=(), by=(), wanted=None) -> CostReport:
 
 def test_document_is_as_promised():
     wanted = CallFilter(since=datetime(2026, 11, 1, tzinfo=UTC))
-    group = CallTotals(("ci",), calls=2, prompt_tokens=1, by_source={"billed": Decimal("0.10")})
+    group = CallTotals(
+        ("ci",), calls=2, prompt_tokens=1, by_source={"billed": Decimal("0.10")}, upstream_usd=Decimal("0.25")
+    )
 
     document = report_document(a_report(groups=[group], by=["tag"], wanted=wanted), [BUDGET])
 
@@ -65,7 +67,9 @@ def test_document_is_as_promised():
                     "calls": 2,
                     "total_usd": "0.1",
                     "tokens": {"prompt": 1, "completion": 0, "reasoning": 0, "cached": 0},
+                    "by_source": {"billed": "0.1", "reconciled": "0", "computed": "0", "estimated": "0"},
                     "unsettled": {"calls": 0, "at_most_usd": "0"},
+                    "upstream_usd": "0.25",
                 }
             ],
             "budgets": [
@@ -173,10 +177,11 @@ def test_csv_has_one_line_per_group():
         "estimated_usd",
         "unsettled_calls",
         "unsettled_at_most_usd",
+        "upstream_usd",
     ]
     assert rows == [
-        ['odd, "quoted"', "1", "0", "0", "0", "0", "0.500000001", "0.000000001", "0", "0.5", "0", "0", "0"],
-        ["x", "2", "0", "0", "0", "0", "0", "0", "0", "0", "0", "2", ""],
+        ['odd, "quoted"', "1", "0", "0", "0", "0", "0.500000001", "0.000000001", "0", "0.5", "0", "0", "0", "0"],
+        ["x", "2", "0", "0", "0", "0", "0", "0", "0", "0", "0", "2", "", "0"],
     ]
 
 
@@ -213,9 +218,9 @@ def bars_of(groups, width):
 
 
 def test_bars_are_scaled_to_the_largest_amount():
-    groups = [group_of("a", "1"), group_of("b", "0.5"), group_of("c", "0"), group_of("d", "0.0000001")]
+    groups = [group_of("a", "1"), group_of("b", "0.5"), group_of("c", "0.0000001"), group_of("d", "0")]
 
-    assert bars_of(groups, 200) == ["█" * 40, "█" * 20, "", "▏"]
+    assert bars_of(groups, 200) == ["█" * 40, "█" * 20, "▏", ""]
     assert len(bars_of(groups, 70)[0]) < 40
 
 
@@ -276,16 +281,53 @@ def test_a_narrow_terminal_gets_what_fits_and_the_cost_is_in_it():
     assert any(line.startswith("anthropic/claude-h") and "…" in line for line in lines)
 
 
-def test_budgets_of_a_narrow_terminal():
-    assert "reserved" in states_table([BUDGET], 80)
-    narrow = states_table([BUDGET], 60)
-    assert columns_of(narrow) <= 60
-    assert narrow.splitlines()[0].split() == ["budget", "limit", "spent", "left", "resets"]
-
-
 def test_csv_without_grouping_is_the_total():
-    assert report_csv(a_report()).splitlines()[1] == ",1234,5000,600,70,8,0.040000041,0.04,0,0,0.000000041,2,0.0123"
+    assert report_csv(a_report()).splitlines()[1] == ",1234,5000,600,70,8,0.040000041,0.04,0,0,0.000000041,2,0.0123,0.5"
 
 
 def test_csv_without_groups_is_its_header():
     assert len(report_csv(a_report(by=["day"])).splitlines()) == 1
+
+
+def test_where_there_is_no_room_what_is_not_settled_is_marked_behind_the_cost():
+    whole, part = group_of("2026-11-01", "0", unsettled_calls=1), group_of("2026-11-02", "0.5", unsettled_calls=1)
+    report = a_report(groups=[replace(whole, calls=1), replace(part, calls=2), group_of("2026-11-03", "1")], by=["day"])
+
+    for width, bars in ((29, False), (37, True)):
+        table = report_text(report, [], width, bars=bars).split("\n\n")[1]
+        rows = [line.split("  ") for line in table.splitlines()[2:]]
+        assert [[cell.strip() for cell in row if cell][:2] for row in rows] == [
+            ["2026-11-01", "unknown"],
+            ["2026-11-02", "$0.50 + ?"],
+            ["2026-11-03", "$1.00"],
+        ]
+        assert columns_of(table) <= width
+
+
+def test_sums_are_broken_at_words_on_a_narrow_terminal():
+    sums = report_text(a_report(), [], 40).splitlines()
+
+    assert max(map(len, sums)) <= 40
+    assert sums[-2:] == ["tokens        5,000 in (8 cached), 600", "              out (70 reasoning)"]
+
+
+def test_what_providers_charge_to_own_keys_is_told_by_group():
+    groups = [group_of("mine", "0", upstream_usd=Decimal("0.5")), group_of("theirs", "1")]
+    report = a_report(groups=groups, by=["model"])
+
+    rows = [line.split() for line in report_text(report, []).split("\n\n")[1].splitlines()]
+    assert rows[0][-1] == "upstream"
+    assert rows[2][-2:] == ["$0.00", "$0.50"]
+    assert rows[3][-1] == "$1.00"
+    assert [row.rpartition(",")[2] for row in report_csv(report).splitlines()] == ["upstream_usd", "0.5", "0"]
+
+
+def test_a_terminal_has_the_dearest_first_but_times_as_they_came():
+    groups = [group_of("a", "1"), group_of("b", "0", upstream_usd=Decimal(1)), group_of("c", "0"), group_of("d", "2")]
+
+    def keys(by, width):
+        table = report_text(a_report(groups=groups, by=[by]), [], width).split("\n\n")[1]
+        return "".join(line[0] for line in table.splitlines()[2:])
+
+    assert keys("model", 80) == "dabc"
+    assert keys("day", 80) == keys("model", None) == "abcd"

@@ -3,7 +3,7 @@ from decimal import Decimal
 
 from neuralterm.components.endpoints_view import endpoints_document, endpoints_text
 from neuralterm.components.machine import dumps
-from neuralterm.components.tables import columns_of
+from neuralterm.components.text_width import columns_of
 from neuralterm.domain.endpoints import Endpoint
 
 PRICES = {"prompt": "0.0000004", "completion": "0.0000016", "discount": "0.25"}
@@ -58,7 +58,7 @@ def test_the_table_tells_prices_as_charged_and_what_each_lacks():
     assert "max out" in head
     assert [row.split() for row in rows] == [
         ["acme/fp8", "0.3", "1.2", "0.075", "131,072", "16,384", "fp8", "99.9%", "512.5", "45.2"],
-        ["Bare", "(status", "-2)", "unknown", "unknown", "-", "-", "-", "-", "-", "-", "-", "seed,tools"],
+        ["Bare", "(status", "-2)", "varies", "unknown", "-", "-", "-", "-", "-", "-", "-", "seed,tools"],
     ]
 
 

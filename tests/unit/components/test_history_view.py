@@ -11,7 +11,7 @@ from neuralterm.application.records import ConversationSummary, SearchHit
 from neuralterm.components import history_export, history_view
 from neuralterm.components.history_table import list_table
 from neuralterm.components.machine import dumps
-from neuralterm.components.tables import columns_of
+from neuralterm.components.text_width import columns_of
 from neuralterm.domain.models import Conversation, CostSource, Message, MessageRole, MessageStatus, TokenUsage
 from neuralterm.domain.record import replace
 

@@ -13,9 +13,10 @@ from neuralterm.components.models_view import (
     models_table,
     one_model_document,
 )
-from neuralterm.components.tables import columns_of
+from neuralterm.components.text_width import columns_of
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.endpoints import Endpoint
+from neuralterm.domain.record import replace
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PRO = OpenRouterModel(
@@ -186,3 +187,21 @@ def test_text_of_a_router_has_no_amount():
 
 def test_text_of_a_batch_endpoint_says_so():
     assert "batch jobs" in model_text(BATCH)
+
+
+def test_all_of_a_model_fits_a_narrow_terminal_and_nothing_is_lost():
+    wordy = replace(
+        PRO, supported_parameters=tuple(f"parameter_{number}" for number in range(20)), description="so " * 60
+    )
+
+    whole, narrow = model_text(wordy), model_text(wordy, None, 46)
+    assert narrow.split() == whole.split()
+    assert max(map(columns_of, narrow.splitlines())) <= 46
+    assert ", parameter_3,\n                parameter_4, parameter_5," in narrow
+
+
+def test_what_a_model_gives_besides_text_is_said():
+    painter = replace(ROUTER, output_modalities=("audio", "text", "image"))
+
+    assert models_table([painter]).endswith("  gives image+audio")
+    assert "gives" not in models_table([replace(ROUTER, output_modalities=("text",))])

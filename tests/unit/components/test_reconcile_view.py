@@ -12,6 +12,7 @@ from neuralterm.components.reconcile_view import (
     verification_document,
     verification_text,
 )
+from neuralterm.components.text_width import columns_of
 from neuralterm.domain.budget import Window
 
 NOTHING = Uncertain()
@@ -132,3 +133,12 @@ def test_the_verdict():
     silent = a_check(Window.TOTAL, None, "1")
     assert "does not say" in verification_text(Verification((silent,), KeyReport()))
     assert "own limit" not in verification_text(Verification((silent,), KeyReport()))
+
+
+def test_the_text_of_verify_on_a_narrow_terminal():
+    verification = Verification(CHECKS, KeyReport())
+
+    for width in (40, 60, 80):
+        text = verification_text(verification, width)
+        assert max(map(columns_of, text.split("\n\n")[0].splitlines())) <= width
+        assert "$1.25" in text

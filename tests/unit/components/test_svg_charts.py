@@ -113,3 +113,20 @@ def test_nothing_is_drawn_outside(rows):
             assert -0.01 <= each["x"] <= each["x"] + each["width"] <= width + 0.02
             assert -2 <= each["y"] <= each["y"] + each["height"] <= height + 0.02
         assert len(root.findall("g")) == len(bars)
+
+
+def test_amounts_of_any_length_have_room():
+    for amount in ("0.000000000001", "9876543.21"):
+        rows = ElementTree.fromstring(
+            rows_chart([Bar("a", "", (Decimal(amount),), told=f"${amount} + ?")], SERIES[:1], "")
+        )
+        _, told = rows.iter("text")
+        assert float(told.get("x")) + 7.2 * len(told.text) <= 800
+        columns = ElementTree.fromstring(columns_chart([Bar("a", "", (Decimal(amount),))], SERIES[:1], ""))
+        for name in (each for each in columns.iter("text") if each.get("text-anchor") == "end"):
+            assert float(name.get("x")) - 7.2 * len(name.text) >= 0
+
+
+def test_a_name_is_as_long_as_what_is_shown_of_it():
+    label, _ = words(rows_chart([bar("e\x1b[31mvil\u202e" * 5, "1", "0")], SERIES, ""))
+    assert len(label) <= 31

@@ -1,4 +1,5 @@
-from neuralterm.components.tables import columns_of, fitted_table, grouped, table
+from neuralterm.components.tables import clipped, fitted_table, grouped, table, wrapped
+from neuralterm.components.text_width import columns_of
 
 
 def test_cells_are_never_read_as_numbers():
@@ -83,3 +84,31 @@ def test_right_to_left_text_stays_in_its_column():
     assert line == "\u200eשלום\u200e     12"
     assert columns_of(line) == len("hello    12")
     assert "\u200e" not in fitted_table(["title", "n"], rows, None)
+
+
+def test_the_widest_name_is_shortened_first():
+    rows = [["m" * 30, "t" * 12, "$1.00"]]
+    text = fitted_table(["model", "tag", "cost"], rows, 38, names=["model", "tag"])
+    assert text.splitlines()[-1] == "m" * 15 + "…  " + "t" * 12 + "  $1.00"
+    assert "m" * 8 not in fitted_table(["model", "tag", "cost"], rows, 1, names=["model", "tag"])
+
+
+def test_what_a_terminal_would_obey_has_the_width_of_what_is_shown_of_it():
+    rows = [["e\x1b[31mvil/mo\u202edel", "1"], ["b" * 12, "2"]]
+    lines = fitted_table(["model", "calls"], rows, 40).splitlines()
+    assert lines[2] == "e␛[31mvil/mo\\u202edel  1"
+    assert lines[3] == "b" * 12 + " " * 11 + "2"
+    assert fitted_table(["model"], rows[:1], 12, names=["model"]).splitlines()[-1] == "e␛[31mvil/m…"
+    assert "\x1b" in fitted_table(["model"], rows[:1], None)
+
+
+def test_a_line_is_broken_at_its_spaces():
+    assert wrapped("tokens  12 in, 模型 out", 14, 8) == "tokens  12 in,\n        模型\n        out"
+    assert wrapped("  a word-that-is-longer b", 8) == "  a\nword-that-is-longer\nb"
+    assert wrapped("as it is", None) == wrapped("as it is", 8) == "as it is"
+    assert wrapped("", 1) == ""
+
+
+def test_a_line_is_cut_by_what_is_shown_of_it():
+    assert clipped("\x1b[31mred", 20) == "␛[31mred"
+    assert clipped("\x1b[31mred and 模型", 8) == "␛[31mre…"

@@ -5,7 +5,7 @@ from decimal import Decimal
 from neuralterm.application.records import CallFilter
 from neuralterm.application.what_if import Comparison, WhatIf
 from neuralterm.components.machine import dumps
-from neuralterm.components.tables import columns_of
+from neuralterm.components.text_width import columns_of
 from neuralterm.components.what_if_view import ASSUMPTION, remarks, what_if_document, what_if_text
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.pricing import ChargedTokens
@@ -137,3 +137,19 @@ def test_of_no_calls_there_is_no_table_of_groups():
 
     assert "model used" not in what_if_text(nothing)
     assert ["a/cheap", "$0.00", "$0.00"] in rows(what_if_text(nothing))
+
+
+def test_of_several_models_a_narrow_terminal_has_at_least_the_first_by_model_and_the_sums_of_all():
+    others = tuple(OpenRouterModel(f"other/a-model-{number}") for number in range(4))
+    text = what_if_text(found((CHEAP, *others), (Decimal(1),) * 5), 60)
+
+    assert max(map(columns_of, text.splitlines())) <= 60
+    sums, groups = text.split("\n\n")[1:3]
+    assert all(model.id in sums for model in others)
+    assert "a/cheap" in groups
+    assert "other/a-model-3" not in groups
+
+
+def test_a_ratio_that_is_too_small_to_be_told_is_not_nothing():
+    assert "<0.0001x" in what_if_text(found(would=(Decimal("0.00001"),)))
+    assert " 0x" in what_if_text(found(would=(Decimal(0),)))

@@ -128,6 +128,12 @@ def test_free_is_free_at_every_size():
     assert not PriceList.from_listing({}).is_free
 
 
+@pytest.mark.parametrize("key", ["request", "input_cache_write", "internal_reasoning"])
+def test_what_is_priced_apart_is_not_free(key):
+    assert PriceList.from_listing({"prompt": "0", "completion": "0", key: "0"}).is_free
+    assert not PriceList.from_listing({"prompt": "0", "completion": "0", key: "0.01"}).is_free
+
+
 def test_the_highest_of_several():
     first = PriceSet(prompt=Decimal(1), completion=Decimal(9))
     second = PriceSet(prompt=Decimal(2), request=Decimal(3))

@@ -1,0 +1,65 @@
+"""How wide text is on a terminal."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+# Latin letters and common punctuation take one column: the library that knows all characters takes long to import.
+_NARROW = re.compile("[ -~\u00a1-\u00ac\u00ae-\u02ff\u2010-\u2027\u2030-\u205e]*")
+
+
+@lru_cache(4096)
+def width_of(character: str) -> int:
+    """Return how many columns a character takes; 0 for one that joins the one before."""
+    if _NARROW.fullmatch(character):
+        return 1
+    import wcwidth
+
+    return max(wcwidth.wcwidth(character), 0)
+
+
+def columns_of(text: str) -> int:
+    """Return how many columns the longest line of a text takes: wide characters take two, joined ones no more."""
+    if _NARROW.fullmatch(text):
+        return len(text)
+    if text.isascii():
+        return max(map(len, text.splitlines()), default=0)
+    from wcwidth import width
+
+    return max(map(width, text.splitlines()), default=0)
+
+
+def cells_of(text: str) -> int:
+    """Return how many columns a line takes, character by character, as a terminal that puts none together shows it."""
+    return len(text) if _NARROW.fullmatch(text) else sum(map(width_of, text))
+
+
+def walked(row: int, column: int, text: str, columns: int) -> tuple[int, int]:
+    """Return where the cursor of a terminal stands after a text, which it wraps at so many columns.
+
+    A column that is equal to `columns` is the place behind a full row: the next character wraps.
+    """
+    for number, segment in enumerate(text.split("\n")):
+        if number:
+            row, column = row + 1, 0
+        if _NARROW.fullmatch(segment):
+            end = column + len(segment)
+            if end > columns:
+                row, end = row + (end - 1) // columns, (end - 1) % columns + 1
+            column = end
+        else:
+            row, column = _walked_bit_by_bit(row, column, segment, columns)
+    return row, column
+
+
+def _walked_bit_by_bit(row: int, column: int, text: str, columns: int) -> tuple[int, int]:
+    for character in text:
+        if character == "\t":
+            column = min((column // 8 + 1) * 8, columns - 1)
+            continue
+        width = width_of(character)
+        if width and column + width > columns:
+            row, column = row + 1, 0
+        column += width
+    return row, column
