@@ -6,6 +6,8 @@ from difflib import get_close_matches
 
 import click
 
+from neuralterm.cli.options import DefaultGroup
+
 # What other tools call it, by the command in which it was typed.
 OTHER_NAMES = {
     "neuralterm": {
@@ -72,16 +74,31 @@ def _command_meant(error: UnknownCommandError, context: click.Context) -> str | 
 
 
 def _misplaced(name: str, context: click.Context) -> str | None:
-    """Say where an option goes that the command does not know but the whole program does."""
+    """Say where an option goes that belongs to the whole program but was given to a command, or the other way round."""
     root = context.find_root()
     if context is root:
+        return _misplaced_before(name, root)
+    option = _option_of(root.command, name)
+    if option is None or not option.expose_value:
         return None
-    for option in root.command.params:
-        if isinstance(option, click.Option) and option.expose_value and name in option.opts:
-            value = "" if option.is_flag else " ..."
-            command = path_with_help(context).removeprefix(f"{root.command_path} ")
-            return f"it goes before the command: `{root.command_path} {name}{value} {command} ...`"
+    value = "" if option.is_flag else " ..."
+    command = path_with_help(context).removeprefix(f"{root.command_path} ")
+    return f"it goes before the command: `{root.command_path} {name}{value} {command} ...`"
+
+
+def _misplaced_before(name: str, root: click.Context) -> str | None:
+    group = root.command
+    if not isinstance(group, click.Group):
+        return None
+    for command in (group.get_command(root, each) for each in group.list_commands(root)):
+        usual = command.commands[command.default] if isinstance(command, DefaultGroup) else command
+        if usual is not None and _option_of(usual, name) is not None:
+            return f"it goes behind the command: `{root.command_path} COMMAND {name} ...`"
     return None
+
+
+def _option_of(command: click.Command, name: str) -> click.Option | None:
+    return next((each for each in command.params if isinstance(each, click.Option) and name in each.opts), None)
 
 
 def _option_meant(name: str, context: click.Context) -> str | None:
@@ -90,8 +107,7 @@ def _option_meant(name: str, context: click.Context) -> str | None:
             "keys are no options, for others can read command lines: set OPENROUTER_API_KEY or use `neuralterm login`"
         )
     own = _OPTIONS.get(name)
-    known = any(isinstance(option, click.Option) and own in option.opts for option in context.command.params)
-    return f"it is called {own} here" if known else None
+    return f"it is called {own} here" if own and _option_of(context.command, own) else None
 
 
 def path_with_help(context: click.Context) -> str:

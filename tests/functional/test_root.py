@@ -180,6 +180,12 @@ class TestUsage:
         assert problem.startswith("error: No such option")
         assert hint == f"hint: it goes before the command: `neuralterm {instead}`"
 
+    @pytest.mark.parametrize("line", [["--json", "models"], ["-m", "x", "send", "hi"]])
+    def test_an_option_of_a_command_goes_behind_it(self, run, line):
+        problem, hint = run(*line).err.splitlines()[:2]
+        assert problem == f"error: No such option '{line[0]}'."
+        assert hint == f"hint: it goes behind the command: `neuralterm COMMAND {line[0]} ...`"
+
     @pytest.mark.parametrize(
         ("line", "instead"),
         [
