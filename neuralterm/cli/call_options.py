@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -15,38 +14,6 @@ if TYPE_CHECKING:
     from neuralterm.container import Container
 
 _Callback = TypeVar("_Callback", bound=Callable[..., Any])
-
-
-class LocalMoment(MomentType):
-    """A moment; dates and times without a zone are those of `--timezone`, which must be read before.
-
-    With `whole_day` a date stands for the end of that day, so that `--until` takes the day in.
-    """
-
-    def __init__(self, *, whole_day: bool = False) -> None:
-        self._whole_day = whole_day
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Return the moment in UTC."""
-        from neuralterm.domain.zones import time_zone
-
-        text = str(value).strip()
-        try:
-            moment = _written_in_full(text)
-            if moment is None or moment.tzinfo is not None or ctx is None:
-                return super().convert(value, param, ctx)
-            if self._whole_day and len(text) == len("2026-11-23"):
-                moment += timedelta(days=1)
-            return moment.replace(tzinfo=time_zone(ctx.params["timezone"])).astimezone(UTC)
-        except OverflowError:
-            self.fail(f"{text!r} is beyond the calendar.", param, ctx)
-
-
-def _written_in_full(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 def _zone_of_settings(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
@@ -61,8 +28,8 @@ def _not_empty(ctx: click.Context, param: click.Parameter, value: str | None) ->
 
 
 _OPTIONS = (
-    click.option("--since", type=LocalMoment(), metavar="WHEN", help="From then on: 2026-11-23, 24h, 7d, ..."),
-    click.option("--until", type=LocalMoment(whole_day=True), metavar="WHEN", help="Before then; a date is taken in."),
+    click.option("--since", type=MomentType(), metavar="WHEN", help="From then on: 2026-11-23, 24h, 7d, ..."),
+    click.option("--until", type=MomentType(is_end=True), metavar="WHEN", help="Before then; a date is taken in."),
     click.option(
         "-z",
         "--timezone",

@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+from datetime import UTC, datetime
 
 import pytest
 
@@ -206,6 +207,20 @@ def test_lists_and_searches_are_filtered(run, talk, listed):
     assert found("--since", "1h", "--until", "2999-01-01") == [other, identity]
     assert found("--until", "1h") == []
     assert run("history", "--until", "9999-12-31").code == 2
+
+
+def test_dates_are_those_of_the_settings_time_zone(run, talk, listed, data_dir):
+    talk()
+    with sqlite3.connect(os.path.join(data_dir, "neuralterm.db")) as connection:
+        late = datetime(2026, 3, 1, 22, 30, tzinfo=UTC).timestamp() * 1000  # half past seven in Tokyo, the day after
+        connection.execute("UPDATE conversations SET updated_at = ?", (late,))
+    connection.close()
+    assert len(listed("--since", "2026-03-01", "--until", "2026-03-01")) == 1
+    with open(os.environ["NEURALTERM_CONFIG"], "w") as file:
+        file.write('timezone = "Asia/Tokyo"\n')
+
+    assert len(listed("--since", "2026-03-02", "--until", "2026-W10-1")) == 1
+    assert listed("--until", "2026-03-01") == []
 
 
 def test_a_search_shows_its_hits_without_marks_in_a_pipe(run, talk):

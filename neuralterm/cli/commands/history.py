@@ -9,7 +9,7 @@ import click
 from neuralterm.cli.history_editing import delete, fork, purge, rename, restore, tag
 from neuralterm.cli.history_files import backup, export, path
 from neuralterm.cli.history_import import import_command
-from neuralterm.cli.options import DecimalType, DefaultGroup, EndType, MomentType, json_option, pass_container
+from neuralterm.cli.options import DecimalType, DefaultGroup, MomentType, json_option, pass_container
 
 if TYPE_CHECKING:
     from neuralterm.container import Container
@@ -33,7 +33,7 @@ def command(context: click.Context) -> None:
 @command.command("list")
 @_limit
 @click.option("--since", type=MomentType(), metavar="WHEN", help="Changed since then: 2026-11-23, 24h, 7d, ...")
-@click.option("--until", type=EndType(), metavar="WHEN", help="Changed before then; a date is taken in.")
+@click.option("--until", type=MomentType(is_end=True), metavar="WHEN", help="Changed before then; a date is taken in.")
 @_tag
 @_model
 @click.option("--min-cost", type=DecimalType(), metavar="USD", help="Only those that cost so much, or more.")
@@ -98,7 +98,7 @@ def show(container: Container, /, conversation_id: str, raw: bool, as_json: bool
 @click.argument("words", nargs=-1, required=True, metavar="QUERY...")
 @_limit
 @click.option("--since", type=MomentType(), metavar="WHEN", help="Said since then: 2026-11-23, 24h, 7d, ...")
-@click.option("--until", type=EndType(), metavar="WHEN", help="Said before then; a date is taken in.")
+@click.option("--until", type=MomentType(is_end=True), metavar="WHEN", help="Said before then; a date is taken in.")
 @_tag
 @_model
 @json_option
