@@ -69,7 +69,7 @@ def rename(container: Container, /, conversation_id: str, title: tuple[str, ...]
 @click.option("--remove", "unwanted", multiple=True, metavar="TAG", help="Take this tag away (repeatable).")
 @pass_container
 def tag(container: Container, /, conversation_id: str, tags: tuple[str, ...], unwanted: tuple[str, ...]) -> None:
-    """Add tags to a conversation or take some away, and print those it has then, one a line.
+    """Add tags to a conversation or take some away, and print those it has then.
 
     `cost --by tag` goes on counting calls under the tags that they were made with.
 
@@ -133,7 +133,9 @@ def delete(container: Container, /, ids: tuple[str, ...], for_good: bool, yes: b
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @pass_container
 def restore(container: Container, /, ids: tuple[str, ...]) -> None:
-    """Take conversations out of the trash; `history list --deleted` shows what is there.
+    """Take conversations out of the trash.
+
+    `history list --deleted` shows what is there.
 
     \b
     neuralterm history restore 3f2a

@@ -113,21 +113,27 @@ def transcript_parts(transcript: Transcript, *, with_numbers: bool = False) -> t
 
     `with_numbers` the headings tell the numbers of the messages, as `fork` takes them.
     """
+    conversation = transcript.conversation
+    head = f"{one_line(conversation.title or 'Untitled')}\n{conversation.id}\n{facts_of(transcript)}"
+    parts = []
+    for number, message in enumerate(transcript.messages, 1):
+        place = f"{number} " if with_numbers else ""
+        parts.append((f"--- {place}{heading_of(message)} ---", with_attachments(message)))
+    return head, parts
+
+
+def facts_of(transcript: Transcript) -> str:
+    """Return what is to be known of a conversation besides title and id, on one line."""
     conversation, messages = transcript.conversation, transcript.messages
     facts = [
         one_line(conversation.model_id),
         f"{minute(conversation.created_at)} UTC",
         numbered(len(messages), "message") + _withdrawn(messages),
-        total_of(transcript),
+        _total_of(transcript),
         *(f"tagged {one_line(tag)}" for tag in conversation.tags),
         *([f"forked from {conversation.forked_from}"] if conversation.forked_from else []),
     ]
-    head = f"{one_line(conversation.title or 'Untitled')}\n{conversation.id}\n{', '.join(facts)}"
-    parts = []
-    for number, message in enumerate(messages, 1):
-        place = f"{number} " if with_numbers else ""
-        parts.append((f"--- {place}{heading_of(message)} ---", with_attachments(message)))
-    return head, parts
+    return ", ".join(facts)
 
 
 def _withdrawn(messages: Sequence[Message]) -> str:
@@ -182,7 +188,7 @@ def unless_complete(status: MessageStatus) -> str:
     return "" if status is MessageStatus.COMPLETE else status.value
 
 
-def total_of(transcript: Transcript) -> str:
+def _total_of(transcript: Transcript) -> str:
     """Return what a conversation cost, as far as that is known."""
     known, unsettled = transcript.conversation.total_cost, sum(map(is_unsettled, transcript.messages))
     parts = [dollars(known)] if known or not unsettled else []
