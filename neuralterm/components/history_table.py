@@ -7,16 +7,15 @@ from datetime import datetime
 
 from neuralterm.application.records import ConversationSummary
 from neuralterm.components.history_view import unless_complete
-from neuralterm.components.tables import columns_of, fitted_table, grouped, minute, table
+from neuralterm.components.tables import ago, columns_of, cut_to, digits_needed, fitted_table, grouped, minute, table
 from neuralterm.domain.money import dollars
-from neuralterm.domain.spans import in_words
 from neuralterm.domain.text import one_line
 
-_SHORTEST_ID = 8
-_SHORTEST_TITLE = 20
+_SHORTEST_TITLE = 18
+_LONGEST_MODEL = 22
 _NUMBERS = ("messages", "cost")
 # What a narrow terminal is spared, in this order.
-_EXPENDABLE = ("status", "messages", "model")
+_EXPENDABLE = ("status", "messages", "model", "changed", "cost")
 _GAP = "  "
 
 
@@ -26,11 +25,11 @@ def list_table(summaries: Sequence[ConversationSummary], *, width: int | None, n
     For a terminal `width` columns wide, ids and titles are shortened and times relative to `now`; without a width
     everything is written out.
     """
-    digits = _digits_needed([str(summary.conversation.id) for summary in summaries]) if width else None
+    digits = digits_needed({str(summary.conversation.id) for summary in summaries}) if width else None
     rows = [
         [
             str(summary.conversation.id)[:digits],
-            _ago(summary.conversation.updated_at, now) if width else minute(summary.conversation.updated_at),
+            ago(summary.conversation.updated_at, now) if width else minute(summary.conversation.updated_at),
             summary.conversation.model_id,
             grouped(summary.message_count),
             _known_cost(summary),
@@ -49,13 +48,21 @@ def list_table(summaries: Sequence[ConversationSummary], *, width: int | None, n
 
 def _fitted(headers: list[str], rows: list[list[str]], width: int) -> str:
     """Return a table in which titles have some room, in no more columns than there are if that can be."""
+    wanted = min(_SHORTEST_TITLE, width // 5, max(columns_of(row[-1]) for row in rows))
+    if _room(headers, rows, width) < wanted:
+        at = headers.index("model")
+        rows = [[*row[:at], cut_to(row[at], _LONGEST_MODEL), *row[at + 1 :]] for row in rows]
     for name in _EXPENDABLE:
-        taken = columns_of(table(headers[:-1], [row[:-1] for row in rows], right=_NUMBERS))
-        if width - taken - len(_GAP) >= min(_SHORTEST_TITLE, max(columns_of(row[-1]) for row in rows)):
+        if _room(headers, rows, width) >= wanted:
             break
         if name in headers:
             headers, rows = _without(name, headers, rows)
     return fitted_table(headers, rows, width, right=_NUMBERS, names=["title"])
+
+
+def _room(headers: list[str], rows: list[list[str]], width: int) -> int:
+    """Return how many columns the other columns leave for titles."""
+    return width - columns_of(table(headers[:-1], [row[:-1] for row in rows], right=_NUMBERS)) - len(_GAP)
 
 
 def _without(name: str, headers: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
@@ -68,15 +75,3 @@ def _known_cost(summary: ConversationSummary) -> str:
     if not summary.unsettled:
         return dollars(known)
     return f"{dollars(known)} + ?" if known else "unknown"
-
-
-def _digits_needed(ids: Sequence[str]) -> int:
-    """Return how many characters tell these ids apart, eight or more."""
-    for digits in range(_SHORTEST_ID, max(map(len, ids), default=_SHORTEST_ID)):
-        if len({identity[:digits] for identity in ids}) == len(ids):
-            return digits
-    return max(map(len, ids), default=_SHORTEST_ID)
-
-
-def _ago(at: datetime, now: datetime) -> str:
-    return f"{in_words(now - at)} ago"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from neuralterm.application.history import Transcript
@@ -76,30 +75,6 @@ def message_document(message: Message, number: int) -> dict[str, Any]:
         "withdrawn_at": message.withdrawn_at and machine.moment(message.withdrawn_at),
         "copied_from": message.metadata.get(COPIED_FROM),
     }
-
-
-def hits_text(hits: Sequence[SearchHit]) -> tuple[str, list[tuple[int, int]]]:
-    """Return what a search found (where and when, then the text around the matches), and where the matches are in it."""
-    text, places = "", []
-    for hit in hits:
-        title = f"  {one_line(hit.title)}" if hit.title else ""
-        text += "\n\n" if text else ""
-        text += f"{hit.conversation_id}  {minute(hit.created_at)}  {hit.role}{title}\n  "
-        for piece, is_match in _pieces(hit):
-            if is_match:
-                places.append((len(text), len(text) + len(piece)))
-            text += piece
-    return text, places
-
-
-def _pieces(hit: SearchHit) -> Iterator[tuple[str, bool]]:
-    """Yield the snippet in pieces on one line, and whether each is a match, without the marks around it."""
-    at = 0
-    for start, end in (*hit.matches, (len(hit.snippet), len(hit.snippet))):
-        yield re.sub(r"\s+", " ", hit.snippet[at:start]), False
-        if end > start:
-            yield re.sub(r"\s+", " ", hit.snippet[start + 1 : end - 1]), True
-        at = end
 
 
 def transcript_text(transcript: Transcript, *, with_numbers: bool = False) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 from neuralterm.domain.text import one_line
 
-_SHORTEST_NAME = 8
+_SHORTEST_NAME, _SHORTEST_ID = 8, 8
 _LEFT_TO_RIGHT = "\u200e"
 # Characters that a column may take, marks included.
 _MOST_PER_COLUMN = 8
@@ -62,7 +62,7 @@ def fitted_table(
     text = _chosen(headers, rows, kept, right)
     if width is None or text.isascii():
         return text
-    return "\n".join(map(_in_order, text.split("\n")))
+    return "\n".join(map(in_order, text.split("\n")))
 
 
 def _column_width(header: str, cells: Sequence[str]) -> int:
@@ -96,8 +96,8 @@ def clipped(line: str, columns: int) -> str:
     return str(clip(text, 0, columns - 1)).rstrip() + "…"
 
 
-def _in_order(line: str) -> str:
-    """Return a row so that a terminal which turns right-to-left text leaves the columns where they are."""
+def in_order(line: str) -> str:
+    """Return a line so that a terminal which turns right-to-left text leaves columns, two spaces apart, where they are."""
     from unicodedata import bidirectional
 
     if line.isascii() or not any(bidirectional(character) in ("R", "AL") for character in line):
@@ -124,3 +124,18 @@ def grouped(count: int | None) -> str:
 def minute(at: datetime) -> str:
     """Write a time to the minute, in UTC."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def ago(at: datetime, now: datetime) -> str:
+    """Write how long ago a time was."""
+    from neuralterm.domain.spans import in_words
+
+    return f"{in_words(now - at)} ago"
+
+
+def digits_needed(ids: Collection[str]) -> int:
+    """Return how many characters tell these ids apart, eight or more."""
+    for digits in range(_SHORTEST_ID, max(map(len, ids), default=_SHORTEST_ID)):
+        if len({identity[:digits] for identity in ids}) == len(ids):
+            return digits
+    return max(map(len, ids), default=_SHORTEST_ID)

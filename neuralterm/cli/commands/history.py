@@ -112,16 +112,19 @@ def search_messages(container: Container, /, words: tuple[str, ...], limit: int,
     from neuralterm.application.history import search
     from neuralterm.application.records import SearchFilter
     from neuralterm.cli.indexing import index_for
-    from neuralterm.components import history_view, machine
 
     query = " ".join(words)
     with container.console.busy("searching"):
         found = search(container.repository, query, limit + 1, SearchFilter(**given))
     shown, console = found[:limit], container.console
     if as_json:
+        from neuralterm.components import history_view, machine
+
         console.print(machine.dumps(history_view.hits_document(shown)))
     elif shown:
-        text, matches = history_view.hits_text(shown)
+        from neuralterm.components.history_hits import hits_text
+
+        text, matches = hits_text(shown, width=console.stdout_width, now=container.clock.now())
         console.print(text, bold=matches)
     if not found:
         console.note("nothing found")

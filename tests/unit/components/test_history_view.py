@@ -9,6 +9,7 @@ import pytest
 from neuralterm.application.history import Transcript
 from neuralterm.application.records import ConversationSummary, SearchHit
 from neuralterm.components import history_export, history_view
+from neuralterm.components.history_hits import hits_text
 from neuralterm.components.history_table import list_table
 from neuralterm.components.machine import dumps
 from neuralterm.components.tables import columns_of
@@ -174,21 +175,27 @@ def test_a_table_for_a_terminal_keeps_to_its_width(width):
     assert "why is t" in lines[3]
 
 
-def test_a_table_for_a_terminal_gives_up_columns_before_titles():
+def test_a_table_for_a_terminal_shortens_models_and_gives_up_columns_before_titles():
     summaries = [
         a_summary(title="天气" * 40, model_id="author/a-long-name-of-a-model"),
-        a_summary(UUID(int=5), title="b"),
+        a_summary(UUID(int=5), title="b", total_cost=Decimal("0.001234")),
     ]
 
-    def header(width):
-        lines = list_table(summaries, width=width, now=NOON).splitlines()
+    def shown(width):
+        lines = list_table(summaries, width=width, now=NOON + timedelta(minutes=10)).splitlines()
         assert max(map(columns_of, lines)) <= width
         assert lines[2].endswith("…")
-        return lines[0].split()
+        return (
+            " ".join(lines[0].split()),
+            "author/a-long-name-of-a-model" in lines[2],
+            "author/a-long-name-of…" in lines[2],
+        )
 
-    assert header(120) == ["id", "changed", "model", "messages", "cost", "title"]
-    assert header(86) == ["id", "changed", "model", "cost", "title"]
-    assert header(60) == header(44) == ["id", "changed", "cost", "title"]
+    assert shown(120) == ("id changed model messages cost title", True, False)
+    assert shown(86) == shown(80) == ("id changed model cost title", False, True)
+    assert shown(74) == shown(50) == ("id changed cost title", False, False)
+    assert shown(44) == shown(30) == ("id cost title", False, False)
+    assert shown(20) == ("id title", False, False)
 
 
 def test_withdrawn_messages_and_numbers_are_shown():
@@ -219,7 +226,7 @@ def test_shortened_ids_stay_apart():
 def test_hits():
     hit = SearchHit(ID, ANSWER, "assistant", "the [sky]\nis", "Why\nblue?", NOON, matches=((4, 9),))
 
-    text, places = history_view.hits_text([hit, hit])
+    text, places = hits_text([hit, hit], width=None, now=NOON)
     one = f"{ID}  2026-11-23 12:00  assistant  Why blue?\n  the sky is"
     assert text == f"{one}\n\n{one}"
     assert [text[start:end] for start, end in places] == ["sky", "sky"]
@@ -233,6 +240,20 @@ def test_hits():
             "created_at": "2026-11-23T12:00:00.000Z",
         }
     ]
+
+
+def test_hits_on_a_terminal_are_headed_by_a_line_that_fits():
+    hit = SearchHit(ID, ANSWER, "user", "the [sky]", "天气" * 40, NOON, matches=((4, 9),))
+    rightwards = SearchHit(ID, ANSWER, "user", "the [sky]", "لماذا", NOON, matches=((4, 9),))
+
+    text, places = hits_text([hit, rightwards], width=50, now=NOON + timedelta(hours=3))
+
+    first, _, _, second, _ = text.splitlines()
+    assert columns_of(first) <= 50
+    assert first.startswith("018f1111  3 hours ago  user  天气")
+    assert first.endswith("气…")
+    assert second.count("\u200e") == 4  # one before each column keeps them where they are
+    assert [text[start:end] for start, end in places] == ["sky", "sky"]
 
 
 @pytest.mark.parametrize(
