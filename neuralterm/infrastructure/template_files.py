@@ -59,13 +59,19 @@ class TemplateFiles:
                 return _read_template(path, folder.within)
         raise NotFoundError(f"there is no template {name!r}", hint=self._suggestion(name))
 
+    def names(self) -> list[str]:
+        """Return the names that there are. Raises `ConfigurationError` for a folder that is not looked into."""
+        for folder in self._folders:
+            _refuse_outside(folder.path, folder.within)
+        paths = [path for folder in self._folders for path in folder.path.glob(f"*{SUFFIX}")]
+        return sorted({path.stem for path in paths if _NAME.fullmatch(path.stem)})
+
     def _suggestion(self, name: str) -> str:
         from difflib import get_close_matches
 
         if name.endswith(SUFFIX):
             return f"a file is named with a slash: ./{name}"
-        paths = [path for folder in self._folders for path in folder.path.glob(f"*{SUFFIX}")]
-        names = sorted({path.stem for path in paths if _NAME.fullmatch(path.stem)})
+        names = self.names()
         if not names:
             return f"templates are looked for in {', '.join(str(folder.path) for folder in self._folders)}"
         close = get_close_matches(name, names, n=5)
