@@ -11,6 +11,8 @@ from neuralterm.domain.exceptions import NotFoundError, ValidationError
 from neuralterm.domain.models import Conversation, Message
 from neuralterm.domain.record import record
 
+# As many as `find_by_prefix` returns at most.
+_MOST_FOUND = 3
 _LISTING = "`neuralterm history` lists the conversations"
 
 
@@ -39,14 +41,16 @@ def resolve_conversation(
     if not found:
         if deleted:
             raise NotFoundError(
-                f"there is no conversation {wanted!r} in the trash", hint=f"{_LISTING} there with --deleted"
+                f"there is no conversation {wanted!r} in the trash",
+                hint="`neuralterm history --deleted` lists those that are",
             )
         is_in_trash = bool(repository.find_by_prefix(wanted, deleted=True))
         hint = "it is in the trash; `neuralterm history restore` takes it out" if is_in_trash else _LISTING
         raise NotFoundError(f"there is no conversation {wanted!r}", hint=hint)
     candidates = ", ".join(str(conversation.id) for conversation in found)
+    others = ", ..." if len(found) == _MOST_FOUND else ""
     raise NotFoundError(
-        f"the id {wanted!r} fits more than one conversation", "AMBIGUOUS_ID", hint=f"it begins {candidates}"
+        f"the id {wanted!r} fits more than one conversation", "AMBIGUOUS_ID", hint=f"it begins {candidates}{others}"
     )
 
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from neuralterm.domain.models import Conversation
 
 
+# More conversations than this are only counted in a question.
+_MOST_NAMED = 20
+
+
 @click.command("fork", cls=Command)
 @click.argument("conversation_id", metavar="ID")
 @click.option(
@@ -178,5 +182,7 @@ def _confirmed(container: Container, question: str, conversations: Sequence[Conv
 
     if not sys.stdin.isatty():
         raise ValidationError("there is nobody to ask: stdin is not a terminal", hint="--yes deletes without asking")
-    lines = [f"{conversation.id}  {conversation.title or 'Untitled'}" for conversation in conversations]
+    lines = [f"{each.id}  {each.title or 'Untitled'}" for each in conversations[:_MOST_NAMED]]
+    if others := len(conversations) - len(lines):
+        lines.append(f"... and {others:,} more")
     return container.console.confirm(question, lines)

@@ -15,30 +15,32 @@ _SHORTEST_TITLE = 18
 _LONGEST_MODEL = 22
 _NUMBERS = ("messages", "cost")
 # What a narrow terminal is spared, in this order.
-_EXPENDABLE = ("status", "messages", "model", "changed", "cost")
+_EXPENDABLE = ("status", "messages", "model", "changed", "deleted", "cost")
 _GAP = "  "
 
 
 def list_table(summaries: Sequence[ConversationSummary], *, width: int | None, now: datetime) -> str:
     """Return a table of conversations.
 
-    For a terminal `width` columns wide, ids and titles are shortened and times relative to `now`; without a width
-    everything is written out.
+    Of those in the trash it tells when they were deleted. For a terminal `width` columns wide, ids and titles are shortened
+    and times relative to `now`; without a width everything is written out.
     """
+    when = "deleted" if any(summary.conversation.deleted_at for summary in summaries) else "changed"
+    moments = [summary.conversation.deleted_at or summary.conversation.updated_at for summary in summaries]
     digits = digits_needed({str(summary.conversation.id) for summary in summaries}) if width else None
     rows = [
         [
             str(summary.conversation.id)[:digits],
-            ago(summary.conversation.updated_at, now) if width else minute(summary.conversation.updated_at),
+            ago(moment, now) if width else minute(moment),
             summary.conversation.model_id,
             grouped(summary.message_count),
             _known_cost(summary),
             unless_complete(summary.status),
             one_line(summary.conversation.title or summary.preview),
         ]
-        for summary in summaries
+        for summary, moment in zip(summaries, moments, strict=True)
     ]
-    headers = ["id", "changed" if width else "changed (UTC)", "model", "messages", "cost", "status", "title"]
+    headers = ["id", when if width else f"{when} (UTC)", "model", "messages", "cost", "status", "title"]
     if width is None:
         return table(headers, rows, right=_NUMBERS)
     if not any(row[5] for row in rows):

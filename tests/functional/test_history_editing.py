@@ -10,6 +10,7 @@ import pytest
 from neuralterm.application.trash import KEPT_FOR
 
 from .conftest import KEY
+from .terminal import Terminal
 
 DAY_MS = 86_400_000
 
@@ -78,6 +79,31 @@ def test_a_fork_needs_a_message_that_is_there(run, talk, listed, words):
 
     assert (result.code, result.out) == (2, "")
     assert len(listed()) == 1
+
+
+@pytest.mark.parametrize(("written", "title"), [("My\n title", "My title"), (" ", None)])
+def test_a_title_is_one_line_wherever_it_is_given(run, talk, listed, written, title):
+    run("history", "fork", talk("--title", written), "--title", written)
+
+    assert [each["title"] for each in listed()] == (
+        [title, title] if title else ["why is the sky blue? (fork)", "why is the sky blue?"]
+    )
+
+
+def test_a_question_names_no_more_than_one_can_read(service, run, talk, listed, data_dir):
+    original = talk("--title", "Sky")
+    for _ in range(21):
+        run("history", "fork", original)
+    run("history", "delete", "--yes", *[each["id"] for each in listed("-n", "30")])
+    terminal = Terminal("history", "purge")
+    try:
+        terminal.expect("... and 2 more\n")
+        terminal.expect("Delete for good? [y/N]: ")
+        terminal.type("\x04")
+        assert terminal.end() == (130, "\n")
+    finally:
+        terminal.close()
+    assert len(listed("--deleted", "-n", "30")) == 22
 
 
 def test_renaming(run, talk, listed):

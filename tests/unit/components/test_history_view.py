@@ -198,6 +198,16 @@ def test_a_table_for_a_terminal_shortens_models_and_gives_up_columns_before_titl
     assert shown(20) == ("id title", False, False)
 
 
+def test_what_is_in_the_trash_is_listed_with_when_that_was():
+    summary = a_summary(title="x", deleted_at=NOON + timedelta(hours=2))
+
+    assert "deleted (UTC)" in list_table([summary], width=None, now=NOON).splitlines()[0]
+    assert "2026-11-23 14:00" in list_table([summary], width=None, now=NOON)
+    lines = list_table([summary], width=80, now=NOON + timedelta(hours=3)).splitlines()
+    assert lines[0].split()[:2] == ["id", "deleted"]
+    assert "1 hour ago" in lines[2]
+
+
 def test_withdrawn_messages_and_numbers_are_shown():
     taken_back = [replace(message, withdrawn_at=NOON) for message in MESSAGES]
     fork = replace(CONVERSATION, forked_from=QUESTION)
