@@ -1,4 +1,5 @@
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from textwrap import dedent
@@ -264,6 +265,24 @@ def test_hits_on_a_terminal_are_headed_by_a_line_that_fits():
     assert first.endswith("气…")
     assert second.count("\u200e") == 4  # one before each column keeps them where they are
     assert [text[start:end] for start, end in places] == ["sky", "sky"]
+
+
+@pytest.mark.parametrize("width", [12, 24, 40, 300])
+def test_hits_on_a_terminal_are_broken_between_words(width):
+    words = "a [long answer] of\n words, [天气]天气 and averyveryverylongwordindeed [end]"
+    marks = tuple(match.span() for match in re.finditer(r"\[.*?\]", words))
+    hit = SearchHit(ID, ANSWER, "user", words, None, NOON, matches=marks)
+
+    text, places = hits_text([hit], width=width, now=NOON)
+
+    lines = text.splitlines()[1:]
+    assert " ".join(line.removeprefix("  ") for line in lines) == words.replace("\n", "").translate(
+        {ord("["): None, ord("]"): None}
+    )
+    assert all(columns_of(line) <= width or " " not in line.strip() for line in lines)
+    assert all(line.startswith("  ") for line in lines)
+    assert "".join(text[start:end] for start, end in places).replace(" ", "") == "longanswer天气end"
+    assert all("\n" not in text[start:end] for start, end in places)
 
 
 @pytest.mark.parametrize(
