@@ -18,7 +18,7 @@ _limit = click.option(
     "-n", "limit", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="At most N."
 )
 _tag = click.option("--tag", metavar="TAG", help="Only conversations with this tag.")
-_model = click.option("--model", metavar="PATTERN", help="Only what is of these models: openai/*.")
+_model = click.option("--model", metavar="PATTERN", help="Only what is of these models: 'openai/*', '*gpt*'.")
 
 
 @click.group(cls=DefaultGroup, default="list")
@@ -36,8 +36,8 @@ def command(context: click.Context) -> None:
 @click.option("--until", type=MomentType(is_end=True), metavar="WHEN", help="Changed before then; a date is taken in.")
 @_tag
 @_model
-@click.option("--min-cost", type=DecimalType(), metavar="USD", help="Only those that cost so much, or more.")
-@click.option("--partial", is_flag=True, help="Only those with an unfinished answer.")
+@click.option("--min-cost", type=DecimalType(), metavar="USD", help="Only those known to have cost so much, or more.")
+@click.option("--partial", is_flag=True, help="Only those whose last answer is unfinished.")
 @click.option("--deleted", is_flag=True, help="Those in the trash; `restore` takes them out.")
 @json_option
 @pass_container
