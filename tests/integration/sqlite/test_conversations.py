@@ -311,7 +311,7 @@ def test_partial_conversations_have_an_answer_that_was_not_all_delivered(reposit
 )
 def test_a_conversation_is_partial_as_long_as_its_last_answer_is(repository, thread, statuses, withdrawn, is_partial):
     answers = []
-    for number, status in enumerate(statuses):
+    for status in statuses:
         repository.add_message(question(thread))
         answers.append(answer := pending(thread))
         answer.status = status
