@@ -168,5 +168,5 @@ def _total_of(transcript: Transcript) -> str:
     known, unsettled = transcript.conversation.total_cost, sum(map(is_unsettled, transcript.messages))
     parts = [dollars(known)] if known or not unsettled else []
     if unsettled:
-        parts.append(f"{unsettled} not settled yet")
+        parts.append(f"{numbered(unsettled, 'answer')} of unknown cost")
     return " and ".join(parts)

@@ -123,7 +123,7 @@ def test_an_unsettled_answer_has_no_amount():
     cost = history_view.message_document(message, 1)["cost"]
 
     assert cost == {"usd": None, "source": "unsettled", "upstream_usd": None}
-    assert "not settled yet" in history_view.transcript_text(Transcript(CONVERSATION, [message]))
+    assert "1 answer of unknown cost" in history_view.transcript_text(Transcript(CONVERSATION, [message]))
 
 
 def test_text_shows_roles_and_how_far_an_answer_got():
@@ -300,5 +300,5 @@ def test_a_transcript_without_any_known_cost_names_no_amount():
     pending = Message(conversation_id=ID, role=MessageRole.ASSISTANT, status=MessageStatus.PENDING, content="")
     transcript = Transcript(Conversation(id=ID, updated_at=NOON), [pending])
     shown = history_view.transcript_text(transcript)
-    assert "1 message, 1 not settled yet" in shown
+    assert "1 message, 1 answer of unknown cost" in shown
     assert "$" not in shown
