@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem, ShellComplete, _resolve_context, _resolve_incomplete
@@ -115,18 +115,11 @@ class _Completing(ShellComplete):
             return [CompletionItem(self.incomplete, type="file")]
         flags = context.find_root().params
         if kind == "templates":
-            return [CompletionItem(name) for name in _templates(context.obj, flags) if name.startswith(self.incomplete)]
+            names = context.obj.template_names(flags.get("config"))
+            return [CompletionItem(name) for name in names if name.startswith(self.incomplete)]
         is_sandbox = bool(flags.get("sandbox"))
         known = context.obj.completion_words(kind, self.incomplete, sandbox=is_sandbox)
         return [CompletionItem(word, help=description) for word, description in known]
-
-
-def _templates(container: Container, flags: dict[str, Any]) -> list[str]:
-    """Return the names of templates, which need the settings: where their folders are."""
-    from neuralterm.setting_flags import Flags
-
-    container.flags = Flags(**flags)
-    return container.template_files.names()
 
 
 def _subcommands(context: click.Context, args: list[str], incomplete: str) -> list[CompletionItem[str]]:

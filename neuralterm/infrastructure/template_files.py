@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from neuralterm.application.templates import Template, parse_template
 from neuralterm.domain.exceptions import ConfigurationError, NotFoundError, ValidationError
 from neuralterm.domain.record import record
+
+# What reads templates is imported in functions: who only wants their names is a shell that somebody waits for.
+if TYPE_CHECKING:
+    from neuralterm.application.templates import Template
 
 SUFFIX = ".toml"
 LARGEST_FILE = 4 * 2**20
@@ -90,6 +91,10 @@ def _refuse_outside(path: Path, root: Path | None) -> None:
 
 
 def _read_template(path: Path, within: Path | None) -> Template:
+    import tomllib
+
+    from neuralterm.application.templates import parse_template
+
     text = _read(path, within)
     try:
         table = tomllib.loads(text)
@@ -103,6 +108,8 @@ def _read_template(path: Path, within: Path | None) -> Template:
 
 
 def _refuse_beyond_json(template: Template, path: Path) -> None:
+    import json
+
     try:
         json.dumps(template.schema, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -110,6 +117,8 @@ def _refuse_beyond_json(template: Template, path: Path) -> None:
 
 
 def _read_schema(path: Path, within: Path | None) -> dict[str, Any]:
+    import json
+
     try:
         schema = json.loads(_read(path, within))
     except (ValueError, RecursionError) as error:
