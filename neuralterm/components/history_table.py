@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from neuralterm.application.records import ConversationSummary
 from neuralterm.components.history_view import unless_complete
-from neuralterm.components.tables import ago, columns_of, cut_to, digits_needed, fitted_table, grouped, minute, table
+from neuralterm.components.tables import (
+    ago,
+    column_width,
+    columns_of,
+    cut_to,
+    digits_needed,
+    fitted_table,
+    grouped,
+    minute,
+    table,
+)
 from neuralterm.domain.money import dollars
 from neuralterm.domain.text import one_line
 
@@ -41,35 +51,31 @@ def list_table(summaries: Sequence[ConversationSummary], *, width: int | None, n
         for summary, moment in zip(summaries, moments, strict=True)
     ]
     headers = ["id", when if width else f"{when} (UTC)", "model", "messages", "cost", "status", "title"]
-    if width is None:
-        return table(headers, rows, right=_NUMBERS)
-    if not any(row[5] for row in rows):
-        headers, rows = _without("status", headers, rows)
-    return _fitted(headers, rows, width)
+    return table(headers, rows, right=_NUMBERS) if width is None else _fitted(headers, rows, width)
 
 
 def _fitted(headers: list[str], rows: list[list[str]], width: int) -> str:
     """Return a table in which titles have some room, in no more columns than there are if that can be."""
+    across = {header: column_width(header, [row[at] for row in rows]) for at, header in enumerate(headers)}
+    if not any(row[headers.index("status")] for row in rows):
+        del across["status"]
     wanted = min(_SHORTEST_TITLE, width // 5, max(columns_of(row[-1]) for row in rows))
-    if _room(headers, rows, width) < wanted:
+    if _room(across, width) < wanted:
         at = headers.index("model")
         rows = [[*row[:at], cut_to(row[at], _LONGEST_MODEL), *row[at + 1 :]] for row in rows]
+        across["model"] = column_width("model", [row[at] for row in rows])
     for name in _EXPENDABLE:
-        if _room(headers, rows, width) >= wanted:
+        if _room(across, width) >= wanted:
             break
-        if name in headers:
-            headers, rows = _without(name, headers, rows)
-    return fitted_table(headers, rows, width, right=_NUMBERS, names=["title"])
+        across.pop(name, None)
+    kept = [at for at, header in enumerate(headers) if header in across]
+    rows = [[row[at] for at in kept] for row in rows]
+    return fitted_table(list(across), rows, width, right=_NUMBERS, names=["title"])
 
 
-def _room(headers: list[str], rows: list[list[str]], width: int) -> int:
-    """Return how many columns the other columns leave for titles."""
-    return width - columns_of(table(headers[:-1], [row[:-1] for row in rows], right=_NUMBERS)) - len(_GAP)
-
-
-def _without(name: str, headers: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
-    at = headers.index(name)
-    return [*headers[:at], *headers[at + 1 :]], [[*row[:at], *row[at + 1 :]] for row in rows]
+def _room(across: Mapping[str, int], width: int) -> int:
+    """Return how many columns the other columns, so many across, leave for titles."""
+    return width - sum(columns + len(_GAP) for name, columns in across.items() if name != "title")
 
 
 def _known_cost(summary: ConversationSummary) -> str:

@@ -49,7 +49,7 @@ def fitted_table(
     """
     kept = list(range(len(headers)))
     if width is not None:
-        across = [_column_width(header, [row[index] for row in rows]) for index, header in enumerate(headers)]
+        across = [column_width(header, [row[index] for row in rows]) for index, header in enumerate(headers)]
         for group in expendable:
             if _whole_width(across, kept) > width:
                 kept = [index for index in kept if headers[index] not in group]
@@ -58,14 +58,14 @@ def fitted_table(
             if excess > 0 and index in kept:
                 room = max(across[index] - excess, _SHORTEST_NAME)
                 rows = [[cut_to(cell, room) if at == index else cell for at, cell in enumerate(row)] for row in rows]
-                across[index] = _column_width(headers[index], [row[index] for row in rows])
+                across[index] = column_width(headers[index], [row[index] for row in rows])
     text = _chosen(headers, rows, kept, right)
     if width is None or text.isascii():
         return text
     return "\n".join(map(in_order, text.split("\n")))
 
 
-def _column_width(header: str, cells: Sequence[str]) -> int:
+def column_width(header: str, cells: Sequence[str]) -> int:
     """Return the columns of a terminal that a column takes; tabulate makes it two wider than its header at least."""
     return max((columns_of(header) + 2, *(columns_of(one_line(cell)) for cell in cells)))
 
