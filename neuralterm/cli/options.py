@@ -66,6 +66,14 @@ class DefaultGroup(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the default subcommand's name in front where none is named."""
         named = bool(args) and (args[0] in self.commands or args[0] in ctx.help_option_names)
+        takes_words = any(isinstance(each, click.Argument) for each in self.commands[self.default].params)
+        if args and not (named or takes_words or args[0].startswith("-") or ctx.resilient_parsing):
+            from difflib import get_close_matches
+
+            close = get_close_matches(args[0], self.commands, n=1)
+            raise click.UsageError(
+                f"No such command {args[0]!r}." + "".join(f" Did you mean {each}?" for each in close), ctx
+            )
         return super().parse_args(ctx, args if named else [self.default, *args])
 
 

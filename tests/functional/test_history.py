@@ -168,6 +168,23 @@ def test_a_search_indexes_scripts_without_spaces_once_it_is_answered(run, talk, 
             assert connection.execute(indexed).fetchone() == (5,)
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["history", "serach", "x"],
+            "No such command 'serach'. Did you mean search?\nhint: `neuralterm history --help`",
+        ),
+        (["cost", "budget", "zzz"], "No such command 'zzz'.\nhint: `neuralterm cost budget --help`"),
+    ],
+)
+def test_a_misspelt_subcommand_is_named(run, words, said):
+    result = run(*words)
+
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith(f"error: {said}")
+
+
 def test_exports(run, talk):
     ids = [talk("one"), talk("two")]
 
