@@ -119,7 +119,9 @@ class _Completing(ShellComplete):
             return [CompletionItem(name) for name in names if name.startswith(self.incomplete)]
         is_sandbox = bool(flags.get("sandbox"))
         known = context.obj.completion_words(kind, self.incomplete, sandbox=is_sandbox)
-        return [CompletionItem(word, help=description) for word, description in known]
+        given = context.params.get(target.name or "")
+        taken = given if isinstance(given, tuple) else ()
+        return [CompletionItem(word, help=description) for word, description in known if word not in taken]
 
 
 def _subcommands(context: click.Context, args: list[str], incomplete: str) -> list[CompletionItem[str]]:

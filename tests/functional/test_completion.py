@@ -148,6 +148,12 @@ class TestAnswers:
         assert values(ask("neuralterm send --cid 0a")) == ["0a000000-0000-4000-8000-000000000001"]
         assert len(ask("neuralterm history export 0")) == 2
 
+    def test_what_is_on_the_line_already_is_not_said_again(self, ask, filled):
+        first, second, third = sorted(CONVERSATIONS)
+        assert values(ask(f"neuralterm history export {first} ")) == [third, second]
+        assert values(ask("neuralterm send --tag ci --tag c")) == []
+        assert values(ask(f"neuralterm history show {first}")) == [first]
+
     def test_tags(self, ask, filled):
         assert values(ask("neuralterm send --tag ")) == sorted(TAGS)
         assert values(ask("neuralterm cost --tag m")) == ["my tag"]
