@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from neuralterm.cli.options import MomentType
+from neuralterm.cli.options import MomentType, not_empty
 
 if TYPE_CHECKING:
     from neuralterm.application.records import CallFilter
@@ -18,13 +18,6 @@ _Callback = TypeVar("_Callback", bound=Callable[..., Any])
 
 def _zone_of_settings(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     return ctx.obj.settings.timezone if value is None and not ctx.resilient_parsing else value
-
-
-def _not_empty(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    # A variable that is not set would choose no calls, and a check of nothing always passes.
-    if value is not None and not value.strip():
-        raise click.BadParameter("it is empty; leave it out to choose all calls.")
-    return value
 
 
 _OPTIONS = (
@@ -38,12 +31,12 @@ _OPTIONS = (
         metavar="ZONE",
         help="Where days begin; by default as in the settings.",
     ),
-    click.option("--tag", metavar="TAG", callback=_not_empty, help="Only calls with this tag."),
-    click.option("--model", metavar="PATTERN", callback=_not_empty, help="Only calls of these models: 'openai/*'."),
-    click.option("--provider", metavar="NAME", callback=_not_empty, help="Only calls that this provider served."),
-    click.option("--run", metavar="ID", callback=_not_empty, help="Only calls of this run (NEURALTERM_RUN_ID)."),
+    click.option("--tag", metavar="TAG", callback=not_empty, help="Only calls with this tag."),
+    click.option("--model", metavar="PATTERN", callback=not_empty, help="Only calls of these models: 'openai/*'."),
+    click.option("--provider", metavar="NAME", callback=not_empty, help="Only calls that this provider served."),
+    click.option("--run", metavar="ID", callback=not_empty, help="Only calls of this run (NEURALTERM_RUN_ID)."),
     click.option(
-        "--cid", metavar="ID", callback=_not_empty, help="Only calls of this conversation (id or beginning of it)."
+        "--cid", metavar="ID", callback=not_empty, help="Only calls of this conversation (id or beginning of it)."
     ),
 )
 

@@ -122,6 +122,14 @@ def _zone_of(ctx: click.Context | None) -> tzinfo:
     return time_zone(ctx.params.get("timezone") or ctx.obj.settings.timezone)
 
 
+def not_empty(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Return the value of an option that chooses; refuse an empty one, as of a variable that is not set."""
+    # It would choose nothing, and a check of nothing always passes.
+    if value is not None and not value.strip():
+        raise click.BadParameter("it is empty; leave it out to choose all.")
+    return value
+
+
 class DecimalType(click.ParamType):  # type: ignore[type-arg]  # generic only since Click 8.5
     """An amount of money in USD, exact."""
 

@@ -221,6 +221,9 @@ def test_lists_and_searches_are_filtered(run, talk, listed):
     assert ids("--model", "openai/gpt-4o") == [identity]
     assert ids("--model", "OpenAI/*") == [other, identity]
     assert ids("--model", "x/*") == []
+    assert run("history", "--tag", "b").err == "no such conversations\n"
+    for option in ("--tag", "--model"):
+        assert run("history", option, "").code == run("history", "search", "sky", option, " ").code == 2
     assert ids("--until", "1h") == ids("--min-cost", "100") == []
     assert ids("--min-cost", "0") == ids("--until", "2999-01-01") == [other, identity]
 

@@ -9,7 +9,7 @@ import click
 from neuralterm.cli.history_editing import delete, fork, purge, rename, restore, tag
 from neuralterm.cli.history_files import backup, export, path
 from neuralterm.cli.history_import import import_command
-from neuralterm.cli.options import DecimalType, DefaultGroup, MomentType, json_option, pass_container
+from neuralterm.cli.options import DecimalType, DefaultGroup, MomentType, json_option, not_empty, pass_container
 
 if TYPE_CHECKING:
     from neuralterm.container import Container
@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 _limit = click.option(
     "-n", "limit", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="At most N."
 )
-_tag = click.option("--tag", metavar="TAG", help="Only conversations with this tag.")
-_model = click.option("--model", metavar="PATTERN", help="Only what is of these models: 'openai/*', '*gpt*'.")
+_tag = click.option("--tag", metavar="TAG", callback=not_empty, help="Only conversations with this tag.")
+_model = click.option(
+    "--model",
+    metavar="PATTERN",
+    callback=not_empty,
+    help="Only what is of these models: 'openai/*', '*gpt*'.",
+)
 
 
 @click.group(cls=DefaultGroup, default="list")
@@ -64,7 +69,8 @@ def list_conversations(container: Container, /, limit: int, partial: bool, as_js
     elif shown:
         console.print(list_table(shown, width=console.stdout_width, now=container.clock.now()))
     if not found:
-        console.note("no conversations")
+        is_filtered = partial or any(given.values())
+        console.note("no such conversations" if is_filtered else "no conversations")
     elif len(found) > limit:
         console.note("not all shown: -n N shows more")
 
