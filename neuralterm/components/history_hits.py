@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from neuralterm.application.records import SearchHit
-from neuralterm.components.tables import ago, clipped, columns_of, digits_needed, in_order, minute
+from neuralterm.components.tables import ago, clipped, digits_needed, ends_of_lines, in_order, minute
 from neuralterm.domain.text import one_line
 
 _INDENT = "  "
@@ -49,7 +49,7 @@ def _on_one_line(hit: SearchHit) -> tuple[str, Places]:
 def _broken(line: str, places: Places, columns: int) -> tuple[str, Places]:
     """Return a line on as many as it needs, and where the places are then, parted where a line ends within."""
     text, moved, at = "", [], 0
-    for end in [*_ends_of_lines(line, columns), len(line)]:
+    for end in [*ends_of_lines(line, columns), len(line)]:
         text += f"\n{_INDENT}" if text else ""
         shift = len(text) - at
         moved += [
@@ -62,13 +62,3 @@ def _broken(line: str, places: Places, columns: int) -> tuple[str, Places]:
 
 def _flat(text: str) -> str:
     return re.sub(r"\s+", " ", text)
-
-
-def _ends_of_lines(text: str, columns: int) -> Iterator[int]:
-    """Yield the places of the spaces at which lines end that fit so many columns; longer words stay whole."""
-    begin, last = 0, None
-    for space in [*(match.start() for match in re.finditer(" ", text)), len(text)]:
-        if last is not None and columns_of(text[begin:space]) > columns:
-            yield last
-            begin = last + 1
-        last = space

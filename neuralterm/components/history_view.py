@@ -9,7 +9,7 @@ from neuralterm.application.history import Transcript
 from neuralterm.application.records import ConversationSummary, SearchHit
 from neuralterm.components import machine
 from neuralterm.components.attachments_view import attachment_documents, with_attachments
-from neuralterm.components.tables import minute
+from neuralterm.components.tables import broken, columns_of, minute
 from neuralterm.domain.models import COPIED_FROM, DAMAGED, Conversation, Message, MessageStatus, is_unsettled
 from neuralterm.domain.money import dollars
 from neuralterm.domain.text import numbered, one_line
@@ -77,24 +77,32 @@ def message_document(message: Message, number: int) -> dict[str, Any]:
     }
 
 
-def transcript_text(transcript: Transcript, *, with_numbers: bool = False) -> str:
-    """Return a whole conversation for people; the numbers are as in `transcript_parts`."""
-    head, messages = transcript_parts(transcript, with_numbers=with_numbers)
+def transcript_text(transcript: Transcript, *, width: int | None = None) -> str:
+    """Return a whole conversation for people; `width` is as in `transcript_parts`."""
+    head, messages = transcript_parts(transcript, width=width)
     return "\n\n".join([head, *(f"{heading}\n{text}" for heading, text in messages)])
 
 
-def transcript_parts(transcript: Transcript, *, with_numbers: bool = False) -> tuple[str, list[tuple[str, str]]]:
+def transcript_parts(transcript: Transcript, *, width: int | None = None) -> tuple[str, list[tuple[str, str]]]:
     """Return what a conversation is, and heading and text of each message.
 
-    `with_numbers` the headings tell the numbers of the messages, as `fork` takes them.
+    For a terminal `width` columns wide, the headings tell the numbers of the messages, as `fork` takes them, and lines
+    are broken between words.
     """
     conversation = transcript.conversation
-    head = f"{one_line(conversation.title or 'Untitled')}\n{conversation.id}\n{facts_of(transcript)}"
+    lines = [one_line(conversation.title or "Untitled"), str(conversation.id), facts_of(transcript)]
+    head = "\n".join(lines if width is None else [broken(line, width) for line in lines])
     parts = []
     for number, message in enumerate(transcript.messages, 1):
-        place = f"{number} " if with_numbers else ""
-        parts.append((f"--- {place}{heading_of(message)} ---", with_attachments(message)))
+        parts.append((_rule(message, number, width), with_attachments(message)))
     return head, parts
+
+
+def _rule(message: Message, number: int, width: int | None) -> str:
+    if width is None:
+        return f"--- {heading_of(message)} ---"
+    line = f"--- {number} {heading_of(message)}"
+    return f"{line} ---" if columns_of(line) + len(" ---") <= width else broken(line, width)
 
 
 def facts_of(transcript: Transcript) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 
 from neuralterm.domain.text import one_line
@@ -94,6 +94,24 @@ def clipped(line: str, columns: int) -> str:
     from wcwidth import clip
 
     return str(clip(text, 0, columns - 1)).rstrip() + "…"
+
+
+def ends_of_lines(text: str, columns: int) -> Iterator[int]:
+    """Yield the places of the spaces at which lines end that fit so many columns; longer words stay whole."""
+    import re
+
+    begin, last = 0, None
+    for space in [*(match.start() for match in re.finditer(" ", text)), len(text)]:
+        if last is not None and columns_of(text[begin:space]) > columns:
+            yield last
+            begin = last + 1
+        last = space
+
+
+def broken(line: str, columns: int) -> str:
+    """Return a line on as many as it needs to fit so many columns, parted between words; longer words stay whole."""
+    ends = [*ends_of_lines(line, columns), len(line)]
+    return "\n".join(line[begin:end] for begin, end in zip([0, *(end + 1 for end in ends)], ends, strict=False))
 
 
 def in_order(line: str) -> str:

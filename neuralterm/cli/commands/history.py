@@ -95,9 +95,9 @@ def show(container: Container, /, conversation_id: str, raw: bool, as_json: bool
     if as_json:
         console.print(machine.dumps(history_view.transcript_document(transcript)))
     elif raw or not console.renders:
-        console.print(history_view.transcript_text(transcript, with_numbers=console.stdout_is_terminal))
+        console.print(history_view.transcript_text(transcript, width=console.stdout_width))
     else:
-        console.print_messages(*history_view.transcript_parts(transcript, with_numbers=True))
+        console.print_messages(*history_view.transcript_parts(transcript, width=console.stdout_width))
 
 
 @command.command("search")

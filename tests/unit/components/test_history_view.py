@@ -214,7 +214,7 @@ def test_withdrawn_messages_and_numbers_are_shown():
     fork = replace(CONVERSATION, forked_from=QUESTION)
     transcript = Transcript(fork, [*MESSAGES, *taken_back])
 
-    text = history_view.transcript_text(transcript, with_numbers=True)
+    text = history_view.transcript_text(transcript, width=160)
 
     assert f"4 messages (2 withdrawn), $0.000000041, tagged sky, forked from {QUESTION}" in text
     assert "--- 1 user ---" in text
@@ -223,6 +223,20 @@ def test_withdrawn_messages_and_numbers_are_shown():
     assert documents["conversation"]["forked_from"] == str(QUESTION)
     assert [each["number"] for each in documents["messages"]] == [1, 2, 3, 4]
     assert [each["withdrawn_at"] for each in documents["messages"]][1:3] == [None, "2026-11-23T12:00:00.000Z"]
+
+
+@pytest.mark.parametrize("width", [1, 20, 40, 80])
+def test_what_is_above_texts_is_broken_between_words(width):
+    transcript = Transcript(replace(CONVERSATION, title="a few words " * 9, forked_from=QUESTION), MESSAGES)
+
+    head, messages = history_view.transcript_parts(transcript, width=width)
+
+    whole, _ = history_view.transcript_parts(transcript)
+    assert head.split() == whole.split()
+    for text in (head, *(heading for heading, _ in messages)):
+        assert all(len(line) <= width or " " not in line for line in text.splitlines())
+    assert [heading.split()[:3] for heading, _ in messages] == [["---", "1", "user"], ["---", "2", "assistant"]]
+    assert messages[-1][0].endswith(" [cut] ---") == (width == 80)
 
 
 def test_shortened_ids_stay_apart():
