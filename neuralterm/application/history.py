@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from neuralterm.application.ports import ConversationRepository, Ledger
-from neuralterm.application.records import ANYWHERE, CallFilter, SearchFilter, SearchHit
+from neuralterm.application.records import ANYWHERE, CallFilter, HistoryFilter, SearchFilter, SearchHit
 from neuralterm.domain.exceptions import NotFoundError, ValidationError
 from neuralterm.domain.models import Conversation, Message
 from neuralterm.domain.record import record
@@ -52,6 +52,13 @@ def resolve_conversation(
     raise NotFoundError(
         f"the id {wanted!r} fits more than one conversation", "AMBIGUOUS_ID", hint=f"it begins {candidates}{others}"
     )
+
+
+def last_conversation(repository: ConversationRepository) -> Conversation | None:
+    """Return the conversation that was changed last; None where nothing was asked in any."""
+    # One in which nothing has been asked yet is just being begun by another process.
+    latest = repository.summaries(HistoryFilter(limit=1))
+    return latest[0].conversation if latest else None
 
 
 def known_conversation(repository: ConversationRepository, ledger: Ledger, id_or_prefix: str) -> UUID:

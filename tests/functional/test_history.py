@@ -168,6 +168,16 @@ def test_a_search_indexes_scripts_without_spaces_once_it_is_answered(run, talk, 
             assert connection.execute(indexed).fetchone() == (5,)
 
 
+def test_what_was_said_last_is_shown_without_an_id(run, talk):
+    nothing = run("history", "show")
+    assert (nothing.code, nothing.err) == (2, "error: there is no conversation to show\n")
+    talk("one")
+    last = talk("two")
+
+    assert run("history", "show").out == run("history", "show", last).out
+    assert json.loads(run("history", "show", "--json").out)["conversation"]["id"] == last
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -76,20 +76,27 @@ def list_conversations(container: Container, /, limit: int, partial: bool, as_js
 
 
 @command.command("show")
-@click.argument("conversation_id", metavar="ID")
+@click.argument("conversation_id", metavar="[ID]", required=False)
 @click.option("--raw", is_flag=True, help="Show the text as it was written, also on a terminal.")
 @json_option
 @pass_container
-def show(container: Container, /, conversation_id: str, raw: bool, as_json: bool) -> None:
-    """Show a whole conversation.
+def show(container: Container, /, conversation_id: str | None, raw: bool, as_json: bool) -> None:
+    """Show a whole conversation; without ID the one that was changed last.
 
     \b
+    neuralterm history show
     neuralterm history show 3f2a
     neuralterm history show --json 3f2a | jq -r '.messages[-1].content'
     """
-    from neuralterm.application.history import transcripts
+    from neuralterm.application.history import last_conversation, transcripts
     from neuralterm.components import history_view, machine
+    from neuralterm.domain.exceptions import NotFoundError
 
+    if conversation_id is None:
+        last = last_conversation(container.repository)
+        if last is None:
+            raise NotFoundError("there is no conversation to show")
+        conversation_id = str(last.id)
     (transcript,) = transcripts(container.repository, [conversation_id])
     console = container.console
     if as_json:
