@@ -16,9 +16,9 @@ from neuralterm.application.budgets import PlacedBudget
 from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL, SMALLEST_OUTPUT_CAP, Budget
 from neuralterm.domain.models import DEFAULT_MODEL
 from neuralterm.domain.record import field, record
-from neuralterm.setting_files import data_directory, database_in, is_on
+from neuralterm.setting_files import TEMPLATES, data_directory, database_in, folder_in, is_on
 from neuralterm.setting_flags import Flags
-from neuralterm.setting_sources import Source, folder_in
+from neuralterm.setting_sources import Source
 from neuralterm.setting_values import flag_in, model_in, seconds_in, text_in, whole_in, zone_in
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 DEFAULT_IDLE_TIMEOUT = 120.0
 DEFAULT_RETRY_FOR = 10.0
 DEFAULT_BUDGET_WAIT = 10.0
-TEMPLATES = "templates"
 
 _KEYS = ("OPENROUTER_API_KEY", "OPENROUTER_KEY")
 # What the branch is called where CI has checked out a commit without one; a pull request's own branch goes first.

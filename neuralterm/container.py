@@ -243,6 +243,13 @@ class Container:
 
         return known_words(usual_database(sandbox=sandbox), kind, beginning)
 
+    def template_names(self, config: Path | None) -> list[str]:
+        """Return the names of templates for a shell, also without the rest of the settings; raises as `TemplateFiles.names`."""
+        from neuralterm.infrastructure.template_files import TemplateFiles, TemplateFolder
+        from neuralterm.setting_files import template_folders
+
+        return TemplateFiles([TemplateFolder(path, within) for path, within in template_folders(config)]).names()
+
     @cached_property
     def attachments(self) -> Attachments:
         from neuralterm.application.attachments import Attachments

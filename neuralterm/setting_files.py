@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from neuralterm.application.surroundings import FilesState
 
 PROJECT_FILE = ".neuralterm.toml"
+USER_FILE = "config.toml"
+TEMPLATES = "templates"
 DATABASE_NAME = "neuralterm.db"
 _NAME = "neuralterm"
 LARGEST_PROJECT_FILE = 64 * 1024
@@ -71,6 +73,27 @@ def credentials_file(data_dir: Path, *, sandbox: bool) -> Path:
 def is_on(value: str | None) -> bool:
     """Say whether a variable of the environment switches something on."""
     return (value or "") not in ("", "0")
+
+
+def usual_user_file(env: Mapping[str, str]) -> Path:
+    """Return the user's file, where no flag names it."""
+    if named := env.get("NEURALTERM_CONFIG"):
+        return Path(named)
+    return user_folder("config", env) / USER_FILE
+
+
+def folder_in(file: Path | None, named: str | None) -> Path | None:
+    """Return the folder that a file names; it counts from where the file is."""
+    return None if file is None or named is None else file.parent / os.path.expanduser(named)
+
+
+def template_folders(user_file: Path | None) -> list[tuple[Path, Path | None]]:
+    """Return the folders of templates that the settings have, and what each must be in; nothing else is looked at."""
+    user_path, project_path = user_file or usual_user_file(os.environ), project_file(Path.cwd())
+    user = read_user_file(user_path, must_exist=False).get("templates")
+    project = read_project_file(project_path).get("templates") if project_path else None
+    named = [(project_path, project, project_path and project_path.parent), (user_path, user or TEMPLATES, None)]
+    return [(folder, within) for file, name, within in named if (folder := folder_in(file, name)) is not None]
 
 
 def read_user_file(path: Path, *, must_exist: bool) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +12,14 @@ from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL, Budget, Window
 from neuralterm.domain.exceptions import ConfigurationError
 from neuralterm.domain.record import record
 from neuralterm.domain.text import one_line
-from neuralterm.setting_files import PROJECT_FILE, is_on, project_file, read_project_file, read_user_file, user_folder
+from neuralterm.setting_files import (
+    PROJECT_FILE,
+    is_on,
+    project_file,
+    read_project_file,
+    read_user_file,
+    usual_user_file,
+)
 from neuralterm.setting_values import (
     amount_in,
     amounts_in,
@@ -36,8 +42,6 @@ if TYPE_CHECKING:
     import re
 
     from neuralterm.domain.declared_prices import ServerPrices
-
-USER_FILE = "config.toml"
 
 USER_KEYS = frozenset(
     {"allow_insecure_http", "base_url", "budget", "budget_wait", "budgets", "confirm_above", "idle_timeout"}
@@ -66,7 +70,7 @@ class Source:
     def read(cls, env: Mapping[str, str], directory: Path, user_file: Path | None) -> Source:
         """Read the files; `user_file` is one that a flag has named, and must exist."""
         _refuse_unknown_budgets(env)
-        user_path = user_file or _user_file(env)
+        user_path = user_file or usual_user_file(env)
         user = read_user_file(user_path, must_exist=user_file is not None)
         refuse_unknown(user, USER_KEYS, user_path)
         project_path = project_file(directory)
@@ -179,17 +183,6 @@ class Source:
         with naming(variable):
             listed = tags_of(tag.strip() for tag in self.env.get(variable, "").split(","))
         return tuple(dict.fromkeys((*listed, *self.of_project(tags_in, "tags"), *self.of_user(tags_in, "tags"))))
-
-
-def _user_file(env: Mapping[str, str]) -> Path:
-    if named := env.get("NEURALTERM_CONFIG"):
-        return Path(named)
-    return user_folder("config", env) / USER_FILE
-
-
-def folder_in(file: Path | None, named: str | None) -> Path | None:
-    """Return the folder that a file names; it counts from where the file is."""
-    return None if file is None or named is None else file.parent / os.path.expanduser(named)
 
 
 def _calendar_limit(table: Mapping[str, Any], window: str) -> Decimal | None:

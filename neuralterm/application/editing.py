@@ -41,7 +41,7 @@ def fork_conversation(
         if not any(message.role is MessageRole.USER for message in chosen):
             raise ValidationError("there is nothing to fork: nothing was asked up to there")
         fork = Conversation(
-            title=title or _title_of_fork(original.title),
+            title=one_line(title or "") or _title_of_fork(original.title),
             model_id=original.model_id,
             created_at=now,
             updated_at=now,

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from neuralterm.application.ports import ConversationRepository, Ledger
-from neuralterm.application.records import ANYWHERE, CallFilter, SearchFilter, SearchHit
+from neuralterm.application.records import ANYWHERE, CallFilter, HistoryFilter, SearchFilter, SearchHit
 from neuralterm.domain.exceptions import NotFoundError, ValidationError
 from neuralterm.domain.models import Conversation, Message
 from neuralterm.domain.record import record
 
+# As many as `find_by_prefix` returns at most.
+_MOST_FOUND = 3
 _LISTING = "`neuralterm history` lists the conversations"
 
 
@@ -39,15 +41,24 @@ def resolve_conversation(
     if not found:
         if deleted:
             raise NotFoundError(
-                f"there is no conversation {wanted!r} in the trash", hint=f"{_LISTING} there with --deleted"
+                f"there is no conversation {wanted!r} in the trash",
+                hint="`neuralterm history --deleted` lists those that are",
             )
         is_in_trash = bool(repository.find_by_prefix(wanted, deleted=True))
         hint = "it is in the trash; `neuralterm history restore` takes it out" if is_in_trash else _LISTING
         raise NotFoundError(f"there is no conversation {wanted!r}", hint=hint)
     candidates = ", ".join(str(conversation.id) for conversation in found)
+    others = ", ..." if len(found) == _MOST_FOUND else ""
     raise NotFoundError(
-        f"the id {wanted!r} fits more than one conversation", "AMBIGUOUS_ID", hint=f"it begins {candidates}"
+        f"the id {wanted!r} fits more than one conversation", "AMBIGUOUS_ID", hint=f"it begins {candidates}{others}"
     )
+
+
+def last_conversation(repository: ConversationRepository) -> Conversation | None:
+    """Return the conversation that was changed last; None where nothing was asked in any."""
+    # One in which nothing has been asked yet is just being begun by another process.
+    latest = repository.summaries(HistoryFilter(limit=1))
+    return latest[0].conversation if latest else None
 
 
 def known_conversation(repository: ConversationRepository, ledger: Ledger, id_or_prefix: str) -> UUID:

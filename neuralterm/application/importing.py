@@ -18,13 +18,16 @@ _IDS = UUID("5f0b7f5c-8d0f-4e0e-9a34-0b9d2f6f9a11")
 _LONGEST_TITLE = 200
 # So many messages are stored in one step.
 _BATCH = 500
+# The place of an answer in an exchange, which always has one.
+_ANSWER = "answer"
 
 
 @record
 class Exchange:
     """One call that another program made: what was said to the model, oldest first, and what it answered.
 
-    `id` is the program's own and never changes; `system` is the system prompt, `at` when it was asked (None: nobody knows).
+    `id` is the program's own and never changes; `system` is the system prompt, `at` when it was asked (None: nobody knows),
+    `attachments` how many the inputs name, whose contents are not here.
     """
 
     id: str
@@ -36,6 +39,7 @@ class Exchange:
     usage: TokenUsage | None = None
     duration_ms: int | None = None
     at: datetime | None = None
+    attachments: int = 0
 
 
 @record
@@ -59,11 +63,15 @@ class ForeignHistory(Protocol):
 
 @record(frozen=False)
 class ImportReport:
-    """How many conversations are new or have gone on, how many messages are new, and how many were there already."""
+    """How many conversations are new or have gone on, how many messages are new, and how many were there already.
+
+    `attachments` is how many the new messages name, whose contents stay where they are.
+    """
 
     conversations: int = 0
     messages: int = 0
     already: int = 0
+    attachments: int = 0
 
 
 def import_history(
@@ -83,18 +91,26 @@ def import_history(
     report, done = ImportReport(), 0
     for batch in _batches(_translated(each, history.name, now) for each in history.conversations()):
         if dry_run:
-            for conversation, messages, _ in batch:
-                _take(repository, conversation, messages, report, dry_run=True)
+            for each in batch:
+                _take(repository, each, report, dry_run=True)
         else:
             with repository.transaction():
-                for conversation, messages, _ in batch:
-                    _take(repository, conversation, messages, report, dry_run=False)
-        done += sum(exchanges for _, _, exchanges in batch)
+                for each in batch:
+                    _take(repository, each, report, dry_run=False)
+        done += sum(each.exchanges for each in batch)
         on_progress(done, history.size)
     return report
 
 
-_Translated = tuple[Conversation, list[Message], int]
+@record
+class _Translated:
+    """A conversation and its messages as they are stored, how many exchanges they come from, and how many attachments
+    the exchanges name that end with these messages."""
+
+    conversation: Conversation
+    messages: list[Message]
+    exchanges: int
+    attachments: dict[UUID, int]
 
 
 def _batches(translated: Iterable[_Translated]) -> Iterator[list[_Translated]]:
@@ -102,7 +118,7 @@ def _batches(translated: Iterable[_Translated]) -> Iterator[list[_Translated]]:
     count = 0
     for each in translated:
         batch.append(each)
-        count += len(each[1])
+        count += len(each.messages)
         if count >= _BATCH:
             yield batch
             batch, count = [], 0
@@ -110,15 +126,9 @@ def _batches(translated: Iterable[_Translated]) -> Iterator[list[_Translated]]:
         yield batch
 
 
-def _take(
-    repository: ConversationRepository,
-    conversation: Conversation,
-    messages: Sequence[Message],
-    report: ImportReport,
-    *,
-    dry_run: bool,
-) -> None:
+def _take(repository: ConversationRepository, found: _Translated, report: ImportReport, *, dry_run: bool) -> None:
     """Store a conversation as far as it is new, and count."""
+    conversation, messages = found.conversation, found.messages
     kept = repository.get_by_id(conversation.id)
     if kept is None and repository.find_by_prefix(str(conversation.id), deleted=True):
         report.already += len(messages)
@@ -128,6 +138,7 @@ def _take(
     report.already += len(messages) - len(fresh)
     report.messages += len(fresh)
     report.conversations += bool(fresh)
+    report.attachments += sum(found.attachments.get(message.id, 0) for message in fresh)
     if dry_run or not fresh:
         return
     if kept is None:
@@ -140,7 +151,7 @@ def _take(
 
 
 def _translated(foreign: ForeignConversation, program: str, now: datetime) -> _Translated:
-    """Return a conversation and its messages as they are stored, and how many exchanges they come from."""
+    """Return a conversation as it is stored."""
     identity = uuid5(_IDS, f"{program}/{foreign.id}")
     messages = list(_messages_of(foreign, identity, now))
     first_question = next((each.content for each in messages if each.role is MessageRole.USER and each.content), "")
@@ -153,7 +164,8 @@ def _translated(foreign: ForeignConversation, program: str, now: datetime) -> _T
         total_tokens=sum(message.token_usage.total_tokens for message in messages if message.token_usage),
         tags=(f"imported:{program}",),
     )
-    return conversation, messages, len(foreign.exchanges)
+    attachments = {_id_of(identity, each, _ANSWER): each.attachments for each in foreign.exchanges if each.attachments}
+    return _Translated(conversation, messages, len(foreign.exchanges), attachments)
 
 
 def _messages_of(foreign: ForeignConversation, identity: UUID, now: datetime) -> Iterator[Message]:
@@ -168,7 +180,7 @@ def _messages_of(foreign: ForeignConversation, identity: UUID, now: datetime) ->
         # Counted from the end: a call tells what it was asked last, and may tell what came before.
         for number, (role, text) in enumerate(said):
             yield _message(identity, exchange, at, f"input{len(said) - number}", role, text)
-        answer = _message(identity, exchange, at, "answer", MessageRole.ASSISTANT, exchange.answer)
+        answer = _message(identity, exchange, at, _ANSWER, MessageRole.ASSISTANT, exchange.answer)
         answer.model_id, answer.reasoning = exchange.model or None, exchange.reasoning
         answer.token_usage, answer.latency_ms = exchange.usage, exchange.duration_ms
         answer.cost_source = CostSource.UNSETTLED
@@ -179,5 +191,9 @@ def _message(
     conversation_id: UUID, exchange: Exchange, at: datetime, place: str, role: MessageRole, content: str
 ) -> Message:
     """Return what stands at a place in an exchange, under the id that it has every time."""
-    identity = uuid5(conversation_id, f"{exchange.id}/{place}")
+    identity = _id_of(conversation_id, exchange, place)
     return Message(id=identity, conversation_id=conversation_id, role=role, content=content, created_at=at)
+
+
+def _id_of(conversation_id: UUID, exchange: Exchange, place: str) -> UUID:
+    return uuid5(conversation_id, f"{exchange.id}/{place}")

@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from neuralterm.application.history import resolve_conversation
+from neuralterm.application.history import last_conversation, resolve_conversation
 from neuralterm.application.orchestrator import ChatOrchestrator
 from neuralterm.application.ports import ConversationRepository
-from neuralterm.application.records import Answer, HistoryFilter, SendOptions
+from neuralterm.application.records import Answer, SendOptions
 from neuralterm.domain.exceptions import NotFoundError, StorageError
 from neuralterm.domain.models import DEFAULT_MODEL, Conversation
 from neuralterm.domain.record import record
@@ -100,11 +100,10 @@ def find_conversation(request: SendRequest, repository: ConversationRepository) 
         return resolve_conversation(repository, request.conversation)
     if not request.continue_last:
         return None
-    # One in which nothing has been asked yet is just being begun by another process.
-    latest = repository.summaries(HistoryFilter(limit=1))
-    if not latest:
+    latest = last_conversation(repository)
+    if latest is None:
         raise NotFoundError("there is no conversation to continue", hint="leave out -c to begin one")
-    return latest[0].conversation
+    return latest
 
 
 def title_of(prompt: str) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from neuralterm.cli.options import MomentType
+from neuralterm.cli.options import MomentType, not_empty
 
 if TYPE_CHECKING:
     from neuralterm.application.records import CallFilter
@@ -17,52 +16,13 @@ if TYPE_CHECKING:
 _Callback = TypeVar("_Callback", bound=Callable[..., Any])
 
 
-class LocalMoment(MomentType):
-    """A moment; dates and times without a zone are those of `--timezone`, which must be read before.
-
-    With `whole_day` a date stands for the end of that day, so that `--until` takes the day in.
-    """
-
-    def __init__(self, *, whole_day: bool = False) -> None:
-        self._whole_day = whole_day
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Return the moment in UTC."""
-        from neuralterm.domain.zones import time_zone
-
-        text = str(value).strip()
-        try:
-            moment = _written_in_full(text)
-            if moment is None or moment.tzinfo is not None or ctx is None:
-                return super().convert(value, param, ctx)
-            if self._whole_day and len(text) == len("2026-11-23"):
-                moment += timedelta(days=1)
-            return moment.replace(tzinfo=time_zone(ctx.params["timezone"])).astimezone(UTC)
-        except OverflowError:
-            self.fail(f"{text!r} is beyond the calendar.", param, ctx)
-
-
-def _written_in_full(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
-
-
 def _zone_of_settings(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     return ctx.obj.settings.timezone if value is None and not ctx.resilient_parsing else value
 
 
-def _not_empty(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    # A variable that is not set would choose no calls, and a check of nothing always passes.
-    if value is not None and not value.strip():
-        raise click.BadParameter("it is empty; leave it out to choose all calls.")
-    return value
-
-
 _OPTIONS = (
-    click.option("--since", type=LocalMoment(), metavar="WHEN", help="From then on: 2026-11-23, 24h, 7d, ..."),
-    click.option("--until", type=LocalMoment(whole_day=True), metavar="WHEN", help="Before then; a date is taken in."),
+    click.option("--since", type=MomentType(), metavar="WHEN", help="From then on: 2026-11-23, 24h, 7d, ..."),
+    click.option("--until", type=MomentType(is_end=True), metavar="WHEN", help="Before then; a date is taken in."),
     click.option(
         "-z",
         "--timezone",
@@ -71,12 +31,12 @@ _OPTIONS = (
         metavar="ZONE",
         help="Where days begin; by default as in the settings.",
     ),
-    click.option("--tag", metavar="TAG", callback=_not_empty, help="Only calls with this tag."),
-    click.option("--model", metavar="PATTERN", callback=_not_empty, help="Only calls of these models: 'openai/*'."),
-    click.option("--provider", metavar="NAME", callback=_not_empty, help="Only calls that this provider served."),
-    click.option("--run", metavar="ID", callback=_not_empty, help="Only calls of this run (NEURALTERM_RUN_ID)."),
+    click.option("--tag", metavar="TAG", callback=not_empty, help="Only calls with this tag."),
+    click.option("--model", metavar="PATTERN", callback=not_empty, help="Only calls of these models: 'openai/*'."),
+    click.option("--provider", metavar="NAME", callback=not_empty, help="Only calls that this provider served."),
+    click.option("--run", metavar="ID", callback=not_empty, help="Only calls of this run (NEURALTERM_RUN_ID)."),
     click.option(
-        "--cid", metavar="ID", callback=_not_empty, help="Only calls of this conversation (id or beginning of it)."
+        "--cid", metavar="ID", callback=not_empty, help="Only calls of this conversation (id or beginning of it)."
     ),
 )
 

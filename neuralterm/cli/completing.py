@@ -22,14 +22,16 @@ KINDS = {
     "fallbacks": "models",
     "files": "file",
     "ids": "conversations",
+    "llm": "file",
     "model": "models",
     "model_id": "models",
     "model_ids": "models",
+    "name": "budgets",
     "resume": "conversations",
     "schema": "file",
     "tag": "tags",
     "tags": "tags",
-    "template": "file",
+    "template": "templates",
     "unwanted": "tags",
 }
 _LONGEST_DESCRIPTION = 70
@@ -77,7 +79,7 @@ def words_of(line: str, breaks: str = "") -> Words:
 
 
 def answer(root: click.Group, container: Container, shell: str, line: str, breaks: str) -> str:
-    """Return a line for each way to go on: its kind, the text, and for shells that show one a description."""
+    """Return a line for each way to go on: its kind, the text, and a description, which may be empty."""
     words = words_of(line, "".join(each for each in ":=" if each in breaks) if shell == "bash" else "")
     completing = _Completing(root, {"obj": container}, "neuralterm", "_NEURALTERM_COMPLETE")
     items = completing.get_completions(words.before[1:], words.last)
@@ -90,9 +92,8 @@ def answer(root: click.Group, container: Container, shell: str, line: str, break
         elif f"{item.value}".isprintable():
             text = start + item.value
             if shell == "bash":
-                lines.append(f"word\t{_quoted(text[words.replaced_from :], words.quote)}")
-            else:
-                lines.append(f"word\t{text}\t{_description(item.help)}")
+                text = _quoted(text[words.replaced_from :], words.quote)
+            lines.append(f"word\t{text}\t{_description(item.help)}")
     return "\n".join(lines)
 
 
@@ -109,11 +110,18 @@ class _Completing(ShellComplete):
             return [*target.shell_complete(context, self.incomplete), *_subcommands(context, args, self.incomplete)]
         if kind == "conversations" and context.info_name == "restore":
             kind = "trash"
-        if kind == "file":
+        is_path = kind == "templates" and "/" in self.incomplete
+        if kind == "file" or is_path:
             return [CompletionItem(self.incomplete, type="file")]
-        is_sandbox = bool(context.find_root().params.get("sandbox"))
+        flags = context.find_root().params
+        if kind == "templates":
+            names = context.obj.template_names(flags.get("config"))
+            return [CompletionItem(name) for name in names if name.startswith(self.incomplete)]
+        is_sandbox = bool(flags.get("sandbox"))
         known = context.obj.completion_words(kind, self.incomplete, sandbox=is_sandbox)
-        return [CompletionItem(word, help=description) for word, description in known]
+        given = context.params.get(target.name or "")
+        taken = given if isinstance(given, tuple) else ()
+        return [CompletionItem(word, help=description) for word, description in known if word not in taken]
 
 
 def _subcommands(context: click.Context, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
@@ -123,7 +131,7 @@ def _subcommands(context: click.Context, args: list[str], incomplete: str) -> li
         return []
     group = parent.command
     return [
-        CompletionItem(name, help=command.get_short_help_str())
+        CompletionItem(name, help=command.get_short_help_str(_LONGEST_DESCRIPTION))
         for name, command in group.commands.items()
         if name.startswith(incomplete) and name != group.default
     ]

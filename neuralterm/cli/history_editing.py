@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from neuralterm.domain.models import Conversation
 
 
+# More conversations than this are only counted in a question.
+_MOST_NAMED = 20
+
+
 @click.command("fork", cls=Command)
 @click.argument("conversation_id", metavar="ID")
 @click.option(
@@ -69,7 +73,7 @@ def rename(container: Container, /, conversation_id: str, title: tuple[str, ...]
 @click.option("--remove", "unwanted", multiple=True, metavar="TAG", help="Take this tag away (repeatable).")
 @pass_container
 def tag(container: Container, /, conversation_id: str, tags: tuple[str, ...], unwanted: tuple[str, ...]) -> None:
-    """Add tags to a conversation or take some away, and print those it has then, one a line.
+    """Add tags to a conversation or take some away, and print those it has then.
 
     `cost --by tag` goes on counting calls under the tags that they were made with.
 
@@ -133,7 +137,9 @@ def delete(container: Container, /, ids: tuple[str, ...], for_good: bool, yes: b
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @pass_container
 def restore(container: Container, /, ids: tuple[str, ...]) -> None:
-    """Take conversations out of the trash; `history list --deleted` shows what is there.
+    """Take conversations out of the trash.
+
+    `history list --deleted` shows what is there.
 
     \b
     neuralterm history restore 3f2a
@@ -176,5 +182,7 @@ def _confirmed(container: Container, question: str, conversations: Sequence[Conv
 
     if not sys.stdin.isatty():
         raise ValidationError("there is nobody to ask: stdin is not a terminal", hint="--yes deletes without asking")
-    lines = [f"{conversation.id}  {conversation.title or 'Untitled'}" for conversation in conversations]
+    lines = [f"{each.id}  {each.title or 'Untitled'}" for each in conversations[:_MOST_NAMED]]
+    if others := len(conversations) - len(lines):
+        lines.append(f"... and {others:,} more")
     return container.console.confirm(question, lines)

@@ -8,31 +8,43 @@ from typing import TYPE_CHECKING
 import click
 
 from neuralterm.cli.options import Command, pass_container
+from neuralterm.components.export_formats import EXPORT_FORMATS, format_of
 
 if TYPE_CHECKING:
     from neuralterm.container import Container
 
-FORMATS = ("md", "json", "jsonl", "html")
+_STDOUT = Path("-")
 
 
 @click.command("export", cls=Command)
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
-@click.option("--format", "format_", type=click.Choice(FORMATS), default="md", show_default=True, help="What to write.")
-@click.option("-O", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, not to stdout.")
+@click.option(
+    "--format", "format_", type=click.Choice(EXPORT_FORMATS), help="What to write; by default what FILE ends in, or md."
+)
+@click.option(
+    "-O",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=_STDOUT,
+    metavar="FILE",
+    help="Write to FILE, not to stdout.",
+)
 @click.option("--force", is_flag=True, help="Overwrite FILE if it is there.")
 @pass_container
-def export(container: Container, /, ids: tuple[str, ...], format_: str, output: Path | None, force: bool) -> None:
-    """Write out whole conversations: Markdown, one JSON document, JSON lines (one conversation each), or a page of HTML.
+def export(container: Container, /, ids: tuple[str, ...], format_: str | None, output: Path, force: bool) -> None:
+    """Write out whole conversations, as text or for programs.
+
+    As Markdown, one JSON document, JSON lines (one conversation each), or a page of HTML.
 
     \b
-    neuralterm history export 3f2a -O talk.md
+    neuralterm history export 3f2a -O talk.html
     neuralterm history export --format jsonl 3f2a 77b0 > talks.jsonl
     """
     from neuralterm.application.history import transcripts
     from neuralterm.components.history_export import exported
 
-    text = exported(transcripts(container.repository, ids), format_)
-    if output is None:
+    text = exported(transcripts(container.repository, ids), format_ or format_of(output) or "md")
+    if output == _STDOUT:
         container.console.print(text)
     else:
         from neuralterm.cli.writing import write_file
@@ -46,7 +58,7 @@ def export(container: Container, /, ids: tuple[str, ...], format_: str, output: 
 @click.option("--force", is_flag=True, help="Overwrite PATH if it is there.")
 @pass_container
 def backup(container: Container, /, target: Path, force: bool) -> None:
-    """Copy the database to the file PATH as it is now, while others may go on using it.
+    """Copy the database as it is now to the file PATH, while others go on using it.
 
     To restore a backup, end every neuralterm and put it in the place that `neuralterm history path` names, without the files
     that end in -wal and -shm beside it.

@@ -32,6 +32,7 @@ def import_command(container: Container, /, llm: str | None, dry_run: bool) -> N
     neuralterm history import --from-llm "$(llm logs path)"
 
     The file is only read. The conversations get the tag imported:llm. Nothing of them counts as money that was spent here.
+    Attachments are named in the text, their contents are not taken in.
     """
     from pathlib import Path
 
@@ -51,3 +52,5 @@ def import_command(container: Container, /, llm: str | None, dry_run: bool) -> N
     counts = f"{numbered(report.conversations, 'conversation')}, {numbered(report.messages, 'message')}"
     done = "would be imported" if dry_run else "imported"
     console.note(f"{counts} {done}, {report.already:,} already there")
+    if report.attachments:
+        console.note(f"attachments come by name only, without their contents: {report.attachments:,}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -66,48 +66,65 @@ class DefaultGroup(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the default subcommand's name in front where none is named."""
         named = bool(args) and (args[0] in self.commands or args[0] in ctx.help_option_names)
-        if args and not named and not args[0].startswith("-") and not self._default_takes_words():
+        takes_words = any(isinstance(each, click.Argument) for each in self.commands[self.default].params)
+        if args and not (named or takes_words or args[0].startswith("-") or ctx.resilient_parsing):
             from neuralterm.cli.what_was_meant import UnknownCommandError
 
             raise UnknownCommandError(self, args[0], ctx)
         return super().parse_args(ctx, args if named else [self.default, *args])
 
-    def _default_takes_words(self) -> bool:
-        return any(isinstance(param, click.Argument) for param in self.commands[self.default].params)
-
 
 class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic only since Click 8.5
-    """A date, a date-time, or a span back from now (`90m`, `24h`, `7d`, `2w`), as an aware datetime in UTC."""
+    """A date, a date-time, or a span back from now (`90m`, `24h`, `7d`, `2w`), as an aware datetime in UTC.
+
+    Dates and times without a zone are those of `--timezone`, where the command has it (it must be read before), or else of
+    the settings. A date is its midnight; as the end of a time, with `is_end`, the end of the day, which is so taken in.
+    """
 
     name = "when"
 
+    def __init__(self, *, is_end: bool = False) -> None:
+        self._is_end = is_end
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Return the moment; without a zone it is UTC, a date is its midnight."""
-        if isinstance(value, datetime):
-            return value
+        """Return the moment."""
         text = str(value).strip()
         try:
             if span := re.fullmatch(_SPAN, text):
                 return datetime.now(UTC) - timedelta(**{_SPAN_UNITS[span[2]]: int(span[1])})
             moment = datetime.fromisoformat(text)
-            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+            if self._is_end:
+                moment += timedelta(days=_days_of(text))
+            return moment.replace(tzinfo=moment.tzinfo or _zone_of(ctx)).astimezone(UTC)
         except OverflowError:
             self.fail(f"{text!r} is beyond the calendar.", param, ctx)
         except ValueError:
             self.fail(f"{text!r} is neither a date (2026-11-23), a time, nor a span (24h, 7d).", param, ctx)
 
 
-class EndType(MomentType):
-    """As `MomentType`, for the end of a time: a date stands for the end of that day, which is so taken in."""
+def _days_of(text: str) -> int:
+    """Return how many days a text stands for: 1 for a date, 7 for a week (2026-W48), 0 for a time of day."""
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return 0
+    return 7 if re.fullmatch(r"\d{4}-?W\d\d", text) else 1
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Return the moment before which something has to be."""
-        moment = super().convert(value, param, ctx)
-        is_date = isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value.strip())
-        try:
-            return moment + timedelta(days=1) if is_date else moment
-        except OverflowError:
-            self.fail(f"{value!r} is beyond the calendar.", param, ctx)
+
+def _zone_of(ctx: click.Context | None) -> tzinfo:
+    if ctx is None or ctx.resilient_parsing:
+        return UTC
+    from neuralterm.domain.zones import time_zone
+
+    return time_zone(ctx.params.get("timezone") or ctx.obj.settings.timezone)
+
+
+def not_empty(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Return the value of an option that chooses; refuse an empty one, as of a variable that is not set."""
+    # It would choose nothing, and a check of nothing always passes.
+    if value is not None and not value.strip():
+        raise click.BadParameter("it is empty; leave it out to choose all.")
+    return value
 
 
 class DecimalType(click.ParamType):  # type: ignore[type-arg]  # generic only since Click 8.5

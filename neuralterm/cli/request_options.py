@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from neuralterm.cli.stdin import argument_text
 from neuralterm.domain.exceptions import ValidationError
 from neuralterm.domain.record import replace
+from neuralterm.domain.text import one_line
 from neuralterm.setting_flags import Flags
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def build_request(
         temperature=temperature,
         continue_last=given["continue_last"],
         conversation=given["cid"],
-        title=_text(given["title"]),
+        title=one_line(_text(given["title"]) or "") or None,
         default_model=settings.model,
         attachments=attachments,
     )

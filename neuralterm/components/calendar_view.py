@@ -9,7 +9,7 @@ from typing import Any
 
 from neuralterm.application.records import CallTotals
 from neuralterm.application.reports import known_usd
-from neuralterm.components.tables import wrapped
+from neuralterm.components.text_width import wrapped
 from neuralterm.domain.money import dollars
 
 _SHADES = "░▒▓█"

@@ -55,12 +55,13 @@ def _write(state: ChatState, argument: str, *, overwrite: bool) -> None:
     paths = _paths(argument, "/save")
     if len(paths) > 1:
         raise ValidationError("/save writes one file", hint="put a name with spaces in quotes")
-    from neuralterm.components.history_export import FORMATS, exported
+    from neuralterm.components.export_formats import EXPORT_FORMATS, format_of
+    from neuralterm.components.history_export import exported
 
     path = Path(paths[0])
-    form = path.suffix.lower().removeprefix(".")
-    if form not in FORMATS:
-        endings = ", ".join(f".{each}" for each in FORMATS)
+    form = format_of(path)
+    if form is None:
+        endings = ", ".join(f".{each}" for each in EXPORT_FORMATS)
         raise ValidationError(f"what to write can't be told from the name {path}", hint=f"it may end in {endings}")
     conversation = state.conversation and state.parts.repository.get_by_id(state.conversation.id)
     if conversation is None:

@@ -9,13 +9,23 @@ _BASH = r"""# Completion of neuralterm for bash.
 # Or in ~/.bashrc:  source <(neuralterm completion bash)
 
 _neuralterm_completion() {
-    local line
+    local line word about
     COMPREPLY=()
     while IFS= read -r line; do
         case $line in
             file) compopt -o default 2> /dev/null ;;
             dir) compopt -o dirnames 2> /dev/null ;;
-            word*) COMPREPLY+=("${line#word$'\t'}") ;;
+            word*)
+                line=${line#word$'\t'}
+                word=${line%%$'\t'*}
+                about=${line#*$'\t'}
+                # 63 is "?": words are listed, and nothing of them is inserted.
+                if [[ ${COMP_TYPE-} == 63 && -n $about ]]; then
+                    word="$word  ($about)"
+                    word=${word:0:${COLUMNS:-80} - 1}
+                fi
+                COMPREPLY+=("$word")
+                ;;
         esac
     done <<< "$(_NEURALTERM_COMPLETE=bash_complete _NEURALTERM_LINE="${COMP_LINE:0:COMP_POINT}" \
         _NEURALTERM_BREAKS="$COMP_WORDBREAKS" neuralterm 2> /dev/null < /dev/null)"
@@ -55,7 +65,8 @@ _neuralterm() {
         return
     fi
     for value about in "${(@)values:^abouts}"; do
-        shown+=("${(r:$width:)value}${about:+  -- $about}")
+        line="${(r:$width:)value}${about:+  -- $about}"
+        shown+=("$line[1,COLUMNS-1]")
     done
     compadd -V neuralterm -l -d shown -a values
 }

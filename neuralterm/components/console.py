@@ -202,6 +202,9 @@ class Console:
             self._line(one_line(line), {})
         try:
             return click.confirm(visible(unbroken(question)), err=True)
+        except click.Abort:
+            self._say("\n")  # the question's line is still open
+            raise
         except OSError:  # who can't be asked has not agreed
             return False
 

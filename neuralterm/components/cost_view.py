@@ -10,8 +10,8 @@ from neuralterm.application.records import CallTotals
 from neuralterm.application.reports import CALENDAR_KEYS, CostReport, dearest_first, known_usd, usd_from
 from neuralterm.components.bars import bar
 from neuralterm.components.machine import SCHEMA_VERSION, moment, money
-from neuralterm.components.tables import fitted_table, grouped, wrapped
-from neuralterm.components.text_width import columns_of
+from neuralterm.components.tables import fitted_table, grouped
+from neuralterm.components.text_width import columns_of, wrapped
 from neuralterm.domain.models import KNOWN_SOURCES, CostSource
 from neuralterm.domain.money import dollars
 from neuralterm.domain.text import numbered

@@ -7,15 +7,12 @@ from collections.abc import Sequence
 from neuralterm.application.history import Transcript
 from neuralterm.components import machine
 from neuralterm.components.attachments_view import with_attachments
-from neuralterm.components.history_view import heading_of, total_of, transcript_document
-from neuralterm.components.tables import minute
+from neuralterm.components.history_view import facts_of, heading_of, transcript_document
 from neuralterm.domain.text import one_line
-
-FORMATS = ("md", "json", "jsonl", "html")
 
 
 def exported(transcripts: Sequence[Transcript], format: str) -> str:
-    """Return conversations in one of `FORMATS`: Markdown, one JSON document, JSON one a line, or one page of HTML."""
+    """Return conversations in one of `EXPORT_FORMATS`: Markdown, one JSON document, JSON one a line, or one page of HTML."""
     if format == "md":
         return "\n\n---\n\n".join(_markdown_of(transcript) for transcript in transcripts)
     if format == "html":
@@ -32,9 +29,8 @@ def exported(transcripts: Sequence[Transcript], format: str) -> str:
 
 def _markdown_of(transcript: Transcript) -> str:
     conversation = transcript.conversation
-    model, begun = one_line(conversation.model_id), minute(conversation.created_at)
     head = [
         f"# {one_line(conversation.title or 'Untitled')}",
-        f"`{conversation.id}`, {model}, {begun} UTC, {total_of(transcript)}",
+        f"`{conversation.id}`, {facts_of(transcript)}",
     ]
     return "\n\n".join([*head, *(f"## {heading_of(each)}\n\n{with_attachments(each)}" for each in transcript.messages)])

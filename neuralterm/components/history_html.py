@@ -11,8 +11,7 @@ from markdown_it import MarkdownIt
 from neuralterm.application.history import Transcript
 from neuralterm.components.attachments_view import attachment_lines
 from neuralterm.components.foreign_text import visible
-from neuralterm.components.history_view import heading_of, total_of
-from neuralterm.components.tables import minute
+from neuralterm.components.history_view import facts_of, heading_of
 from neuralterm.domain.models import Message, MessageRole
 from neuralterm.domain.text import one_line
 
@@ -59,12 +58,8 @@ def page(transcripts: Sequence[Transcript]) -> str:
 
 def _conversation(transcript: Transcript, markdown: MarkdownIt) -> str:
     conversation = transcript.conversation
-    model, begun = one_line(conversation.model_id), minute(conversation.created_at)
-    tags = [f"tagged {one_line(tag)}" for tag in conversation.tags]
-    facts = ", ".join([str(conversation.id), model, f"{begun} UTC", total_of(transcript), *tags])
-    head = (
-        f'<h1 dir="auto">{_text(one_line(conversation.title or "Untitled"))}</h1>\n<p class="facts">{_text(facts)}</p>'
-    )
+    title, facts = one_line(conversation.title or "Untitled"), f"{conversation.id}, {facts_of(transcript)}"
+    head = f'<h1 dir="auto">{_text(title)}</h1>\n<p class="facts">{_text(facts)}</p>'
     messages = (_message(number, message, markdown) for number, message in enumerate(transcript.messages, 1))
     return "\n".join(["<article>", head, *messages, "</article>"])
 

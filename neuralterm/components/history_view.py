@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from neuralterm.application.history import Transcript
@@ -11,6 +10,7 @@ from neuralterm.application.records import ConversationSummary, SearchHit
 from neuralterm.components import machine
 from neuralterm.components.attachments_view import attachment_documents, with_attachments
 from neuralterm.components.tables import minute
+from neuralterm.components.text_width import columns_of, wrapped
 from neuralterm.domain.models import COPIED_FROM, DAMAGED, Conversation, Message, MessageStatus, is_unsettled
 from neuralterm.domain.money import dollars
 from neuralterm.domain.text import numbered, one_line
@@ -78,56 +78,46 @@ def message_document(message: Message, number: int) -> dict[str, Any]:
     }
 
 
-def hits_text(hits: Sequence[SearchHit]) -> tuple[str, list[tuple[int, int]]]:
-    """Return what a search found (where and when, then the text around the matches), and where the matches are in it."""
-    text, places = "", []
-    for hit in hits:
-        title = f"  {one_line(hit.title)}" if hit.title else ""
-        text += "\n\n" if text else ""
-        text += f"{hit.conversation_id}  {minute(hit.created_at)}  {hit.role}{title}\n  "
-        for piece, is_match in _pieces(hit):
-            if is_match:
-                places.append((len(text), len(text) + len(piece)))
-            text += piece
-    return text, places
-
-
-def _pieces(hit: SearchHit) -> Iterator[tuple[str, bool]]:
-    """Yield the snippet in pieces on one line, and whether each is a match, without the marks around it."""
-    at = 0
-    for start, end in (*hit.matches, (len(hit.snippet), len(hit.snippet))):
-        yield re.sub(r"\s+", " ", hit.snippet[at:start]), False
-        if end > start:
-            yield re.sub(r"\s+", " ", hit.snippet[start + 1 : end - 1]), True
-        at = end
-
-
-def transcript_text(transcript: Transcript, *, with_numbers: bool = False) -> str:
-    """Return a whole conversation for people; the numbers are as in `transcript_parts`."""
-    head, messages = transcript_parts(transcript, with_numbers=with_numbers)
+def transcript_text(transcript: Transcript, *, width: int | None = None) -> str:
+    """Return a whole conversation for people; `width` is as in `transcript_parts`."""
+    head, messages = transcript_parts(transcript, width=width)
     return "\n\n".join([head, *(f"{heading}\n{text}" for heading, text in messages)])
 
 
-def transcript_parts(transcript: Transcript, *, with_numbers: bool = False) -> tuple[str, list[tuple[str, str]]]:
+def transcript_parts(transcript: Transcript, *, width: int | None = None) -> tuple[str, list[tuple[str, str]]]:
     """Return what a conversation is, and heading and text of each message.
 
-    `with_numbers` the headings tell the numbers of the messages, as `fork` takes them.
+    For a terminal `width` columns wide, the headings tell the numbers of the messages, as `fork` takes them, and lines
+    are broken between words.
     """
+    conversation = transcript.conversation
+    lines = [one_line(conversation.title or "Untitled"), str(conversation.id), facts_of(transcript)]
+    head = "\n".join(wrapped(line, width) for line in lines)
+    parts = []
+    for number, message in enumerate(transcript.messages, 1):
+        parts.append((_rule(message, number, width), with_attachments(message)))
+    return head, parts
+
+
+def _rule(message: Message, number: int, width: int | None) -> str:
+    if width is None:
+        return f"--- {heading_of(message)} ---"
+    line = f"--- {number} {heading_of(message)}"
+    return f"{line} ---" if columns_of(line) + len(" ---") <= width else wrapped(line, width)
+
+
+def facts_of(transcript: Transcript) -> str:
+    """Return what is to be known of a conversation besides title and id, on one line."""
     conversation, messages = transcript.conversation, transcript.messages
     facts = [
         one_line(conversation.model_id),
         f"{minute(conversation.created_at)} UTC",
         numbered(len(messages), "message") + _withdrawn(messages),
-        total_of(transcript),
+        _total_of(transcript),
         *(f"tagged {one_line(tag)}" for tag in conversation.tags),
         *([f"forked from {conversation.forked_from}"] if conversation.forked_from else []),
     ]
-    head = f"{one_line(conversation.title or 'Untitled')}\n{conversation.id}\n{', '.join(facts)}"
-    parts = []
-    for number, message in enumerate(messages, 1):
-        place = f"{number} " if with_numbers else ""
-        parts.append((f"--- {place}{heading_of(message)} ---", with_attachments(message)))
-    return head, parts
+    return ", ".join(facts)
 
 
 def _withdrawn(messages: Sequence[Message]) -> str:
@@ -182,10 +172,10 @@ def unless_complete(status: MessageStatus) -> str:
     return "" if status is MessageStatus.COMPLETE else status.value
 
 
-def total_of(transcript: Transcript) -> str:
+def _total_of(transcript: Transcript) -> str:
     """Return what a conversation cost, as far as that is known."""
     known, unsettled = transcript.conversation.total_cost, sum(map(is_unsettled, transcript.messages))
     parts = [dollars(known)] if known or not unsettled else []
     if unsettled:
-        parts.append(f"{unsettled} not settled yet")
+        parts.append(f"{numbered(unsettled, 'answer')} of unknown cost")
     return " and ".join(parts)

@@ -10,7 +10,8 @@ from neuralterm.application.catalogue import Listing
 from neuralterm.application.model_search import is_batch, per_million
 from neuralterm.components.endpoints_view import endpoints_document, endpoints_text
 from neuralterm.components.machine import SCHEMA_VERSION, moment, money
-from neuralterm.components.tables import fitted_table, grouped, wrapped
+from neuralterm.components.tables import fitted_table, grouped
+from neuralterm.components.text_width import wrapped
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.endpoints import Endpoint
 from neuralterm.domain.money import parse_usd, plain

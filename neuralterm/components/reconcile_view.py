@@ -9,7 +9,8 @@ from neuralterm.application.reconciling import ReconcileResult
 from neuralterm.application.records import KeyReport, ServiceCharges, Uncertain
 from neuralterm.application.verification import Verification, WindowCheck
 from neuralterm.components.machine import SCHEMA_VERSION, moment, money
-from neuralterm.components.tables import fitted_table, wrapped
+from neuralterm.components.tables import fitted_table
+from neuralterm.components.text_width import wrapped
 from neuralterm.domain.budget import Window
 from neuralterm.domain.money import dollars
 from neuralterm.domain.text import numbered, one_line

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 from neuralterm.components.foreign_text import visible
 from neuralterm.components.text_width import columns_of
 from neuralterm.domain.text import one_line
 
-_SHORTEST_NAME = 8
+_SHORTEST_NAME, _SHORTEST_ID = 8, 8
 _LEFT_TO_RIGHT = "\u200e"
 # Characters that a column may take, marks included.
 _MOST_PER_COLUMN = 8
@@ -53,7 +53,7 @@ def fitted_table(
     kept = list(range(len(headers)))
     if width is not None:
         rows = [[visible(one_line(cell)) for cell in row] for row in rows]
-        across = [_column_width(header, [row[index] for row in rows]) for index, header in enumerate(headers)]
+        across = [column_width(header, [row[index] for row in rows]) for index, header in enumerate(headers)]
         for group in expendable:
             if _whole_width(across, kept) > width:
                 kept = [index for index in kept if headers[index] not in group]
@@ -62,10 +62,10 @@ def fitted_table(
     text = _chosen(headers, rows, kept, right)
     if width is None or text.isascii():
         return text
-    return "\n".join(map(_in_order, text.split("\n")))
+    return "\n".join(map(in_order, text.split("\n")))
 
 
-def _column_width(header: str, cells: Sequence[str]) -> int:
+def column_width(header: str, cells: Sequence[str]) -> int:
     """Return the columns of a terminal that a column takes; tabulate makes it two wider than its header at least."""
     return max((columns_of(header) + 2, *(columns_of(one_line(cell)) for cell in cells)))
 
@@ -110,27 +110,8 @@ def clipped(line: str, columns: int) -> str:
     return str(clip(text, 0, columns - 1)).rstrip() + "…"
 
 
-def wrapped(line: str, width: int | None, indent: int = 0, *, gap: str = " ") -> str:
-    """Return a line broken at its spaces into rows of a terminal of so many columns, all but the first moved in.
-
-    A word that is longer than a row is left to the terminal; None: everything is. `gap` is where it may be broken, if that is
-    not any space.
-    """
-    if width is None or columns_of(line) <= width:
-        return line
-    import re
-
-    rows = [""]
-    for piece in re.findall(f"(?:{gap})*(?:(?!{gap}).)+", line):
-        if rows[-1].strip() and columns_of(rows[-1] + piece) > width:
-            rows.append(" " * indent + piece.lstrip(" "))
-        else:
-            rows[-1] += piece
-    return "\n".join(rows)
-
-
-def _in_order(line: str) -> str:
-    """Return a row so that a terminal which turns right-to-left text leaves the columns where they are."""
+def in_order(line: str) -> str:
+    """Return a line so that a terminal which turns right-to-left text leaves columns, two spaces apart, where they are."""
     from unicodedata import bidirectional
 
     if line.isascii() or not any(bidirectional(character) in ("R", "AL") for character in line):
@@ -148,3 +129,18 @@ def grouped(count: int | None) -> str:
 def minute(at: datetime) -> str:
     """Write a time to the minute, in UTC."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def ago(at: datetime, now: datetime) -> str:
+    """Write how long ago a time was."""
+    from neuralterm.domain.spans import in_words
+
+    return f"{in_words(now - at)} ago"
+
+
+def digits_needed(ids: Collection[str]) -> int:
+    """Return how many characters tell these ids apart, eight or more."""
+    for digits in range(_SHORTEST_ID, max(map(len, ids), default=_SHORTEST_ID)):
+        if len({identity[:digits] for identity in ids}) == len(ids):
+            return digits
+    return max(map(len, ids), default=_SHORTEST_ID)

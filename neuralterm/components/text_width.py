@@ -1,9 +1,11 @@
-"""How wide text is on a terminal."""
+"""How wide text is on a terminal, and where its lines are broken there."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
+from itertools import chain
 
 # Latin letters and common punctuation take one column: the library that knows all characters takes long to import.
 _NARROW = re.compile("[ -~\u00a1-\u00ac\u00ae-\u02ff\u2010-\u2027\u2030-\u205e]*")
@@ -33,6 +35,29 @@ def columns_of(text: str) -> int:
 def cells_of(text: str) -> int:
     """Return how many columns a line takes, character by character, as a terminal that puts none together shows it."""
     return len(text) if _NARROW.fullmatch(text) else sum(map(width_of, text))
+
+
+def breaks_of(line: str, width: int, indent: int = 0, *, gap: str = " ") -> Iterator[tuple[int, int]]:
+    """Yield where rows of a terminal of so many columns end, and where the next ones begin, which are moved in by `indent`.
+
+    They end at a `gap`, or several; a word that is longer than a row is left to the terminal.
+    """
+    begin, room, last = 0, width, None
+    gaps = [match.span() for match in re.finditer(f"(?:{re.escape(gap)})+", line)]
+    for stop, after in [*gaps, (len(line), len(line))]:
+        if last is not None and columns_of(line[begin:stop]) > room:
+            yield last
+            begin, room = last[1], width - indent
+        last = (stop, after) if line[begin:stop].strip() else last
+
+
+def wrapped(line: str, width: int | None, indent: int = 0, *, gap: str = " ") -> str:
+    """Return a line on as many rows as `breaks_of` says; None: on one."""
+    if width is None or columns_of(line) <= width:
+        return line
+    places = [0, *chain.from_iterable(breaks_of(line, width, indent, gap=gap)), len(line)]
+    rows = [line[begin:end] for begin, end in zip(places[::2], places[1::2], strict=True)]
+    return ("\n" + " " * indent).join(rows)
 
 
 def walked(row: int, column: int, text: str, columns: int) -> tuple[int, int]:

@@ -9,7 +9,8 @@ from typing import Any
 from neuralterm.application.model_search import is_batch
 from neuralterm.application.what_if import Comparison, WhatIf
 from neuralterm.components.machine import SCHEMA_VERSION, moment, money
-from neuralterm.components.tables import fitted_table, grouped, wrapped
+from neuralterm.components.tables import fitted_table, grouped
+from neuralterm.components.text_width import wrapped
 from neuralterm.domain.money import EXACT, dollars
 from neuralterm.domain.pricing import ChargedTokens
 from neuralterm.domain.text import numbered

@@ -61,9 +61,10 @@ def _is_preamble(line: str) -> bool:
 
 
 def _last_paragraph(text: str) -> str:
-    """Return the last paragraph if it is a single line of words, else nothing."""
-    above, _, last = text[-_LAST_PART:].rstrip().rpartition("\n\n")
-    is_words = above.strip() and "\n" not in last and not last.startswith((*_FENCES, " ", "\t"))
+    """Return the last paragraph if it is a single line of words, else nothing; a fence ends what is above too."""
+    *above, last = text.rstrip()[-_LAST_PART:].splitlines()
+    is_alone = bool(above) and (not above[-1].strip() or above[-1].startswith(_FENCES))
+    is_words = is_alone and not last.startswith((*_FENCES, " ", "\t"))
     return last if is_words and any(map(str.isalnum, last)) else ""
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from neuralterm.infrastructure.peeking import peek
 
-WordKind = Literal["models", "conversations", "trash", "tags"]
+WordKind = Literal["models", "conversations", "trash", "tags", "budgets"]
 
 # So many conversations are offered, the ones last changed.
 _MOST_CONVERSATIONS = 50
@@ -27,6 +27,7 @@ _QUERIES: dict[WordKind, str] = {
     "models": "SELECT DISTINCT id, NULL FROM models WHERE id >= ? AND id <= ? ORDER BY id",
     "conversations": _conversations("deleted_at IS NULL"),
     "trash": _conversations("deleted_at IS NOT NULL"),
+    "budgets": "SELECT name, window FROM budgets WHERE name >= ? AND name <= ? ORDER BY name",
     # From one tag to the next: most have many conversations.
     "tags": """
         WITH RECURSIVE found (tag) AS (

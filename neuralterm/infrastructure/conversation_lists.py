@@ -43,7 +43,11 @@ _WITH_SUMMARY = """,
 _SUMMARIES = CONVERSATION + _WITH_SUMMARY
 # Written out, so that each has its own index.
 _OUTSIDE, _IN_TRASH = "c.deleted_at IS NULL", "c.deleted_at IS NOT NULL"
-_PARTIAL = "c.id IN (SELECT conversation_id FROM messages WHERE status NOT IN ('complete', 'failed'))"
+# There is an index of unfinished messages, which are few; the last answer that anything came of must be one of them.
+_PARTIAL = """c.id IN (SELECT conversation_id FROM messages WHERE status NOT IN ('complete', 'failed'))
+    AND 'complete' <> (SELECT status FROM messages
+                       WHERE conversation_id = c.id AND role = 'assistant' AND status <> 'failed' AND withdrawn_at IS NULL
+                       ORDER BY position DESC LIMIT 1)"""
 _CONDITIONS = {
     "since": "c.updated_at >= :since",
     "until": "c.updated_at < :until",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from neuralterm.domain.exceptions import StorageError, ValidationError
+from neuralterm.infrastructure.peeking import read_only_uri
 
 Row = Mapping[str, Any]
 
@@ -96,7 +97,7 @@ def _address(path: Path) -> str:
         raise ValidationError(f"{path} is not a SQLite database")
     # A file in WAL mode without its log would be given one, even by who only reads; so it is read as one that nobody changes.
     alone = head[_VERSION_AT] == _WAL_VERSION and not path.with_name(f"{path.name}-wal").exists()
-    return f"{path.absolute().as_uri()}?mode=ro" + ("&immutable=1" if alone else "")
+    return read_only_uri(path, is_frozen=alone)
 
 
 def text_in(value: Any) -> str:

@@ -136,7 +136,7 @@ def _exchange(row: Row, related: _Related) -> Exchange:
     calls = related.rows("tool_calls", ("name", "arguments"), identity)
     asked = [*related.fragments("prompt_fragments", identity), text_in(row["prompt"])]
     asked += [f"[result of {text_in(each['name'])}]\n{text_in(each['output'])}" for each in results]
-    asked += related.attachments(identity)
+    asked += (attachments := related.attachments(identity))
     system = [*related.fragments("system_fragments", identity), text_in(row["system"])]
     answer = [text_in(row["response"]), *(f"[{text_in(each['name'])}({text_in(each['arguments'])})]" for each in calls)]
     return Exchange(
@@ -149,6 +149,7 @@ def _exchange(row: Row, related: _Related) -> Exchange:
         usage=usage_in(row),
         duration_ms=number_in(row["duration_ms"]),
         at=moment_in(row["datetime_utc"]),
+        attachments=len(attachments),
     )
 
 

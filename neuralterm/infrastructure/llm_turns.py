@@ -30,6 +30,7 @@ class Turns:
         # Of the thread that is read: role and predecessor of messages, and the system prompt that holds with each.
         self._known: dict[str, tuple[str, str]] = {}
         self._systems: dict[str, str] = {}
+        self._attachments = 0  # named in the turn that is read
 
     @staticmethod
     def are_in(file: ForeignFile) -> bool:
@@ -61,6 +62,7 @@ class Turns:
         before = list(self._back(parent))
         if not whole:
             before = list(takewhile(lambda message: message[1] != _ASSISTANT, before))
+        self._attachments = 0
         asked = [(_role(role), self._text(name)) for name, role in reversed(before) if role != _SYSTEM]
         answered = [name for name, _ in takewhile(lambda message: message[0] != parent, self._back(tip))][::-1]
         return Exchange(
@@ -73,6 +75,7 @@ class Turns:
             usage=usage_in(row),
             duration_ms=number_in(row["duration_ms"]),
             at=moment_in(row["datetime_utc"]),
+            attachments=self._attachments,
         )
 
     def _back(self, name: str) -> Iterator[tuple[str, str]]:
@@ -136,6 +139,7 @@ class Turns:
         return "".join(texts)
 
     def _attachment(self, reference: Any) -> str:
+        self._attachments += 1
         identity = text_in(reference.get("id")) if isinstance(reference, dict) else ""
         return attachment_line(self._file, identity)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
-from urllib.parse import quote
 
 from neuralterm.domain.exceptions import StorageError
 from neuralterm.domain.record import record
@@ -118,12 +117,11 @@ def _open_frozen(path: Path, waiting: LockWaiting, refusal: StorageError) -> Ope
     identity = identity_of(str(path), precise=True)
     if is_empty(path):
         return Opened(_stand_in(path, waiting), str(path), identity, can_write=False, is_frozen=True)
+    from neuralterm.infrastructure.peeking import read_only_uri
+
     try:
         connection = sqlite3.connect(
-            f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
+            read_only_uri(path, is_frozen=True), uri=True, isolation_level=None, check_same_thread=False
         )
     except sqlite3.Error:
         raise refusal from refusal.__cause__

@@ -18,5 +18,9 @@ def peek(database: Path) -> sqlite3.Connection | None:
         return None
     log = f"{database}-wal"
     is_quiet = not os.path.exists(log) or not os.stat(log).st_size
-    uri = f"file:{quote(str(database.absolute()))}?mode=ro" + ("&immutable=1" if is_quiet else "")
-    return sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None)
+    return sqlite3.connect(read_only_uri(database, is_frozen=is_quiet), uri=True, timeout=0, isolation_level=None)
+
+
+def read_only_uri(file: Path, *, is_frozen: bool) -> str:
+    """Return what SQLite opens a file by to read it; with `is_frozen` without locks, as one that nobody changes meanwhile."""
+    return f"file:{quote(os.fsencode(file.absolute()))}?mode=ro" + ("&immutable=1" if is_frozen else "")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from neuralterm.application.templates import Template, parse_template
 from neuralterm.domain.exceptions import ConfigurationError, NotFoundError, ValidationError
 from neuralterm.domain.record import record
+
+# What reads templates is imported in functions: who only wants their names is a shell that somebody waits for.
+if TYPE_CHECKING:
+    from neuralterm.application.templates import Template
 
 SUFFIX = ".toml"
 LARGEST_FILE = 4 * 2**20
@@ -59,13 +60,19 @@ class TemplateFiles:
                 return _read_template(path, folder.within)
         raise NotFoundError(f"there is no template {name!r}", hint=self._suggestion(name))
 
+    def names(self) -> list[str]:
+        """Return the names that there are. Raises `ConfigurationError` for a folder that is not looked into."""
+        for folder in self._folders:
+            _refuse_outside(folder.path, folder.within)
+        paths = [path for folder in self._folders for path in folder.path.glob(f"*{SUFFIX}")]
+        return sorted({path.stem for path in paths if _NAME.fullmatch(path.stem)})
+
     def _suggestion(self, name: str) -> str:
         from difflib import get_close_matches
 
         if name.endswith(SUFFIX):
             return f"a file is named with a slash: ./{name}"
-        paths = [path for folder in self._folders for path in folder.path.glob(f"*{SUFFIX}")]
-        names = sorted({path.stem for path in paths if _NAME.fullmatch(path.stem)})
+        names = self.names()
         if not names:
             return f"templates are looked for in {', '.join(str(folder.path) for folder in self._folders)}"
         close = get_close_matches(name, names, n=5)
@@ -84,6 +91,10 @@ def _refuse_outside(path: Path, root: Path | None) -> None:
 
 
 def _read_template(path: Path, within: Path | None) -> Template:
+    import tomllib
+
+    from neuralterm.application.templates import parse_template
+
     text = _read(path, within)
     try:
         table = tomllib.loads(text)
@@ -97,6 +108,8 @@ def _read_template(path: Path, within: Path | None) -> Template:
 
 
 def _refuse_beyond_json(template: Template, path: Path) -> None:
+    import json
+
     try:
         json.dumps(template.schema, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -104,6 +117,8 @@ def _refuse_beyond_json(template: Template, path: Path) -> None:
 
 
 def _read_schema(path: Path, within: Path | None) -> dict[str, Any]:
+    import json
+
     try:
         schema = json.loads(_read(path, within))
     except (ValueError, RecursionError) as error:

@@ -216,7 +216,9 @@ class InMemoryConversationRepository:
         for conversation in self._by_change(deleted=filter.deleted):
             messages = self._messages_of(conversation.id)
             questions = [each.content for each in messages if each.role is MessageRole.USER]
-            unfinished = any(each.status in _UNFINISHED for each in messages)
+            answers = [each for each in messages if each.role is MessageRole.ASSISTANT and each.withdrawn_at is None]
+            came = [each for each in answers if each.status is not MessageStatus.FAILED]
+            unfinished = bool(came) and came[-1].status in _UNFINISHED
             if (
                 questions
                 and (filter.since is None or conversation.updated_at >= filter.since)

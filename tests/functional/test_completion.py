@@ -125,6 +125,8 @@ class TestAnswers:
 
     def test_subcommands_beside_those_of_the_default_one(self, ask):
         assert values(ask("neuralterm models s")) == ["show"]
+        found = ask("neuralterm history ")
+        assert ("word", "search", "Find messages that hold every word of QUERY, newest first.") in found
         assert {"check", "budget"} <= set(values(ask("neuralterm cost ")))
         assert "--by" in values(ask("neuralterm cost --b"))
         assert values(ask("neuralterm cost budget r")) == ["remove"]
@@ -146,10 +148,44 @@ class TestAnswers:
         assert values(ask("neuralterm send --cid 0a")) == ["0a000000-0000-4000-8000-000000000001"]
         assert len(ask("neuralterm history export 0")) == 2
 
+    def test_what_is_on_the_line_already_is_not_said_again(self, ask, filled):
+        first, second, third = sorted(CONVERSATIONS)
+        assert values(ask(f"neuralterm history export {first} ")) == [third, second]
+        assert values(ask("neuralterm send --tag ci --tag c")) == []
+        assert values(ask(f"neuralterm history show {first}")) == [first]
+
     def test_tags(self, ask, filled):
         assert values(ask("neuralterm send --tag ")) == sorted(TAGS)
         assert values(ask("neuralterm cost --tag m")) == ["my tag"]
         assert values(ask("neuralterm cost --tag 'my t")) == ["my tag"]
+
+    def test_budgets_that_were_set_by_command(self, ask, run, filled):
+        run("cost", "budget", "set", "daily", "5", "--window", "day")
+        run("cost", "budget", "set", "a month", "50", "--window", "month")
+        found = ask("neuralterm cost budget remove ")
+        assert [line[1:] for line in found] == [("a month", "month"), ("daily", "day")]
+        assert values(ask("neuralterm cost budget set d")) == ["daily"]
+
+    def test_templates_of_all_folders_by_name_and_others_as_files(self, ask, tmp_path, monkeypatch):
+        project = tmp_path / "project"
+        for folder, name in (
+            (tmp_path / "templates", "review"),
+            (tmp_path / "other", "report"),
+            (project / "t", "refine"),
+        ):
+            folder.mkdir(parents=True)
+            (folder / f"{name}.toml").touch()
+        (project / ".neuralterm.toml").write_text('templates = "t"')
+        (tmp_path / "other.toml").write_text('templates = "other"')
+        monkeypatch.chdir(project)
+        assert values(ask("neuralterm send -t re")) == ["refine", "review"]
+        assert values(ask("neuralterm send -t rev")) == ["review"]
+        assert values(ask("neuralterm --config ../other.toml send --template=re")) == [
+            "--template=refine", "--template=report",
+        ]  # fmt: skip
+        assert ask("neuralterm send -t ./re") == [("file",)]
+        (project / ".neuralterm.toml").write_text('templates = "../other"')
+        assert ask("neuralterm send -t re") == []
 
     def test_bash_gets_words_that_are_no_commands(self, ask, filled):
         assert values(ask("neuralterm send --tag ", "bash")) == [
@@ -165,7 +201,7 @@ class TestAnswers:
         assert values(ask("neuralterm send --model=open", "bash", breaks=" ")) == ["--model=openai/gpt-4o-mini"]
 
     def test_files_are_left_to_the_shell(self, ask):
-        for line in ("send -f ", "send --attach x", "--config ", "history export x -O "):
+        for line in ("send -f ", "send --attach x", "--config ", "history export x -O ", "history import --from-llm "):
             assert ask(f"neuralterm {line}") == [("file",)]
 
     def test_the_sandbox_has_words_of_its_own(self, ask, filled, data_dir, monkeypatch):
@@ -305,6 +341,14 @@ def test_the_shell_inserts_words_as_they_are(shell):
         shell.type(f"neuralterm {typed}\r")
         shell.expect(f"GOT{words}.")
     assert os.listdir() == ["some file.txt"]
+
+
+@pytest.mark.parametrize("shell", ["bash"], indirect=True)
+def test_bash_lists_words_with_what_they_are_and_inserts_them_without(shell):
+    shell.type("neuralterm history show 0\t\t")
+    shell.expect("0a000000-0000-4000-8000-000000000001  (first)")
+    shell.type("a\t\r")
+    shell.expect("GOT<history><show><0a000000-0000-4000-8000-000000000001>.")
 
 
 def test_an_answer_imports_little(filled, monkeypatch):

@@ -106,7 +106,20 @@ def test_a_date_is_the_zones_midnight(report, zone_first):
 def test_a_time_with_its_own_zone_keeps_it(report):
     assert report("-z", "Asia/Tokyo", "--until", "2026-11-23T10:00+01:00")["until"] == "2026-11-23T09:00:00.000Z"
     assert report("--until", "2026-11-23")["until"] == "2026-11-24T00:00:00.000Z"
-    assert report("-z", "Asia/Tokyo", "--until", "2026-11-23")["until"] == "2026-11-23T15:00:00.000Z"
+
+
+@pytest.mark.parametrize(
+    ("written", "until"),
+    [
+        ("2026-11-23", "2026-11-23T15:00:00.000Z"),
+        ("20261123", "2026-11-23T15:00:00.000Z"),
+        ("2026-W48-1", "2026-11-23T15:00:00.000Z"),
+        ("2026-W48", "2026-11-29T15:00:00.000Z"),
+        ("2026-11-23T00:00", "2026-11-22T15:00:00.000Z"),
+    ],
+)
+def test_a_date_is_taken_in_by_until_however_it_is_written(report, written, until):
+    assert report("-z", "Asia/Tokyo", "--until", written)["until"] == until
 
 
 def test_several_groupings(service, run, report):

@@ -168,6 +168,16 @@ def test_a_search_indexes_scripts_without_spaces_once_it_is_answered(run, talk, 
             assert connection.execute(indexed).fetchone() == (5,)
 
 
+def test_what_was_said_last_is_shown_without_an_id(run, talk):
+    nothing = run("history", "show")
+    assert (nothing.code, nothing.err) == (2, "error: there is no conversation to show\n")
+    talk("one")
+    last = talk("two")
+
+    assert run("history", "show").out == run("history", "show", last).out
+    assert json.loads(run("history", "show", "--json").out)["conversation"]["id"] == last
+
+
 def test_exports(run, talk):
     ids = [talk("one"), talk("two")]
 
@@ -177,6 +187,36 @@ def test_exports(run, talk):
     assert [json.loads(line)["conversation"]["id"] for line in lines] == ids
     assert [each["messages"][0]["content"] for each in document["conversations"]] == ["one", "two"]
     assert run("history", "export", ids[0]).out.startswith("# one\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "begins"),
+    [
+        ("talk.html", (), "<!DOCTYPE html>"),
+        ("talk.JSON", (), '{\n  "schema_version"'),
+        ("talk.jsonl", (), '{"schema_version"'),
+        ("talk.txt", (), "# one\n"),
+        ("talk.html", ("--format", "md"), "# one\n"),
+    ],
+)
+def test_the_ending_of_a_file_says_what_an_export_is(run, talk, tmp_path, name, options, begins):
+    file = tmp_path / name
+
+    assert run("history", "export", talk("one"), "-O", str(file), *options).code == 0
+
+    assert file.read_text(encoding="utf-8").startswith(begins)
+
+
+def test_an_export_to_a_hyphen_is_one_to_stdout(run, talk, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    identity = talk("one", "--tag", "ci")
+
+    result = run("history", "export", identity, "-O", "-")
+
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines()[2].startswith(f"`{identity}`, ")
+    assert result.out.splitlines()[2].endswith(", tagged ci")
+    assert not os.path.exists("-")
 
 
 def test_an_export_overwrites_only_by_force(run, talk, tmp_path):

@@ -3,12 +3,14 @@
 import json
 import os
 import sqlite3
+from datetime import UTC, datetime
 
 import pytest
 
 from neuralterm.application.trash import KEPT_FOR
 
 from .conftest import KEY
+from .terminal import Terminal
 
 DAY_MS = 86_400_000
 
@@ -77,6 +79,31 @@ def test_a_fork_needs_a_message_that_is_there(run, talk, listed, words):
 
     assert (result.code, result.out) == (2, "")
     assert len(listed()) == 1
+
+
+@pytest.mark.parametrize(("written", "title"), [("My\n title", "My title"), (" ", None)])
+def test_a_title_is_one_line_wherever_it_is_given(run, talk, listed, written, title):
+    run("history", "fork", talk("--title", written), "--title", written)
+
+    assert [each["title"] for each in listed()] == (
+        [title, title] if title else ["why is the sky blue? (fork)", "why is the sky blue?"]
+    )
+
+
+def test_a_question_names_no_more_than_one_can_read(service, run, talk, listed, data_dir):
+    original = talk("--title", "Sky")
+    for _ in range(21):
+        run("history", "fork", original)
+    run("history", "delete", "--yes", *[each["id"] for each in listed("-n", "30")])
+    terminal = Terminal("history", "purge")
+    try:
+        terminal.expect("... and 2 more\n")
+        terminal.expect("Delete for good? [y/N]: ")
+        terminal.type("\x04")
+        assert terminal.end() == (130, "\n")
+    finally:
+        terminal.close()
+    assert len(listed("--deleted", "-n", "30")) == 22
 
 
 def test_renaming(run, talk, listed):
@@ -194,6 +221,9 @@ def test_lists_and_searches_are_filtered(run, talk, listed):
     assert ids("--model", "openai/gpt-4o") == [identity]
     assert ids("--model", "OpenAI/*") == [other, identity]
     assert ids("--model", "x/*") == []
+    assert run("history", "--tag", "b").err == "no such conversations\n"
+    for option in ("--tag", "--model"):
+        assert run("history", option, "").code == run("history", "search", "sky", option, " ").code == 2
     assert ids("--until", "1h") == ids("--min-cost", "100") == []
     assert ids("--min-cost", "0") == ids("--until", "2999-01-01") == [other, identity]
 
@@ -206,6 +236,20 @@ def test_lists_and_searches_are_filtered(run, talk, listed):
     assert found("--since", "1h", "--until", "2999-01-01") == [other, identity]
     assert found("--until", "1h") == []
     assert run("history", "--until", "9999-12-31").code == 2
+
+
+def test_dates_are_those_of_the_settings_time_zone(run, talk, listed, data_dir):
+    talk()
+    with sqlite3.connect(os.path.join(data_dir, "neuralterm.db")) as connection:
+        late = datetime(2026, 3, 1, 22, 30, tzinfo=UTC).timestamp() * 1000  # half past seven in Tokyo, the day after
+        connection.execute("UPDATE conversations SET updated_at = ?", (late,))
+    connection.close()
+    assert len(listed("--since", "2026-03-01", "--until", "2026-03-01")) == 1
+    with open(os.environ["NEURALTERM_CONFIG"], "w") as file:
+        file.write('timezone = "Asia/Tokyo"\n')
+
+    assert len(listed("--since", "2026-03-02", "--until", "2026-W10-1")) == 1
+    assert listed("--until", "2026-03-01") == []
 
 
 def test_a_search_shows_its_hits_without_marks_in_a_pipe(run, talk):

@@ -16,10 +16,14 @@ def listed(run):
     return json.loads(run("history", "--json").out)["conversations"]
 
 
+IMPORTED = "2 conversations, 8 messages imported, 0 already there\n"
+NAMED = "attachments come by name only, without their contents: 1\n"
+
+
 def test_once_and_again(run, path):
     first = run("history", "import", "--from-llm", str(path))
     assert (first.code, first.out) == (0, "")
-    assert first.err == "2 conversations, 8 messages imported, 0 already there\n"
+    assert first.err == IMPORTED + NAMED
 
     again = run("history", "import", "--from-llm", str(path))
     assert again.err == "0 conversations, 0 messages imported, 8 already there\n"
@@ -50,7 +54,7 @@ def test_it_can_be_gone_on_with(service, run, path):
 def test_a_dry_run(run, path):
     result = run("history", "import", "--dry-run", "--from-llm", str(path))
 
-    assert result.err == "2 conversations, 8 messages would be imported, 0 already there\n"
+    assert result.err == "2 conversations, 8 messages would be imported, 0 already there\n" + NAMED
     assert listed(run) == []
 
 

@@ -155,6 +155,7 @@ class TestUsage:
             (["cost", "check", "--bogus"], "cost check"),
             (["cost", "budget", "--bogus"], "cost budget"),
             (["cost", "budget", "set"], "cost budget set"),
+            (["cost", "budget", "zzz"], "cost budget"),
             (["models", "--bogus"], "models"),
             (["history", "--bogus"], "history"),
             (["send", "--bogus"], "send"),

@@ -45,6 +45,7 @@ def test_conversations_and_responses(path):
     assert (first.usage, first.duration_ms) == (TokenUsage(10, 5, 15), 1500)
     assert first.at == datetime(2025, 3, 1, 10, 1, tzinfo=UTC)
     assert second.inputs == [(USER, "question 2\n\n[attachment: image/png, /tmp/x.png]")]
+    assert (first.attachments, second.attachments) == (0, 1)
     assert second.usage == TokenUsage(20, 7, 27, reasoning_tokens=2, cached_tokens=3)
     (used,) = tools.exchanges
     assert (used.model, used.system) == ("anthropic/claude-sonnet-4", "a rule")
@@ -101,6 +102,7 @@ def test_turns_of_threads(path):
     assert (thread.id, thread.name) == ("t1", "Times")
     assert (first.inputs, first.answer, first.reasoning) == ([(USER, "The book. sum it up")], "It is short.", "hm")
     assert second.inputs == [(USER, "What time is it?\n\n[attachment: without a name]")]
+    assert [exchange.attachments for exchange in thread.exchanges] == [0, 1, 0]
     assert second.answer == "[now({})]"
     assert (third.inputs, third.answer) == ([(USER, "[result of now]\nnoon")], "It is noon.")
     assert {exchange.system for exchange in thread.exchanges} == {"Be kind."}

@@ -18,11 +18,11 @@ SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(SHELLS))
 @pass_container
 def command(container: Container, /, shell: str) -> None:
-    """Print the script that lets SHELL complete commands, options, models, conversations and tags.
+    """Print the script that lets SHELL complete commands, options, models, conversations, tags, templates and budgets.
 
     The first lines of the script say how to install it for good. It asks `neuralterm` for words, which takes as long as
     --help does. Models are those of the list kept here (`neuralterm models` fetches one), conversations and tags those of
-    the history.
+    the history, budgets those that `cost budget set` made.
 
     \b
     source <(neuralterm completion bash)

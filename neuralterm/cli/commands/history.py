@@ -9,7 +9,7 @@ import click
 from neuralterm.cli.history_editing import delete, fork, purge, rename, restore, tag
 from neuralterm.cli.history_files import backup, export, path
 from neuralterm.cli.history_import import import_command
-from neuralterm.cli.options import DecimalType, DefaultGroup, EndType, MomentType, json_option, pass_container
+from neuralterm.cli.options import DecimalType, DefaultGroup, MomentType, json_option, not_empty, pass_container
 
 if TYPE_CHECKING:
     from neuralterm.container import Container
@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 _limit = click.option(
     "-n", "limit", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="At most N."
 )
-_tag = click.option("--tag", metavar="TAG", help="Only conversations with this tag.")
-_model = click.option("--model", metavar="PATTERN", help="Only what is of these models: openai/*.")
+_tag = click.option("--tag", metavar="TAG", callback=not_empty, help="Only conversations with this tag.")
+_model = click.option(
+    "--model",
+    metavar="PATTERN",
+    callback=not_empty,
+    help="Only what is of these models: 'openai/*', '*gpt*'.",
+)
 
 
 @click.group(cls=DefaultGroup, default="list")
@@ -33,11 +38,11 @@ def command(context: click.Context) -> None:
 @command.command("list")
 @_limit
 @click.option("--since", type=MomentType(), metavar="WHEN", help="Changed since then: 2026-11-23, 24h, 7d, ...")
-@click.option("--until", type=EndType(), metavar="WHEN", help="Changed before then; a date is taken in.")
+@click.option("--until", type=MomentType(is_end=True), metavar="WHEN", help="Changed before then; a date is taken in.")
 @_tag
 @_model
-@click.option("--min-cost", type=DecimalType(), metavar="USD", help="Only those that cost so much, or more.")
-@click.option("--partial", is_flag=True, help="Only those with an unfinished answer.")
+@click.option("--min-cost", type=DecimalType(), metavar="USD", help="Only those known to have cost so much, or more.")
+@click.option("--partial", is_flag=True, help="Only those whose last answer is unfinished.")
 @click.option("--deleted", is_flag=True, help="Those in the trash; `restore` takes them out.")
 @json_option
 @pass_container
@@ -65,42 +70,50 @@ def list_conversations(container: Container, /, limit: int, partial: bool, as_js
     elif shown:
         console.print(list_table(shown, width=console.stdout_width, now=container.clock.now()))
     if not found:
-        console.note("no conversations")
+        is_filtered = partial or any(given.values())
+        console.note("no such conversations" if is_filtered else "no conversations")
         warn_of_misspelt(container, given["model"])
     elif len(found) > limit:
         console.note("not all shown: -n N shows more")
 
 
 @command.command("show")
-@click.argument("conversation_id", metavar="ID")
+@click.argument("conversation_id", metavar="[ID]", required=False)
 @click.option("--raw", is_flag=True, help="Show the text as it was written, also on a terminal.")
 @json_option
 @pass_container
-def show(container: Container, /, conversation_id: str, raw: bool, as_json: bool) -> None:
-    """Show a whole conversation.
+def show(container: Container, /, conversation_id: str | None, raw: bool, as_json: bool) -> None:
+    """Show a whole conversation; without ID the one that was changed last.
 
     \b
+    neuralterm history show
     neuralterm history show 3f2a
     neuralterm history show --json 3f2a | jq -r '.messages[-1].content'
     """
-    from neuralterm.application.history import transcripts
+    from neuralterm.application.history import last_conversation, transcripts
     from neuralterm.components import history_view, machine
+    from neuralterm.domain.exceptions import NotFoundError
 
+    if conversation_id is None:
+        last = last_conversation(container.repository)
+        if last is None:
+            raise NotFoundError("there is no conversation to show")
+        conversation_id = str(last.id)
     (transcript,) = transcripts(container.repository, [conversation_id])
     console = container.console
     if as_json:
         console.print(machine.dumps(history_view.transcript_document(transcript)))
     elif raw or not console.renders:
-        console.print(history_view.transcript_text(transcript, with_numbers=console.stdout_is_terminal))
+        console.print(history_view.transcript_text(transcript, width=console.stdout_width))
     else:
-        console.print_messages(*history_view.transcript_parts(transcript, with_numbers=True))
+        console.print_messages(*history_view.transcript_parts(transcript, width=console.stdout_width))
 
 
 @command.command("search")
 @click.argument("words", nargs=-1, required=True, metavar="QUERY...")
 @_limit
 @click.option("--since", type=MomentType(), metavar="WHEN", help="Said since then: 2026-11-23, 24h, 7d, ...")
-@click.option("--until", type=EndType(), metavar="WHEN", help="Said before then; a date is taken in.")
+@click.option("--until", type=MomentType(is_end=True), metavar="WHEN", help="Said before then; a date is taken in.")
 @_tag
 @_model
 @json_option
@@ -115,16 +128,19 @@ def search_messages(container: Container, /, words: tuple[str, ...], limit: int,
     from neuralterm.application.records import SearchFilter
     from neuralterm.cli.indexing import index_for
     from neuralterm.cli.misspelt import warn_of_misspelt
-    from neuralterm.components import history_view, machine
 
     query = " ".join(words)
     with container.console.busy("searching"):
         found = search(container.repository, query, limit + 1, SearchFilter(**given))
     shown, console = found[:limit], container.console
     if as_json:
+        from neuralterm.components import history_view, machine
+
         console.print(machine.dumps(history_view.hits_document(shown)))
     elif shown:
-        text, matches = history_view.hits_text(shown)
+        from neuralterm.components.history_hits import hits_text
+
+        text, matches = hits_text(shown, width=console.stdout_width, now=container.clock.now())
         console.print(text, bold=matches)
     if not found:
         console.note("nothing found")

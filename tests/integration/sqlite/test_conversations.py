@@ -299,6 +299,28 @@ def test_partial_conversations_have_an_answer_that_was_not_all_delivered(reposit
     assert len(repository.summaries(HistoryFilter(partial_only=True))) == is_partial
 
 
+@pytest.mark.parametrize(
+    ("statuses", "withdrawn", "is_partial"),
+    [
+        ((MessageStatus.CUT, MessageStatus.COMPLETE), (), False),  # the rest has come
+        ((MessageStatus.CUT, MessageStatus.FAILED), (), True),  # it was asked for in vain
+        ((MessageStatus.CUT, MessageStatus.COMPLETE), (1,), True),
+        ((MessageStatus.COMPLETE, MessageStatus.CUT), (1,), False),
+        ((MessageStatus.CUT,), (0,), False),
+    ],
+)
+def test_a_conversation_is_partial_as_long_as_its_last_answer_is(repository, thread, statuses, withdrawn, is_partial):
+    answers = []
+    for status in statuses:
+        repository.add_message(question(thread))
+        answers.append(answer := pending(thread))
+        answer.status = status
+        repository.add_message(answer)
+    repository.withdraw([answers[number].id for number in withdrawn], NOON)
+
+    assert len(repository.summaries(HistoryFilter(partial_only=True))) == is_partial
+
+
 def test_the_summary_counts_answers_of_unknown_cost(repository, thread):
     for message in (
         question(thread),

@@ -61,6 +61,15 @@ def test_an_ambiguous_id_lists_what_it_fits(repository):
     assert str(FIRST) in caught.value.hint
     assert str(SECOND) in caught.value.hint
     assert str(THIRD) not in caught.value.hint
+    assert not caught.value.hint.endswith("...")
+
+
+def test_an_id_that_fits_many_says_that_there_may_be_more(repository):
+    repository.save(Conversation(id=UUID("018f1111-ffff-4fff-8fff-ffffffffffff")))
+    with pytest.raises(NotFoundError) as caught:
+        resolve_conversation(repository, "018f1111")
+
+    assert caught.value.hint.endswith(", ...")
 
 
 @given(st.integers(min_value=1, max_value=36))

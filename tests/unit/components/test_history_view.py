@@ -1,4 +1,5 @@
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from textwrap import dedent
@@ -9,6 +10,7 @@ import pytest
 from neuralterm.application.history import Transcript
 from neuralterm.application.records import ConversationSummary, SearchHit
 from neuralterm.components import history_export, history_view
+from neuralterm.components.history_hits import hits_text
 from neuralterm.components.history_table import list_table
 from neuralterm.components.machine import dumps
 from neuralterm.components.text_width import columns_of
@@ -121,7 +123,7 @@ def test_an_unsettled_answer_has_no_amount():
     cost = history_view.message_document(message, 1)["cost"]
 
     assert cost == {"usd": None, "source": "unsettled", "upstream_usd": None}
-    assert "not settled yet" in history_view.transcript_text(Transcript(CONVERSATION, [message]))
+    assert "1 answer of unknown cost" in history_view.transcript_text(Transcript(CONVERSATION, [message]))
 
 
 def test_text_shows_roles_and_how_far_an_answer_got():
@@ -174,21 +176,37 @@ def test_a_table_for_a_terminal_keeps_to_its_width(width):
     assert "why is t" in lines[3]
 
 
-def test_a_table_for_a_terminal_gives_up_columns_before_titles():
+def test_a_table_for_a_terminal_shortens_models_and_gives_up_columns_before_titles():
     summaries = [
         a_summary(title="天气" * 40, model_id="author/a-long-name-of-a-model"),
-        a_summary(UUID(int=5), title="b"),
+        a_summary(UUID(int=5), title="b", total_cost=Decimal("0.001234")),
     ]
 
-    def header(width):
-        lines = list_table(summaries, width=width, now=NOON).splitlines()
+    def shown(width):
+        lines = list_table(summaries, width=width, now=NOON + timedelta(minutes=10)).splitlines()
         assert max(map(columns_of, lines)) <= width
         assert lines[2].endswith("…")
-        return lines[0].split()
+        return (
+            " ".join(lines[0].split()),
+            "author/a-long-name-of-a-model" in lines[2],
+            "author/a-long-name-of…" in lines[2],
+        )
 
-    assert header(120) == ["id", "changed", "model", "messages", "cost", "title"]
-    assert header(86) == ["id", "changed", "model", "cost", "title"]
-    assert header(60) == header(44) == ["id", "changed", "cost", "title"]
+    assert shown(120) == ("id changed model messages cost title", True, False)
+    assert shown(86) == shown(80) == ("id changed model cost title", False, True)
+    assert shown(74) == shown(50) == ("id changed cost title", False, False)
+    assert shown(44) == shown(30) == ("id cost title", False, False)
+    assert shown(20) == ("id title", False, False)
+
+
+def test_what_is_in_the_trash_is_listed_with_when_that_was():
+    summary = a_summary(title="x", deleted_at=NOON + timedelta(hours=2))
+
+    assert "deleted (UTC)" in list_table([summary], width=None, now=NOON).splitlines()[0]
+    assert "2026-11-23 14:00" in list_table([summary], width=None, now=NOON)
+    lines = list_table([summary], width=80, now=NOON + timedelta(hours=3)).splitlines()
+    assert lines[0].split()[:2] == ["id", "deleted"]
+    assert "1 hour ago" in lines[2]
 
 
 def test_withdrawn_messages_and_numbers_are_shown():
@@ -196,7 +214,7 @@ def test_withdrawn_messages_and_numbers_are_shown():
     fork = replace(CONVERSATION, forked_from=QUESTION)
     transcript = Transcript(fork, [*MESSAGES, *taken_back])
 
-    text = history_view.transcript_text(transcript, with_numbers=True)
+    text = history_view.transcript_text(transcript, width=160)
 
     assert f"4 messages (2 withdrawn), $0.000000041, tagged sky, forked from {QUESTION}" in text
     assert "--- 1 user ---" in text
@@ -205,6 +223,20 @@ def test_withdrawn_messages_and_numbers_are_shown():
     assert documents["conversation"]["forked_from"] == str(QUESTION)
     assert [each["number"] for each in documents["messages"]] == [1, 2, 3, 4]
     assert [each["withdrawn_at"] for each in documents["messages"]][1:3] == [None, "2026-11-23T12:00:00.000Z"]
+
+
+@pytest.mark.parametrize("width", [1, 20, 40, 80])
+def test_what_is_above_texts_is_broken_between_words(width):
+    transcript = Transcript(replace(CONVERSATION, title="a few words " * 9, forked_from=QUESTION), MESSAGES)
+
+    head, messages = history_view.transcript_parts(transcript, width=width)
+
+    whole, _ = history_view.transcript_parts(transcript)
+    assert head.split() == whole.split()
+    for text in (head, *(heading for heading, _ in messages)):
+        assert all(len(line) <= width or " " not in line for line in text.splitlines())
+    assert [heading.split()[:3] for heading, _ in messages] == [["---", "1", "user"], ["---", "2", "assistant"]]
+    assert messages[-1][0].endswith(" [cut] ---") == (width == 80)
 
 
 def test_shortened_ids_stay_apart():
@@ -219,7 +251,7 @@ def test_shortened_ids_stay_apart():
 def test_hits():
     hit = SearchHit(ID, ANSWER, "assistant", "the [sky]\nis", "Why\nblue?", NOON, matches=((4, 9),))
 
-    text, places = history_view.hits_text([hit, hit])
+    text, places = hits_text([hit, hit], width=None, now=NOON)
     one = f"{ID}  2026-11-23 12:00  assistant  Why blue?\n  the sky is"
     assert text == f"{one}\n\n{one}"
     assert [text[start:end] for start, end in places] == ["sky", "sky"]
@@ -233,6 +265,38 @@ def test_hits():
             "created_at": "2026-11-23T12:00:00.000Z",
         }
     ]
+
+
+def test_hits_on_a_terminal_are_headed_by_a_line_that_fits():
+    hit = SearchHit(ID, ANSWER, "user", "the [sky]", "天气" * 40, NOON, matches=((4, 9),))
+    rightwards = SearchHit(ID, ANSWER, "user", "the [sky]", "لماذا", NOON, matches=((4, 9),))
+
+    text, places = hits_text([hit, rightwards], width=50, now=NOON + timedelta(hours=3))
+
+    first, _, _, second, _ = text.splitlines()
+    assert columns_of(first) <= 50
+    assert first.startswith("018f1111  3 hours ago  user  天气")
+    assert first.endswith("气…")
+    assert second.count("\u200e") == 4  # one before each column keeps them where they are
+    assert [text[start:end] for start, end in places] == ["sky", "sky"]
+
+
+@pytest.mark.parametrize("width", [12, 24, 40, 300])
+def test_hits_on_a_terminal_are_broken_between_words(width):
+    words = "a [long answer] of\n words, [天气]天气 and averyveryverylongwordindeed [end]"
+    marks = tuple(match.span() for match in re.finditer(r"\[.*?\]", words))
+    hit = SearchHit(ID, ANSWER, "user", words, None, NOON, matches=marks)
+
+    text, places = hits_text([hit], width=width, now=NOON)
+
+    lines = text.splitlines()[1:]
+    assert " ".join(line.removeprefix("  ") for line in lines) == words.replace("\n", "").translate(
+        {ord("["): None, ord("]"): None}
+    )
+    assert all(columns_of(line) <= width or " " not in line.strip() for line in lines)
+    assert all(line.startswith("  ") for line in lines)
+    assert "".join(text[start:end] for start, end in places).replace(" ", "") == "longanswer天气end"
+    assert all("\n" not in text[start:end] for start, end in places)
 
 
 @pytest.mark.parametrize(
@@ -250,5 +314,5 @@ def test_a_transcript_without_any_known_cost_names_no_amount():
     pending = Message(conversation_id=ID, role=MessageRole.ASSISTANT, status=MessageStatus.PENDING, content="")
     transcript = Transcript(Conversation(id=ID, updated_at=NOON), [pending])
     shown = history_view.transcript_text(transcript)
-    assert "1 message, 1 not settled yet" in shown
+    assert "1 message, 1 answer of unknown cost" in shown
     assert "$" not in shown

@@ -1,5 +1,5 @@
-from neuralterm.components.tables import clipped, fitted_table, grouped, table, wrapped
-from neuralterm.components.text_width import columns_of
+from neuralterm.components.tables import clipped, fitted_table, grouped, table
+from neuralterm.components.text_width import columns_of, wrapped
 
 
 def test_cells_are_never_read_as_numbers():
