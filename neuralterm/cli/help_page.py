@@ -25,8 +25,10 @@ def option_sections(command: click.Command, context: click.Context) -> list[tupl
     found: dict[str, list[tuple[str, str]]] = {heading: [] for heading in (*headings.values(), _REST)}
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context)
-        if record is not None and not isinstance(parameter, click.Argument):
-            found[headings.get(parameter.name or "", _REST)].append(record)
+        if record is not None and isinstance(parameter, click.Option):
+            name, text = record
+            again = "  [repeatable]" if parameter.multiple else ""
+            found[headings.get(parameter.name or "", _REST)].append((name, text + again))
     return [(heading, records) for heading, records in found.items() if records]
 
 
@@ -38,6 +40,11 @@ def description_of(command: click.Command) -> str:
 def examples_of(command: click.Command) -> list[str]:
     """Return the command lines among a command's words that show what it is for."""
     return [line for part in _parts(command) if _is_example(part) for line in part.splitlines()[1:]]
+
+
+def first_sentence(command: click.Command) -> str:
+    """Return whole what a command says of itself in its first sentence; Click would cut it."""
+    return " ".join(_parts(command)[0].split()).partition(". ")[0].rstrip(".") + "."
 
 
 def write_description(command: click.Command, formatter: click.HelpFormatter) -> None:

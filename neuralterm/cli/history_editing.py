@@ -66,7 +66,7 @@ def rename(container: Container, /, conversation_id: str, title: tuple[str, ...]
 @click.command("tag", cls=Command)
 @click.argument("conversation_id", metavar="ID")
 @click.argument("tags", nargs=-1, metavar="[TAG]...")
-@click.option("--remove", "unwanted", multiple=True, metavar="TAG", help="Take this tag away (repeatable).")
+@click.option("--remove", "unwanted", multiple=True, metavar="TAG", help="Take this tag away.")
 @pass_container
 def tag(container: Container, /, conversation_id: str, tags: tuple[str, ...], unwanted: tuple[str, ...]) -> None:
     """Add tags to a conversation or take some away, and print those it has then, one a line.

@@ -41,7 +41,9 @@ def stores(rig: Rig) -> Iterator[Result]:
     series = _milliseconds(rig, [*queries, version])
     slowest = max(QUERIES, key=lambda query: series[query].median)
     above = series[slowest].median - series[version.name].median
-    yield Result(ROWS["search"], series, slowest, notes=[f"the slowest query: {slowest}, {above:.0f} ms above --version"])
+    yield Result(
+        ROWS["search"], series, slowest, notes=[f"the slowest query: {slowest}, {above:.0f} ms above --version"]
+    )
 
 
 def _fill(rig: Rig, home: str, messages: int) -> None:

@@ -190,6 +190,15 @@ def test_project_rights_on_the_configuration_page():
     assert {key for key, right in by_key.items() if right != "no"} == PROJECT_KEYS
 
 
+def test_settings_that_are_flags_of_send_are_named_as_such():
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    flags = {option for parameter in COMMANDS["neuralterm send"].params for option in parameter.opts}
+    by_key = {row[2].strip("`"): row[0] for row in table("Settings", page)}
+    own = {key: f"--{key.replace('_', '-')}" for key in USER_KEYS}
+    assert "--soft-budget" in flags
+    assert [key for key, flag in own.items() if flag in flags and f"`{flag}`" not in by_key[key]] == []
+
+
 @pytest.mark.parametrize("script", ["write_reference", "write_man", "write_faults"])
 def test_pages_that_scripts_write_are_up_to_date(script):
     done = subprocess.run([sys.executable, ROOT / "scripts" / script, "--check"], capture_output=True)

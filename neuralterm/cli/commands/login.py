@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.option("--no-browser", is_flag=True, help="Print the page's address, and ask for the code that it shows.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Where the browser comes back to; by default 3000 if free.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    metavar="PORT",
+    help="Where the browser comes back to; by default 3000 if free.",
+)
 @click.option(
     "--wait",
     type=FiniteRange(0, min_open=True),

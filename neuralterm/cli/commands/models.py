@@ -27,9 +27,6 @@ def command() -> None:
     """Show what models there are and what they cost."""
 
 
-command.add_command(what_if_command)
-
-
 @command.command("list")
 @click.argument("query", nargs=-1)
 @click.option("--sort", type=click.Choice(SORT_KEYS), default="name", show_default=True, help="The order.")
@@ -105,6 +102,9 @@ def show_model(container: Container, /, model_id: str, **given: Any) -> None:
         container.console.print(machine.dumps(models_view.one_model_document(listing, model, endpoints)))
     else:
         container.console.print(models_view.model_text(model, endpoints, container.console.stdout_width))
+
+
+command.add_command(what_if_command)
 
 
 async def _asked_about(
