@@ -212,7 +212,11 @@ class Console:
         from getpass import getpass
 
         self._close_open_line()
-        return getpass(visible(unbroken(prompt)), stream=self._stderr)
+        try:
+            return getpass(visible(unbroken(prompt)), stream=self._stderr)
+        except KeyboardInterrupt:
+            self._say("\n")  # the cursor still stands behind the question
+            raise
 
     async def ask(self, question: str) -> bool | None:
         """Ask the person at the terminal, also when stdin is a pipe; None when nobody is there. May be cancelled."""

@@ -15,6 +15,8 @@ from typing import Any, Protocol
 from neuralterm.domain.exceptions import ConfigurationError
 from neuralterm.domain.text import one_line
 
+# What the folder is called where the platform says where it is; any other may be shared with what is not ours.
+_OWN_FOLDER = "neuralterm"
 _AGAIN = "`neuralterm login` makes a new one, or set OPENROUTER_API_KEY"
 
 
@@ -122,8 +124,9 @@ class Credentials:
         fresh = folder / f".{self.path.name}.{os.urandom(8).hex()}"
 
         def write() -> None:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if os.name == "posix":
+            for missing in reversed([each for each in self.path.parents if not each.exists()]):
+                missing.mkdir(mode=0o700, exist_ok=True)
+            if os.name == "posix" and folder.name == _OWN_FOLDER:
                 folder.chmod(0o700)
             try:
                 with open(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:

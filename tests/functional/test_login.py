@@ -140,7 +140,8 @@ def test_ctrl_c_leaves_the_terminal_as_it_was(sandbox, file):
     terminal = Terminal("login", "--no-browser")
     terminal.expect("code from the page (or the address it sends you to): ")
     terminal.type("\x03")
-    assert terminal.end()[0] == 130
+    code, rest = terminal.end()
+    assert (code, rest[-1:]) == (130, "\n")
     assert terminal.has_its_modes()
     terminal.close()
     assert not file.exists()
