@@ -38,6 +38,7 @@ class BusyLine:
         self._since = 0.0
         self._is_drawn = False
         self._has_line = True
+        self._is_hidden = False
 
     @contextmanager
     def shown(self, text: str) -> Iterator[None]:
@@ -49,6 +50,17 @@ class BusyLine:
             yield
         finally:
             self.end()
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Keep it from being drawn until the end of the block."""
+        with self._lock:
+            self._erase()
+            self._is_hidden = True
+        try:
+            yield
+        finally:
+            self._is_hidden = False
 
     def begin(self, text: str) -> None:
         """Take down what is waited for from now on."""
@@ -74,7 +86,7 @@ class BusyLine:
         from neuralterm.components.tables import cut_to
 
         with self._lock:
-            if self._text is None or not self._has_line:
+            if self._text is None or not self._has_line or self._is_hidden:
                 return
             line = f"{self._text}: {self._monotonic() - self._since:.0f} s"
             # One column stays free: a full line would make the terminal begin the next one.

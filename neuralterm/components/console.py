@@ -162,6 +162,15 @@ class Console:
         finally:
             self._busy = None
 
+    @contextmanager
+    def left_to_another(self) -> Iterator[None]:
+        """Draw no line about waiting meanwhile: another program has the terminal, and may ask there."""
+        if self._busy is None:
+            yield
+            return
+        with self._busy.hidden():
+            yield
+
     def print_messages(self, head: str, messages: Iterable[tuple[str, str]]) -> None:
         """Write what a conversation is, and heading and text of each message, to stdout; the texts as answers are."""
         self.print(head)

@@ -1,5 +1,6 @@
 """Who waits at a terminal sees what for."""
 
+import os
 import threading
 
 import pytest
@@ -60,3 +61,15 @@ def test_a_list_of_models_that_takes_long_is_waited_for_in_sight(service, termin
     code, rest = session.end()
     assert code == 0
     assert service.models["data"][0]["id"] in rest
+
+
+def test_a_command_for_the_key_that_takes_long_has_the_terminal_to_itself(service, terminal, tmp_path, monkeypatch):
+    monkeypatch.delenv("OPENROUTER_API_KEY")
+    pipe = tmp_path / "key"
+    os.mkfifo(pipe)
+    (tmp_path / "config.toml").write_text(f'key_command = "cat {pipe}"\n')
+    session = terminal("doctor")
+    assert "looking" not in session.expect("waiting for key_command")
+    pipe.write_text("sk-or-v1-of-the-command\n")
+    code, rest = session.end()
+    assert (code, "key: from key_command" in rest) == (0, True)
