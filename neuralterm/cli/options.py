@@ -70,6 +70,18 @@ class DefaultGroup(click.Group):
         return super().parse_args(ctx, args if named else [self.default, *args])
 
 
+class TextType(click.ParamType):  # type: ignore[type-arg]  # generic only since Click 8.5
+    """Text as it was written, whatever the locale."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text."""
+        from neuralterm.cli.stdin import argument_text
+
+        return argument_text(str(value))
+
+
 class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic only since Click 8.5
     """A date, a date-time, or a span back from now (`90m`, `24h`, `7d`, `2w`), as an aware datetime in UTC."""
 

@@ -56,6 +56,10 @@ class Console:
         self.quiet = quiet
         self.stdout_is_terminal = self._stdout.isatty()
         self.stderr_is_terminal = self._stderr.isatty()
+        if sys.platform == "win32" and (self.stdout_is_terminal or self.stderr_is_terminal):
+            from colorama import just_fix_windows_console
+
+            just_fix_windows_console()  # older consoles obey no escape sequences unless told to
         self._color = color
         self._moves_cursor = moves_cursor
         self._busy: BusyLine | None = None
@@ -372,7 +376,7 @@ def _write(stream: TextIO, outlet: Outlet | None, text: str) -> None:
 def _terminal() -> io.RawIOBase | None:
     """Open the terminal that the process belongs to, whatever stdin is; None without one."""
     try:
-        return open("/dev/tty", "rb", buffering=0)
+        return open("CONIN$" if os.name == "nt" else "/dev/tty", "rb", buffering=0)
     except OSError:
         return None
 
@@ -382,8 +386,9 @@ async def _line_of(terminal: io.RawIOBase) -> bytes:
     import anyio
 
     with terminal:
-        with suppress(OSError):  # where a terminal can't be waited for, reading waits
-            await anyio.wait_readable(terminal.fileno())
+        if os.name != "nt":  # whose console can't be waited for
+            with suppress(OSError):  # where a terminal can't be waited for, reading waits
+                await anyio.wait_readable(terminal.fileno())
         return terminal.readline()
 
 

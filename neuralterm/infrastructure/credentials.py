@@ -129,7 +129,7 @@ class Credentials:
             if os.name == "posix" and folder.name == _OWN_FOLDER:
                 folder.chmod(0o700)
             try:
-                with open(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
+                with open(fresh, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
                     json.dump({"version": 1, "logins": logins}, file, indent=2)
                     file.write("\n")
                     file.flush()

@@ -8,7 +8,7 @@ import click
 
 from neuralterm.cli.loop import run_alone
 from neuralterm.cli.models_what_if import what_if_command
-from neuralterm.cli.options import DecimalType, DefaultGroup, json_option, pass_container
+from neuralterm.cli.options import DecimalType, DefaultGroup, TextType, json_option, pass_container
 
 if TYPE_CHECKING:
     from neuralterm.application.catalogue import Listing
@@ -28,7 +28,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.argument("query", nargs=-1)
+@click.argument("query", nargs=-1, type=TextType())
 @click.option("--sort", type=click.Choice(SORT_KEYS), default="name", show_default=True, help="The order.")
 @click.option("--free", is_flag=True, help="Only those that cost nothing.")
 @click.option("--max-price", type=DecimalType(), metavar="USD", help="At most so much per million tokens, in and out.")
@@ -80,7 +80,7 @@ def list_models(container: Container, /, **given: Any) -> None:
 
 
 @command.command("show")
-@click.argument("model_id", metavar="ID")
+@click.argument("model_id", type=TextType(), metavar="ID")
 @json_option
 @_refresh_option
 @_offline_option
