@@ -9,7 +9,9 @@ import click
 from neuralterm.cli.help_texts import SECTIONS
 
 _REST = "Options"
-_WIDEST_NAME = 30  # columns; the text of a longer one begins on the next line
+# Columns. The text of a longer name begins on the next line; where there is little room, more names have a line of their own.
+_WIDEST_NAME, _WIDEST_NARROW_NAME = 30, 10
+_NARROW = 60
 
 
 def path_of(context: click.Context) -> str:
@@ -58,10 +60,11 @@ def write_options(command: click.Command, context: click.Context, formatter: cli
     """Write the options, in columns that go through all sections."""
     sections = option_sections(command, context)
     names = [name for _, records in sections for name, _ in records]
-    column = min(max(map(len, names), default=0), _WIDEST_NAME)
+    widest = _WIDEST_NAME if formatter.width >= _NARROW else _WIDEST_NARROW_NAME
+    column = min(max(map(len, names), default=0), widest)
     for heading, records in sections:
         with formatter.section(heading):
-            formatter.write_dl([(name.ljust(column), text) for name, text in records])
+            formatter.write_dl([(name.ljust(column), text) for name, text in records], col_max=widest)
 
 
 def write_examples(command: click.Command, formatter: click.HelpFormatter) -> None:

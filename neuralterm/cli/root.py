@@ -38,7 +38,7 @@ _SECTIONS = {
 }
 _COMMANDS = {name: text for section in _SECTIONS.values() for name, text in section.items()}
 
-_NARROWEST_HELP, _WIDEST_HELP = 50, 100  # columns
+_NARROWEST_HELP, _WIDEST_HELP = 38, 100  # columns
 
 # With one of these an error is also told as JSON, a mistake in the command line itself included.
 _MACHINE_FLAGS = frozenset({"--json", "--ndjson"})

@@ -122,7 +122,7 @@ def test_the_options_of_a_prompt_are_all_under_headings(path):
     assert {"Conversation", "Model and answer", "Output", "Money", "Network"} <= set(sections)
 
 
-@pytest.mark.parametrize("columns", [50, 80, 300])
+@pytest.mark.parametrize("columns", [38, 50, 80, 300])
 @EVERY_COMMAND
 def test_help_keeps_to_the_width(path, columns):
     root = root_context(terminal_width=columns)
