@@ -240,6 +240,18 @@ def test_files_named_in_the_pages_exist(page):
     assert [name for name in names if not any((place / name).exists() for place in places)] == []
 
 
+def test_modules_on_the_architecture_page_exist_and_every_package_is_there():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = [(row[0].strip("`"), re.findall(r"`(\w+)`", row[2])) for row in table("What is where", page)]
+    folders = {package: ROOT / "neuralterm" / package.replace(".", "/") for package, _ in rows}
+    assert [name for package, names in rows for name in names if not (folders[package] / f"{name}.py").exists()] == []
+    packages = {
+        path.parent for path in (ROOT / "neuralterm").rglob("__init__.py") if len(list(path.parent.glob("*.py"))) > 3
+    }
+    # Of commands each has its module, and the package itself has what stands above the layers.
+    assert packages - set(folders.values()) == {ROOT / "neuralterm", ROOT / "neuralterm" / "cli" / "commands"}
+
+
 def keys_in(document):
     """Return the names of all keys of a JSON document, at any depth."""
     if isinstance(document, list):
