@@ -120,7 +120,9 @@ def delete(container: Container, /, ids: tuple[str, ...], for_good: bool, yes: b
         return
     chosen = [conversation.id for conversation in found]
     if for_good:
-        console.note(f"{numbered(delete_conversations(repository, chosen), 'conversation')} deleted for good")
+        with console.busy("deleting"):
+            count = delete_conversations(repository, chosen)
+        console.note(f"{numbered(count, 'conversation')} deleted for good")
         return
     count = move_to_trash(repository, chosen, container.clock.now())
     console.note(
@@ -165,7 +167,8 @@ def purge(container: Container, /, yes: bool) -> None:
     if not found:
         console.note("the trash is empty")
     elif yes or _confirmed(container, "Delete for good?", found):
-        count = delete_conversations(repository, [conversation.id for conversation in found])
+        with console.busy("deleting"):
+            count = delete_conversations(repository, [conversation.id for conversation in found])
         console.note(f"{numbered(count, 'conversation')} deleted for good")
     else:
         console.note("nothing deleted")

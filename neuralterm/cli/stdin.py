@@ -141,6 +141,8 @@ def _stdin_text(*, must_wait: bool, console: Console) -> str:
     elif not must_wait and not _has_data():
         console.note("note: stdin is open but silent, so it is left out (`-` as an argument waits for it)")
         return ""
+    elif must_wait and console.stderr_is_terminal and not _has_data():
+        console.note("waiting for stdin")
     return _text_of_stdin()
 
 

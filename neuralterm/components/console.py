@@ -152,14 +152,16 @@ class Console:
     def busy(self, with_what: str) -> Iterator[None]:
         """Tell on stderr's terminal, from a second on, what is waited for and how long; gone when the wait is over.
 
+        Where nothing can be erased, it is told once.
+
         Where stdout is the same terminal, it is over when something is written there.
         """
-        if not (self.stderr_is_terminal and self._moves_cursor) or self.quiet or self._busy is not None:
+        if not self.stderr_is_terminal or self.quiet or self._busy is not None:
             yield
             return
         from neuralterm.components.busy_line import BusyLine
 
-        self._busy = BusyLine(self._say_plainly, terminal_columns)
+        self._busy = BusyLine(self._say_plainly, terminal_columns, erases=self._moves_cursor)
         try:
             with self._busy.shown(visible(with_what)):
                 yield
