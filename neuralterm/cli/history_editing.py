@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from neuralterm.cli.options import Command, pass_container
+from neuralterm.cli.options import Command, WholeRange, pass_container
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 @click.command("fork", cls=Command)
 @click.argument("conversation_id", metavar="ID")
-@click.option(
-    "--at", type=click.IntRange(1), metavar="N", help="Only up to message N; `show` numbers them on a terminal."
-)
+@click.option("--at", type=WholeRange(1), metavar="N", help="Only up to message N; `show` numbers them on a terminal.")
 @click.option("--title", metavar="TEXT", help="The title of the fork.")
 @pass_container
 def fork(container: Container, /, conversation_id: str, at: int | None, title: str | None) -> None:

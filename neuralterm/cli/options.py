@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 _SPAN = r"(\d+)\s*([mhdw])"
 _MOST_TOKENS = 10**9
 _SPAN_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def no_such_command(word: str, names: Iterable[str]) -> str:
+    """Return what to say of a word that stands where a command has to, with those that may have been meant."""
+    from difflib import get_close_matches
+
+    close = [repr(name) for name in get_close_matches(word, names)]
+    return f"No such command {word!r}." + (f" Did you mean {' or '.join(close)}?" if close else "")
 
 
 class Command(click.Command):
@@ -67,6 +75,9 @@ class DefaultGroup(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the default subcommand's name in front where none is named."""
         named = bool(args) and (args[0] in self.commands or args[0] in ctx.help_option_names)
+        takes_words = any(isinstance(each, click.Argument) for each in self.commands[self.default].params)
+        if args and not (named or takes_words or args[0].startswith("-") or ctx.resilient_parsing):
+            ctx.fail(no_such_command(args[0], self.commands))
         return super().parse_args(ctx, args if named else [self.default, *args])
 
 
@@ -149,6 +160,8 @@ class LevelType(click.ParamType):  # type: ignore[type-arg]  # generic only sinc
 class FiniteRange(click.FloatRange):
     """A number in a range; neither `nan`, which passes every comparison, nor infinity."""
 
+    name = "number"
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the number as a float."""
         number = super().convert(value, param, ctx)
@@ -157,7 +170,13 @@ class FiniteRange(click.FloatRange):
         return number
 
 
-class TokensType(click.IntRange):
+class WholeRange(click.IntRange):
+    """A whole number in a range."""
+
+    name = "whole number"
+
+
+class TokensType(WholeRange):
     """A number of tokens, from 1 on."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:

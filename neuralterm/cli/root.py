@@ -76,6 +76,16 @@ class Root(click.Group):
         with _past_click():
             return super().invoke(ctx)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the first word names."""
+        if args[0] not in _COMMANDS and not ctx.resilient_parsing:
+            from neuralterm.cli.options import no_such_command
+
+            ctx.fail(no_such_command(args[0], _COMMANDS))
+        return super().resolve_command(ctx, args)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of the help page."""
         return list(_COMMANDS)

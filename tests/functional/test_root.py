@@ -100,7 +100,10 @@ class TestUsage:
     @pytest.mark.parametrize(
         ("line", "message"),
         [
-            (["sned", "hi"], "No such command 'sned'"),
+            (["sned", "hi"], "No such command 'sned'. Did you mean 'send'?"),
+            (["qwerty"], "No such command 'qwerty'.\n"),
+            (["history", "serch", "hi"], "No such command 'serch'. Did you mean 'search'?"),
+            (["cost", "budget", "rm", "x"], "No such command 'rm'.\n"),
             (["send", "--bogus", "hi"], "No such option"),
             (["--bogus"], "No such option"),
             (["send", "--max-tokens", "0", "hi"], "Invalid value for '--max-tokens'"),
@@ -120,7 +123,7 @@ class TestUsage:
         result = run(*line)
         problem, hint = result.err.splitlines()
         assert (result.code, result.out, service.requests) == (2, "", [])
-        assert problem.startswith(f"error: {message}")
+        assert f"{problem}\n".startswith(f"error: {message}")
         assert hint.startswith("hint: `neuralterm")
         assert hint.endswith("--help` shows how")
 

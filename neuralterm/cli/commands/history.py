@@ -9,14 +9,21 @@ import click
 from neuralterm.cli.history_editing import delete, fork, purge, rename, restore, tag
 from neuralterm.cli.history_files import backup, export, path
 from neuralterm.cli.history_import import import_command
-from neuralterm.cli.options import DecimalType, DefaultGroup, EndType, MomentType, TextType, json_option, pass_container
+from neuralterm.cli.options import (
+    DecimalType,
+    DefaultGroup,
+    EndType,
+    MomentType,
+    TextType,
+    WholeRange,
+    json_option,
+    pass_container,
+)
 
 if TYPE_CHECKING:
     from neuralterm.container import Container
 
-_limit = click.option(
-    "-n", "limit", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="At most N."
-)
+_limit = click.option("-n", "limit", type=WholeRange(1), default=20, show_default=True, metavar="N", help="At most N.")
 _tag = click.option("--tag", type=TextType(), metavar="TAG", help="Only conversations with this tag.")
 _model = click.option("--model", metavar="PATTERN", help="Only what is of these models: openai/*.")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from neuralterm.cli.options import Command, FiniteRange, pass_container
+from neuralterm.cli.options import Command, FiniteRange, WholeRange, pass_container
 
 if TYPE_CHECKING:
     from neuralterm.container import Container
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.option("--no-browser", is_flag=True, help="Print the page's address, and ask for the code that it shows.")
 @click.option(
     "--port",
-    type=click.IntRange(1, 65535),
+    type=WholeRange(1, 65535),
     metavar="PORT",
     help="Where the browser comes back to; by default 3000 if free.",
 )

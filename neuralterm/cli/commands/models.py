@@ -8,7 +8,7 @@ import click
 
 from neuralterm.cli.loop import run_alone
 from neuralterm.cli.models_what_if import what_if_command
-from neuralterm.cli.options import DecimalType, DefaultGroup, TextType, json_option, pass_container
+from neuralterm.cli.options import DecimalType, DefaultGroup, TextType, WholeRange, json_option, pass_container
 
 if TYPE_CHECKING:
     from neuralterm.application.catalogue import Listing
@@ -32,12 +32,12 @@ def command() -> None:
 @click.option("--sort", type=click.Choice(SORT_KEYS), default="name", show_default=True, help="The order.")
 @click.option("--free", is_flag=True, help="Only those that cost nothing.")
 @click.option("--max-price", type=DecimalType(), metavar="USD", help="At most so much per million tokens, in and out.")
-@click.option("--min-context", type=click.IntRange(1), metavar="N", help="A window of at least N tokens.")
+@click.option("--min-context", type=WholeRange(1), metavar="N", help="A window of at least N tokens.")
 @click.option("--input", "inputs", multiple=True, metavar="MODALITY", help="Takes text, image, file, audio, ...")
 @click.option("--output", "outputs", multiple=True, metavar="MODALITY", help="Gives text, image, audio, ...")
 @click.option("--supports", multiple=True, metavar="PARAM", help="Takes this request parameter: tools, reasoning, ...")
 @click.option("--author", metavar="NAME", help="By this author: the part of the id before the slash.")
-@click.option("-n", "limit", type=click.IntRange(1), metavar="N", help="Only the first N.")
+@click.option("-n", "limit", type=WholeRange(1), metavar="N", help="Only the first N.")
 @json_option
 @_refresh_option
 @_offline_option
