@@ -57,8 +57,12 @@ class Credentials:
     def key_for(self, service: str) -> str | None:
         """Return the key for a service; None where there was no login for it."""
         entry = self._logins().get(service)
-        if entry is None or isinstance(entry.get("key"), str):
-            return None if entry is None else entry["key"]
+        if entry is None:
+            return None
+        if "key" in entry:
+            if isinstance(entry["key"], str):
+                return entry["key"]
+            raise self._unusable("read", "it is damaged")
         try:
             key = self._keyring().get(service)
         except KeyringError as error:

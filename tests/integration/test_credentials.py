@@ -108,7 +108,11 @@ class TestFile:
             credentials.keep(SERVICE, KEY)
 
     @pytest.mark.parametrize(
-        "content", [b"", b"{", b"[]", b'{"logins": []}', b'{"logins": {"s": "sk-or-v1-x"}}', b"\xff", b"[" * 100_000]
+        "content",
+        [
+            *(b"", b"{", b"[]", b'{"logins": []}', b'{"logins": {"s": "sk-or-v1-x"}}', b"\xff", b"[" * 100_000),
+            json.dumps({"logins": {SERVICE: {"key": 5}}}).encode(),
+        ],
     )
     def test_a_damaged_file_is_a_sentence_that_quotes_nothing(self, credentials, path, content):
         path.parent.mkdir(parents=True)

@@ -47,7 +47,8 @@ def command(container: Container, /, no_browser: bool, port: int | None, wait: f
     console, login = container.console, container.login
     code = None if no_browser else run(container, login.code_by_browser, port, wait)
     if code is None:
-        console.note(f"open this page in any browser, and agree: {login.page_for()}")
+        console.note("open this page in any browser, and agree:")
+        console.print(login.page_for())
         code = code_in(console.ask_secret("code from the page (or the address it sends you to): "))
     with console.busy("waiting for the service"):
         key = run(container, login.key_for, code)
