@@ -60,9 +60,7 @@ class Credentials:
         if entry is None:
             return None
         if "key" in entry:
-            if isinstance(entry["key"], str):
-                return entry["key"]
-            raise self._unusable("read", "it is damaged")
+            return str(entry["key"])
         try:
             key = self._keyring().get(service)
         except KeyringError as error:
@@ -118,7 +116,7 @@ class Credentials:
         except (ValueError, RecursionError):  # whose words may quote what is in the file
             document = None
         logins = document.get("logins") if isinstance(document, dict) else None
-        if not isinstance(logins, dict) or not all(isinstance(entry, dict) for entry in logins.values()):
+        if not isinstance(logins, dict) or not all(map(_is_login, logins.values())):
             raise self._unusable("read", "it is damaged") from None
         return logins
 
@@ -159,6 +157,10 @@ class Credentials:
             "CREDENTIALS",
             hint="set OPENROUTER_API_KEY, or remove the file and run `neuralterm login`",
         )
+
+
+def _is_login(entry: object) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("key", ""), str)
 
 
 def no_keyring() -> Keyring:
