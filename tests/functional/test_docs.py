@@ -127,6 +127,13 @@ def test_readme_make_commands():
     assert "\nmake test\n" in (ROOT / ".ci" / "run").read_text()
 
 
+def test_the_demo_shows_what_the_readme_promises(shell):
+    code, printed = shell("scripts/demo", NEURALTERM_BUDGET_DAY="0", NEURALTERM_MODEL="nobody/knows")
+    assert code == 0
+    assert re.findall(r"\(exit code (\d+)\)", printed) == ["5", "9"]
+    assert "\x1b" not in printed
+
+
 def test_commands_of_chat():
     from neuralterm.components.chat_commands import COMMANDS
 
