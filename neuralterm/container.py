@@ -275,8 +275,15 @@ class Container:
         if self.settings.api_key is None and self.settings.key_command:
             from neuralterm.infrastructure.secrets import key_from_command
 
-            return key_from_command(self.settings.key_command)
-        return self.settings.api_key or self.credentials.key_for(self.service)
+            console = self.console
+            with console.left_to_another():
+                return key_from_command(
+                    self.settings.key_command, on_wait=lambda: console.note("waiting for key_command")
+                )
+        if self.settings.api_key is not None:
+            return self.settings.api_key
+        with self.console.busy("waiting for the system's keyring"):
+            return self.credentials.key_for(self.service)
 
     @cached_property
     def credentials(self) -> Credentials:
@@ -317,7 +324,8 @@ class Container:
     def keep_login(self, key: str) -> Exception | None:
         """Keep the key of a login, and show it nowhere from now on; return why it is not in the keyring, if it is not."""
         self.__dict__["api_key"] = key
-        return self.credentials.keep(self.service, key)
+        with self.console.busy("waiting for the system's keyring"):
+            return self.credentials.keep(self.service, key)
 
     def without_key(self, text: str) -> str:
         """Return the text with the key blotted out: some servers repeat it in their complaints."""

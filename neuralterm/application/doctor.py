@@ -123,11 +123,11 @@ class Doctor:
         if not state.count:
             yield _fine("spool", "no answers wait to be taken into the database")
         elif state.idle_minutes < _LEFT_BEHIND_MIN:
-            yield _fine("spool", f"{state.count} answers are being written, or are taken in by the next command")
+            what = "1 answer is" if state.count == 1 else f"{state.count} answers are"
+            yield _fine("spool", f"{what} being written, or taken in by the next command")
         else:
-            yield Finding(
-                "spool", Health.WARN, f"{state.count} answers were left behind", "`neuralterm history` takes them in"
-            )
+            what = "1 answer was" if state.count == 1 else f"{state.count} answers were"
+            yield Finding("spool", Health.WARN, f"{what} left behind", "`neuralterm history` takes in what is there")
 
     def _budgets(self) -> Iterable[Finding]:
         from neuralterm.domain.money import dollars

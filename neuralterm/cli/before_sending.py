@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from neuralterm.container import Container
     from neuralterm.domain.models import Conversation
 
+_ESTIMATING = "estimating the price"
+
 
 def show_price(container: Container, request: SendRequest, *, as_json: bool, one_line: bool) -> None:
     """Print what the prompt would cost; nothing is sent or stored.
@@ -22,14 +24,15 @@ def show_price(container: Container, request: SendRequest, *, as_json: bool, one
     """
     from neuralterm.components import machine, preview_view
 
-    preview = run(
-        container,
-        container.previewing.preview,
-        _conversation(container, request),
-        request.prompt,
-        request.options,
-        request.attachments,
-    )
+    with container.console.busy(_ESTIMATING):
+        preview = run(
+            container,
+            container.previewing.preview,
+            _conversation(container, request),
+            request.prompt,
+            request.options,
+            request.attachments,
+        )
     if as_json or one_line:
         container.console.print(machine.dumps(preview_view.preview_document(preview), one_line=one_line))
     else:
@@ -56,9 +59,10 @@ async def confirm_price(
 
     bound = None
     if not request.attachments:
-        bound = await container.previewing.at_most(
-            conversation or _conversation(container, request), request.prompt, request.options, threshold
-        )
+        with container.console.busy(_ESTIMATING):
+            bound = await container.previewing.at_most(
+                conversation or _conversation(container, request), request.prompt, request.options, threshold
+            )
     if bound is not None and bound <= threshold:
         return
     words = "can cost more than can be told in advance" if bound is None else f"may cost up to {dollars(bound)}"

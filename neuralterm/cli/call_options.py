@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from neuralterm.cli.options import MomentType, not_empty
+from neuralterm.cli.options import MomentType, TextType, not_empty
 
 if TYPE_CHECKING:
     from neuralterm.application.records import CallFilter
@@ -31,10 +31,12 @@ _OPTIONS = (
         metavar="ZONE",
         help="Where days begin; by default as in the settings.",
     ),
-    click.option("--tag", metavar="TAG", callback=not_empty, help="Only calls with this tag."),
+    click.option("--tag", type=TextType(), metavar="TAG", callback=not_empty, help="Only calls with this tag."),
     click.option("--model", metavar="PATTERN", callback=not_empty, help="Only calls of these models: 'openai/*'."),
     click.option("--provider", metavar="NAME", callback=not_empty, help="Only calls that this provider served."),
-    click.option("--run", metavar="ID", callback=not_empty, help="Only calls of this run (NEURALTERM_RUN_ID)."),
+    click.option(
+        "--run", type=TextType(), metavar="ID", callback=not_empty, help="Only calls of this run (NEURALTERM_RUN_ID)."
+    ),
     click.option(
         "--cid", metavar="ID", callback=not_empty, help="Only calls of this conversation (id or beginning of it)."
     ),

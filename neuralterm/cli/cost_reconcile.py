@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from neuralterm.cli.loop import run
-from neuralterm.cli.options import Command, FiniteRange, json_option, pass_container
+from neuralterm.cli.options import Command, FiniteRange, WholeRange, json_option, pass_container
 
 if TYPE_CHECKING:
     from neuralterm.application.reconciling import Progress, ReconcileResult
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="How long to ask again for what the service does not know yet.",
 )
-@click.option("-n", "--limit", type=click.IntRange(1), default=1000, show_default=True, help="At most so many calls.")
+@click.option(
+    "-n", "--limit", type=WholeRange(1), default=1000, show_default=True, metavar="N", help="At most N calls."
+)
 @json_option
 @click.option("--strict", is_flag=True, help="Fail (exit 2) if an amount stays unknown.")
 @pass_container

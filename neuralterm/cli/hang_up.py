@@ -103,4 +103,5 @@ def _has_no_reader(descriptor: int) -> bool:
 
     poll = select.poll()
     poll.register(descriptor, 0)
-    return any(event & select.POLLERR for _, event in poll.poll(0))
+    # Linux calls it an error, macOS and the BSDs that the other end has hung up.
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))

@@ -9,7 +9,9 @@ import click
 from neuralterm.cli.help_texts import SECTIONS
 
 _REST = "Options"
-_WIDEST_NAME = 30  # columns; the text of a longer one begins on the next line
+# Columns. The text of a longer name begins on the next line; where there is little room, more names have a line of their own.
+_WIDEST_NAME, _WIDEST_NARROW_NAME = 30, 10
+_NARROW = 60
 
 
 def path_of(context: click.Context) -> str:
@@ -25,8 +27,10 @@ def option_sections(command: click.Command, context: click.Context) -> list[tupl
     found: dict[str, list[tuple[str, str]]] = {heading: [] for heading in (*headings.values(), _REST)}
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context)
-        if record is not None and not isinstance(parameter, click.Argument):
-            found[headings.get(parameter.name or "", _REST)].append(record)
+        if record is not None and isinstance(parameter, click.Option):
+            name, text = record
+            again = "  [repeatable]" if parameter.multiple else ""
+            found[headings.get(parameter.name or "", _REST)].append((name, text + again))
     return [(heading, records) for heading, records in found.items() if records]
 
 
@@ -40,6 +44,11 @@ def examples_of(command: click.Command) -> list[str]:
     return [line for part in _parts(command) if _is_example(part) for line in part.splitlines()[1:]]
 
 
+def first_sentence(command: click.Command) -> str:
+    """Return whole what a command says of itself in its first sentence; Click would cut it."""
+    return " ".join(_parts(command)[0].split()).partition(". ")[0].rstrip(".") + "."
+
+
 def write_description(command: click.Command, formatter: click.HelpFormatter) -> None:
     """Write what a command says of itself."""
     formatter.write_paragraph()
@@ -51,10 +60,11 @@ def write_options(command: click.Command, context: click.Context, formatter: cli
     """Write the options, in columns that go through all sections."""
     sections = option_sections(command, context)
     names = [name for _, records in sections for name, _ in records]
-    column = min(max(map(len, names), default=0), _WIDEST_NAME)
+    widest = _WIDEST_NAME if formatter.width >= _NARROW else _WIDEST_NARROW_NAME
+    column = min(max(map(len, names), default=0), widest)
     for heading, records in sections:
         with formatter.section(heading):
-            formatter.write_dl([(name.ljust(column), text) for name, text in records])
+            formatter.write_dl([(name.ljust(column), text) for name, text in records], col_max=widest)
 
 
 def write_examples(command: click.Command, formatter: click.HelpFormatter) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from neuralterm.cli.options import Command, pass_container
+from neuralterm.cli.options import Command, WholeRange, pass_container
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +22,7 @@ _MOST_NAMED = 20
 
 @click.command("fork", cls=Command)
 @click.argument("conversation_id", metavar="ID")
-@click.option(
-    "--at", type=click.IntRange(1), metavar="N", help="Only up to message N; `show` numbers them on a terminal."
-)
+@click.option("--at", type=WholeRange(1), metavar="N", help="Only up to message N; `show` numbers them on a terminal.")
 @click.option("--title", metavar="TEXT", help="The title of the fork.")
 @pass_container
 def fork(container: Container, /, conversation_id: str, at: int | None, title: str | None) -> None:
@@ -70,7 +68,7 @@ def rename(container: Container, /, conversation_id: str, title: tuple[str, ...]
 @click.command("tag", cls=Command)
 @click.argument("conversation_id", metavar="ID")
 @click.argument("tags", nargs=-1, metavar="[TAG]...")
-@click.option("--remove", "unwanted", multiple=True, metavar="TAG", help="Take this tag away (repeatable).")
+@click.option("--remove", "unwanted", multiple=True, metavar="TAG", help="Take this tag away.")
 @pass_container
 def tag(container: Container, /, conversation_id: str, tags: tuple[str, ...], unwanted: tuple[str, ...]) -> None:
     """Add tags to a conversation or take some away, and print those it has then.
@@ -124,7 +122,9 @@ def delete(container: Container, /, ids: tuple[str, ...], for_good: bool, yes: b
         return
     chosen = [conversation.id for conversation in found]
     if for_good:
-        console.note(f"{numbered(delete_conversations(repository, chosen), 'conversation')} deleted for good")
+        with console.busy("deleting"):
+            count = delete_conversations(repository, chosen)
+        console.note(f"{numbered(count, 'conversation')} deleted for good")
         return
     count = move_to_trash(repository, chosen, container.clock.now())
     console.note(
@@ -171,7 +171,8 @@ def purge(container: Container, /, yes: bool) -> None:
     if not found:
         console.note("the trash is empty")
     elif yes or _confirmed(container, "Delete for good?", found):
-        count = delete_conversations(repository, [conversation.id for conversation in found])
+        with console.busy("deleting"):
+            count = delete_conversations(repository, [conversation.id for conversation in found])
         console.note(f"{numbered(count, 'conversation')} deleted for good")
     else:
         console.note("nothing deleted")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 _SPAN = r"(\d+)\s*([mhdw])"
+_MOST_TOKENS = 10**9
 _SPAN_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -55,9 +56,9 @@ class DefaultGroup(click.Group):
         command.format_usage(shown, formatter)
         command.format_help_text(shown, formatter)
         command.format_options(shown, formatter)
-        others = [
-            (name, other.get_short_help_str(limit=80)) for name, other in self.commands.items() if name != self.default
-        ]
+        from neuralterm.cli.help_page import first_sentence
+
+        others = [(name, first_sentence(other)) for name, other in self.commands.items() if name != self.default]
         if others:
             with formatter.section("Subcommands"):
                 formatter.write_dl(others)
@@ -72,6 +73,18 @@ class DefaultGroup(click.Group):
 
             raise UnknownCommandError(self, args[0], ctx)
         return super().parse_args(ctx, args if named else [self.default, *args])
+
+
+class TextType(click.ParamType):  # type: ignore[type-arg]  # generic only since Click 8.5
+    """Text as it was written, whatever the locale."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text."""
+        from neuralterm.cli.stdin import argument_text
+
+        return argument_text(str(value))
 
 
 class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic only since Click 8.5
@@ -160,11 +173,30 @@ class LevelType(click.ParamType):  # type: ignore[type-arg]  # generic only sinc
 class FiniteRange(click.FloatRange):
     """A number in a range; neither `nan`, which passes every comparison, nor infinity."""
 
+    name = "number"
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the number as a float."""
         number = super().convert(value, param, ctx)
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
+
+
+class WholeRange(click.IntRange):
+    """A whole number in a range."""
+
+    name = "whole number"
+
+
+class TokensType(WholeRange):
+    """A number of tokens, from 1 on."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number."""
+        number: int = super().convert(value, param, ctx)
+        if number > _MOST_TOKENS:
+            self.fail(f"{value!r} is more tokens than any model writes.", param, ctx)
         return number
 
 
@@ -186,8 +218,8 @@ _REQUEST_OPTIONS = (
     click.option("--tag", "tags", multiple=True, metavar="TAG", help="Attach a tag to calls and conversation."),
     click.option("--tag-branch", is_flag=True, help="Attach the tag branch:NAME of the git branch of this folder."),
     click.option("--no-log", is_flag=True, help="Keep what it cost, and nothing of what was said."),
-    click.option("--temperature", type=FiniteRange(0, 2), help="Sampling temperature."),
-    click.option("--max-tokens", type=click.IntRange(1, 10**9), help="Longest answer in tokens."),
+    click.option("--temperature", type=FiniteRange(0, 2), metavar="NUMBER", help="Sampling temperature."),
+    click.option("--max-tokens", type=TokensType(1), metavar="N", help="Longest answer in tokens."),
     click.option("--max-cost", type=DecimalType(), metavar="USD", help="Ceiling: this invocation can't cost more."),
     click.option(
         "--confirm-above",
@@ -197,7 +229,8 @@ _REQUEST_OPTIONS = (
     ),
     click.option(
         "--min-tokens",
-        type=click.IntRange(1, 10**9),
+        type=TokensType(1),
+        metavar="N",
         help="Refuse (exit 4) where a budget pays for shorter answers only.",
     ),
     click.option("--soft-budget", is_flag=True, help="Send also what has no bound; budgets may be exceeded."),
@@ -215,7 +248,9 @@ _REQUEST_OPTIONS = (
         help="This model answers if the first can't; budgets allow for it.",
     ),
     click.option("--provider", "providers", multiple=True, metavar="NAME", help="Only these providers may answer."),
-    click.option("--reasoning", type=click.Choice(EFFORTS), help="How hard to think."),
+    click.option(
+        "--reasoning", type=click.Choice(EFFORTS), metavar="EFFORT", help=f"How hard to think: {', '.join(EFFORTS)}."
+    ),
     click.option("-R", "--hide-reasoning", is_flag=True, help="Don't show the reasoning on the terminal."),
     click.option("--raw", is_flag=True, help="Show the answer as it came, also on a terminal."),
     click.option(

@@ -38,7 +38,7 @@ _SECTIONS = {
 }
 _COMMANDS = {name: text for section in _SECTIONS.values() for name, text in section.items()}
 
-_NARROWEST_HELP, _WIDEST_HELP = 50, 100  # columns
+_NARROWEST_HELP, _WIDEST_HELP = 38, 100  # columns
 
 # With one of these an error is also told as JSON, a mistake in the command line itself included.
 _MACHINE_FLAGS = frozenset({"--json", "--ndjson"})
@@ -95,7 +95,7 @@ class Root(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that the first word names. Raises UsageError for one that is not there."""
-        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+        if args[0] not in _COMMANDS and not ctx.resilient_parsing:
             from neuralterm.cli.what_was_meant import UnknownCommandError
 
             raise UnknownCommandError(self, args[0], ctx)

@@ -21,6 +21,7 @@ READ_STDIN = "-"
 # Bytes. The largest window of 2026 holds ten million tokens, which are forty megabytes of prose.
 LARGEST_TEXT = 1 << 26
 _BLOCK = 1 << 16
+_END_KEY = "Ctrl-Z and Enter" if os.name == "nt" else "Ctrl-D"
 
 
 def compose_prompt(
@@ -67,8 +68,8 @@ def stdin_bytes(enough: float = math.inf) -> bytes:
     if sys.stdin is None or sys.stdin.closed:
         raise ValidationError("stdin is closed", hint="give the prompt as an argument, or through a pipe")
     descriptor = descriptor_of(sys.stdin)
-    if descriptor is None:
-        return sys.stdin.buffer.read()  # a stream in memory
+    if descriptor is None or (os.name == "nt" and sys.stdin.isatty()):
+        return sys.stdin.buffer.read()  # a stream in memory, or a console whose own bytes are not UTF-8
     try:
         return _bytes_of(descriptor, enough)
     except OSError as error:
@@ -100,14 +101,19 @@ def _wait_for(descriptor: int, seconds: float | None) -> bool:
 
 
 def argument_text(word: str) -> str:
-    """Return an argument as the UTF-8 text it is, whatever the locale made of it. Raises ValidationError if it is none."""
+    """Return an argument as the UTF-8 text it is, whatever the locale made of it; what is none is left to the locale.
+
+    Raises ValidationError if it is text by neither.
+    """
     if word.isascii():
         return word
     try:
-        word.encode("utf-8")
-    except UnicodeEncodeError:
-        return _decode(os.fsencode(word), "an argument")
-    return word
+        return os.fsencode(word).decode("utf-8")
+    except UnicodeEncodeError:  # never was an argument of a process
+        return word
+    except UnicodeDecodeError:
+        is_text = not any("\ud800" <= character <= "\udfff" for character in word)
+        return word if is_text else _decode(os.fsencode(word), "an argument")
 
 
 def file_text(name: str) -> str:
@@ -123,17 +129,20 @@ def file_text(name: str) -> str:
     except OSError as error:
         raise ValidationError(f"the file {name} can't be read: {error.strerror or error}") from error
     text = _decode(data, name).rstrip("\n")
-    return f"{name}:\n{text}" if text.strip() else ""
+    shown = os.fsencode(name).decode("utf-8", "replace")
+    return f"{shown}:\n{text}" if text.strip() else ""
 
 
 def _stdin_text(*, must_wait: bool, console: Console) -> str:
     if sys.stdin is None or sys.stdin.closed or (sys.stdin.isatty() and not must_wait):
         return ""
     if sys.stdin.isatty():
-        console.note("reading the prompt from the terminal; end it with Ctrl-D")
+        console.note(f"reading the prompt from the terminal; end it with {_END_KEY}")
     elif not must_wait and not _has_data():
         console.note("note: stdin is open but silent, so it is left out (`-` as an argument waits for it)")
         return ""
+    elif must_wait and console.stderr_is_terminal and not _has_data():
+        console.note("waiting for stdin")
     return _text_of_stdin()
 
 

@@ -18,6 +18,7 @@ class BusyLine:
     """Tells through `write` what is waited for and how long it has been, from a second on; `columns` is the width.
 
     It draws in a thread of its own. Whoever writes to the same terminal does so by `put`. Times are in seconds, of `monotonic`.
+    On a terminal that can't take back what it shows, `erases` is False: it is told once, on a line that stays.
     """
 
     def __init__(
@@ -26,11 +27,14 @@ class BusyLine:
         columns: Callable[[], int],
         monotonic: Callable[[], float] = time.monotonic,
         interval: float = _INTERVAL,
+        *,
+        erases: bool = True,
     ) -> None:
         self._write = write
         self._columns = columns
         self._monotonic = monotonic
         self._interval = interval
+        self._erases = erases
         # The thread that writes may be interrupted by a handler of signals which writes too.
         self._lock = threading.RLock()
         self._ended = threading.Event()
@@ -38,6 +42,7 @@ class BusyLine:
         self._since = 0.0
         self._is_drawn = False
         self._has_line = True
+        self._is_hidden = False
 
     @contextmanager
     def shown(self, text: str) -> Iterator[None]:
@@ -49,6 +54,17 @@ class BusyLine:
             yield
         finally:
             self.end()
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Keep it from being drawn until the end of the block."""
+        with self._lock:
+            self._erase()
+            self._is_hidden = True
+        try:
+            yield
+        finally:
+            self._is_hidden = False
 
     def begin(self, text: str) -> None:
         """Take down what is waited for from now on."""
@@ -74,7 +90,11 @@ class BusyLine:
         from neuralterm.components.tables import cut_to
 
         with self._lock:
-            if self._text is None or not self._has_line:
+            if self._text is None or not self._has_line or self._is_hidden:
+                return
+            if not self._erases:
+                self._write(f"{self._text}\n")
+                self._text = None
                 return
             line = f"{self._text}: {self._monotonic() - self._since:.0f} s"
             # One column stays free: a full line would make the terminal begin the next one.

@@ -56,6 +56,10 @@ class Console:
         self.quiet = quiet
         self.stdout_is_terminal = self._stdout.isatty()
         self.stderr_is_terminal = self._stderr.isatty()
+        if sys.platform == "win32" and (self.stdout_is_terminal or self.stderr_is_terminal):
+            from colorama import just_fix_windows_console
+
+            just_fix_windows_console()  # older consoles obey no escape sequences unless told to
         self._color = color
         self._moves_cursor = moves_cursor
         self._busy: BusyLine | None = None
@@ -148,19 +152,30 @@ class Console:
     def busy(self, with_what: str) -> Iterator[None]:
         """Tell on stderr's terminal, from a second on, what is waited for and how long; gone when the wait is over.
 
+        Where nothing can be erased, it is told once.
+
         Where stdout is the same terminal, it is over when something is written there.
         """
-        if not (self.stderr_is_terminal and self._moves_cursor) or self.quiet or self._busy is not None:
+        if not self.stderr_is_terminal or self.quiet or self._busy is not None:
             yield
             return
         from neuralterm.components.busy_line import BusyLine
 
-        self._busy = BusyLine(self._say_plainly, terminal_columns)
+        self._busy = BusyLine(self._say_plainly, terminal_columns, erases=self._moves_cursor)
         try:
             with self._busy.shown(visible(with_what)):
                 yield
         finally:
             self._busy = None
+
+    @contextmanager
+    def left_to_another(self) -> Iterator[None]:
+        """Draw no line about waiting meanwhile: another program has the terminal, and may ask there."""
+        if self._busy is None:
+            yield
+            return
+        with self._busy.hidden():
+            yield
 
     def print_messages(self, head: str, messages: Iterable[tuple[str, str]]) -> None:
         """Write what a conversation is, and heading and text of each message, to stdout; the texts as answers are."""
@@ -215,7 +230,11 @@ class Console:
         from getpass import getpass
 
         self._close_open_line()
-        return getpass(visible(unbroken(prompt)), stream=self._stderr)
+        try:
+            return getpass(visible(unbroken(prompt)), stream=self._stderr)
+        except KeyboardInterrupt:
+            self._say("\n")  # the cursor still stands behind the question
+            raise
 
     async def ask(self, question: str) -> bool | None:
         """Ask the person at the terminal, also when stdin is a pipe; None when nobody is there. May be cancelled."""
@@ -362,7 +381,7 @@ def _write(stream: TextIO, outlet: Outlet | None, text: str) -> None:
 def _terminal() -> io.RawIOBase | None:
     """Open the terminal that the process belongs to, whatever stdin is; None without one."""
     try:
-        return open("/dev/tty", "rb", buffering=0)
+        return open("CONIN$" if os.name == "nt" else "/dev/tty", "rb", buffering=0)
     except OSError:
         return None
 
@@ -372,8 +391,9 @@ async def _line_of(terminal: io.RawIOBase) -> bytes:
     import anyio
 
     with terminal:
-        with suppress(OSError):  # where a terminal can't be waited for, reading waits
-            await anyio.wait_readable(terminal.fileno())
+        if os.name != "nt":  # whose console can't be waited for
+            with suppress(OSError):  # where a terminal can't be waited for, reading waits
+                await anyio.wait_readable(terminal.fileno())
         return terminal.readline()
 
 

@@ -12,6 +12,8 @@ from neuralterm.domain.text import one_line
 if TYPE_CHECKING:
     from neuralterm.components.console import Console
 
+_INDENT = " " * 6  # as far as the word of how it is reaches
+
 
 def terminal_words(console: Console, *, color: bool) -> str:
     """Say how the output is shown; `color`: whether colours are wanted on a terminal."""
@@ -24,13 +26,22 @@ def terminal_words(console: Console, *, color: bool) -> str:
     return f"{where}, {colors} on a terminal, UTF-8 (the locale's encoding is {locale.getpreferredencoding(False)})"
 
 
-def findings_text(findings: Sequence[Finding]) -> str:
-    """Return `ok|warn|fail  name: sentence` for each."""
-    return "\n".join(
+def findings_text(findings: Sequence[Finding], width: int | None = None) -> str:
+    """Return `ok|warn|fail  name: sentence` for each, a line each; broken at words where there are but `width` columns."""
+    lines = [
         f"{finding.health.value:4}  {finding.name}: {one_line(finding.message)}"
         + (f"; {one_line(finding.hint)}" if finding.hint else "")
         for finding in findings
-    )
+    ]
+    if width is not None:
+        from textwrap import fill
+
+        # A path or an address stays whole, so that it can be copied.
+        lines = [
+            fill(each, width, subsequent_indent=_INDENT, break_long_words=False, break_on_hyphens=False)
+            for each in lines
+        ]
+    return "\n".join(lines)
 
 
 def findings_document(findings: Sequence[Finding], exit_code: int) -> dict[str, Any]:

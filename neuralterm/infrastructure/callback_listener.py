@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from contextlib import suppress
@@ -88,7 +89,7 @@ def _listening(port: int | None) -> socket.socket:
         try:
             listener = socket.create_server((_LOOPBACK, candidate))
         except OSError as error:
-            reason = error.strerror
+            reason = os.strerror(error.errno) if error.errno else str(error)  # `strerror` quotes the address again
             continue
         listener.setblocking(False)
         return listener

@@ -15,6 +15,8 @@ from typing import Any, Protocol
 from neuralterm.domain.exceptions import ConfigurationError
 from neuralterm.domain.text import one_line
 
+# What the folder is called where the platform says where it is; any other may be shared with what is not ours.
+_OWN_FOLDER = "neuralterm"
 _AGAIN = "`neuralterm login` makes a new one, or set OPENROUTER_API_KEY"
 
 
@@ -55,8 +57,10 @@ class Credentials:
     def key_for(self, service: str) -> str | None:
         """Return the key for a service; None where there was no login for it."""
         entry = self._logins().get(service)
-        if entry is None or isinstance(entry.get("key"), str):
-            return None if entry is None else entry["key"]
+        if entry is None:
+            return None
+        if "key" in entry:
+            return str(entry["key"])
         try:
             key = self._keyring().get(service)
         except KeyringError as error:
@@ -112,7 +116,7 @@ class Credentials:
         except (ValueError, RecursionError):  # whose words may quote what is in the file
             document = None
         logins = document.get("logins") if isinstance(document, dict) else None
-        if not isinstance(logins, dict) or not all(isinstance(entry, dict) for entry in logins.values()):
+        if not isinstance(logins, dict) or not all(map(_is_login, logins.values())):
             raise self._unusable("read", "it is damaged") from None
         return logins
 
@@ -122,11 +126,12 @@ class Credentials:
         fresh = folder / f".{self.path.name}.{os.urandom(8).hex()}"
 
         def write() -> None:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if os.name == "posix":
+            for missing in reversed([each for each in self.path.parents if not each.exists()]):
+                missing.mkdir(mode=0o700, exist_ok=True)
+            if os.name == "posix" and folder.name == _OWN_FOLDER:
                 folder.chmod(0o700)
             try:
-                with open(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
+                with open(fresh, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
                     json.dump({"version": 1, "logins": logins}, file, indent=2)
                     file.write("\n")
                     file.flush()
@@ -152,6 +157,10 @@ class Credentials:
             "CREDENTIALS",
             hint="set OPENROUTER_API_KEY, or remove the file and run `neuralterm login`",
         )
+
+
+def _is_login(entry: object) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("key", ""), str)
 
 
 def no_keyring() -> Keyring:

@@ -33,10 +33,6 @@ _KINDS = (
 )
 
 
-# What the data directory is called where the platform says where it is.
-OWN_DIRECTORY = "neuralterm"
-
-
 def make_private_file(path: Path) -> None:
     """Create the file (0600) and the directories above it (0700) where they are missing, whatever the umask."""
     try:

@@ -150,7 +150,7 @@ class _JournalFile:
         self._end = 0
         self._reserved = 0
         try:
-            self._descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | _CLOSE_ON_EXEC, 0o600)
+            self._descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | _AS_IT_IS, 0o600)
         except FileNotFoundError:
             raise
         except OSError as exc:
@@ -217,7 +217,8 @@ class _JournalFile:
 
 
 _encoded = json.JSONEncoder(separators=(",", ":")).encode
-_CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
+# For no other program, and on Windows with no byte put before the end of a line.
+_AS_IT_IS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 def _make_private(directory: Path) -> None:

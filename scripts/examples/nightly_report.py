@@ -37,7 +37,8 @@ done = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8")
 if done.returncode != 0:
     sys.exit(done.returncode)
 report = json.loads(done.stdout)
-print(f"# LLM cost of {day}\n\n{report['calls']} calls, {settled(report['total_usd'], report['unsettled'])}")
+calls = "1 call" if report["calls"] == 1 else f"{report['calls']} calls"
+print(f"# LLM cost of {day}\n\n{calls}, {settled(report['total_usd'], report['unsettled'])}")
 if report["groups"]:
     print("\n| tag | model | calls | tokens | cost |\n| --- | --- | ---: | ---: | --- |")
 for group in report["groups"]:

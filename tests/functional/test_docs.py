@@ -127,6 +127,13 @@ def test_readme_make_commands():
     assert "\nmake test\n" in (ROOT / ".ci" / "run").read_text()
 
 
+def test_the_demo_shows_what_the_readme_promises(shell):
+    code, printed = shell("scripts/demo", NEURALTERM_BUDGET_DAY="0", NEURALTERM_MODEL="nobody/knows")
+    assert code == 0
+    assert re.findall(r"\(exit code (\d+)\)", printed) == ["5", "9"]
+    assert "\x1b" not in printed
+
+
 def test_commands_of_chat():
     from neuralterm.components.chat_commands import COMMANDS
 
@@ -190,6 +197,15 @@ def test_project_rights_on_the_configuration_page():
     assert {key for key, right in by_key.items() if right != "no"} == PROJECT_KEYS
 
 
+def test_settings_that_are_flags_of_send_are_named_as_such():
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    flags = {option for parameter in COMMANDS["neuralterm send"].params for option in parameter.opts}
+    by_key = {row[2].strip("`"): row[0] for row in table("Settings", page)}
+    own = {key: f"--{key.replace('_', '-')}" for key in USER_KEYS}
+    assert "--soft-budget" in flags
+    assert [key for key, flag in own.items() if flag in flags and f"`{flag}`" not in by_key[key]] == []
+
+
 @pytest.mark.parametrize("script", ["write_reference", "write_man", "write_faults"])
 def test_pages_that_scripts_write_are_up_to_date(script):
     done = subprocess.run([sys.executable, ROOT / "scripts" / script, "--check"], capture_output=True)
@@ -229,6 +245,18 @@ def test_files_named_in_the_pages_exist(page):
     names = re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.py)`", page.read_text(encoding="utf-8"))
     places = (ROOT, ROOT / "neuralterm")
     assert [name for name in names if not any((place / name).exists() for place in places)] == []
+
+
+def test_modules_on_the_architecture_page_exist_and_every_package_is_there():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = [(row[0].strip("`"), re.findall(r"`(\w+)`", row[2])) for row in table("What is where", page)]
+    folders = {package: ROOT / "neuralterm" / package.replace(".", "/") for package, _ in rows}
+    assert [name for package, names in rows for name in names if not (folders[package] / f"{name}.py").exists()] == []
+    packages = {
+        path.parent for path in (ROOT / "neuralterm").rglob("__init__.py") if len(list(path.parent.glob("*.py"))) > 3
+    }
+    # Of commands each has its module, and the package itself has what stands above the layers.
+    assert packages - set(folders.values()) == {ROOT / "neuralterm", ROOT / "neuralterm" / "cli" / "commands"}
 
 
 def keys_in(document):

@@ -48,8 +48,21 @@ def test_commit_message_prints_one_for_what_is_staged(examples):
 
 
 def test_commit_message_sends_nothing_where_there_is_nothing_to_say(examples, data_dir):
-    line = "commit_message; git add notes.md; commit_message .git/COMMIT_EDITMSG message"
-    assert examples(line) == (0, "")
+    assert examples("commit_message") == (2, "commit_message: nothing is staged\n")
+    assert examples("touch message; commit_message message; git add notes.md; commit_message message message") == (
+        0,
+        "",
+    )
+    code, printed = examples("cd /; commit_message")
+    assert (code, len(printed.splitlines())) == (128, 1)
+    assert examples("git add notes.md; commit_message --help") == (2, "usage: commit_message [FILE]\n")
+    assert not Path(data_dir).exists()
+
+
+def test_triage_log_asks_nobody_about_no_log(examples, data_dir):
+    assert examples("triage_log.py < /dev/null") == (2, "error: there is no log on stdin\n")
+    code, printed = examples("triage_log.py app.log")
+    assert (code, "triage_log.py || mail-somebody" in printed) == (1, True)
     assert not Path(data_dir).exists()
 
 

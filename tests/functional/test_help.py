@@ -83,6 +83,28 @@ def test_every_text_belongs_to_a_command():
 
 
 @EVERY_COMMAND
+def test_options_that_may_be_repeated_say_so_and_no_value_has_the_name_of_a_type(path):
+    command = shown(path)
+    records = [record for _, section in option_sections(command, COMMANDS[path]) for record in section]
+    repeatable = [each for each in command.params if isinstance(each, click.Option) and each.multiple]
+    assert len([text for _, text in records if text.endswith("[repeatable]")]) == len(repeatable)
+    assert [name for name, _ in records if "RANGE" in name or "INTEGER" in name or "FLOAT" in name] == []
+
+
+@EVERY_COMMAND
+def test_subcommands_are_listed_with_a_whole_sentence(path, run):
+    text = run(*path.split(), "--help").out.partition("\nSubcommands:\n")[2].partition("\nExamples:\n")[0]
+    names = [each.split()[-1] for each in COMMANDS if each.rpartition(" ")[0] == path and path]
+    assert sorted(re.findall(r"(?m)^  (\S+)", text)) == names
+    assert "..." not in text
+
+
+def test_more_tokens_than_any_model_writes_are_a_slip(run):
+    result = run("send", "--max-tokens", "1000000001", "hi")
+    assert (result.code, "more tokens than any model writes" in result.err) == (2, True)
+
+
+@EVERY_COMMAND
 def test_every_option_is_listed_once(path):
     command = shown(path)
     listed = [name for _, records in option_sections(command, COMMANDS[path]) for name, _ in records]
@@ -100,7 +122,7 @@ def test_the_options_of_a_prompt_are_all_under_headings(path):
     assert {"Conversation", "Model and answer", "Output", "Money", "Network"} <= set(sections)
 
 
-@pytest.mark.parametrize("columns", [50, 80, 300])
+@pytest.mark.parametrize("columns", [38, 50, 80, 300])
 @EVERY_COMMAND
 def test_help_keeps_to_the_width(path, columns):
     root = root_context(terminal_width=columns)
@@ -120,6 +142,9 @@ def test_there_is_a_manual_page_for_every_command_and_roff_can_read_it():
     for path in pages.values():
         lines = path.read_text(encoding="utf-8").splitlines()
         assert [line for line in lines if line.startswith((".", "'")) and not KNOWN_REQUEST.match(line)] == []
+    assert pages["neuralterm"].read_text(encoding="utf-8").count("\\fBNEURALTERM_") > 10
+    for name in ("neuralterm", "neuralterm-send", "neuralterm-chat"):
+        assert ".SH EXIT STATUS" in pages[name].read_text(encoding="utf-8")
     if shutil.which("groff"):
         done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z", *pages.values()], capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")

@@ -105,15 +105,16 @@ def test_the_key_is_not_kept_in_what_is_stored(sandbox, login, run, file, data_d
 
 def test_without_a_browser_the_code_is_pasted(sandbox, start, run, file):
     process = start("login", "--no-browser", stdin=subprocess.PIPE)
-    asked = process.stderr.readline().decode()
-    assert asked.startswith("open this page in any browser, and agree: ")
-    with urllib.request.urlopen(asked.split()[-1], timeout=20) as page:
+    address = process.stdout.readline().decode().strip()
+    with urllib.request.urlopen(address, timeout=20) as page:
         code = page.read()
     process.stdin.write(code)
     process.stdin.close()
     assert process.wait(20) == 0
     assert process.stdout.read() == b""
-    assert b"logged in" in process.stderr.read()
+    told = process.stderr.read()
+    assert told.startswith(b"open this page in any browser, and agree:\n")
+    assert b"logged in" in told
     assert run("send", "hi").code == 0
 
 
@@ -123,6 +124,8 @@ def test_where_no_browser_is_found_the_code_is_asked_for(sandbox, login, file):
     assert done.code == NO_KEY
     assert len(browser.pages) == 1
     assert "open this page in any browser" in done.err
+    quiet = login(Browser(is_there=False), stdin="a-wrong-code\n", before=("-q",))
+    assert (quiet.out.startswith("http"), quiet.err.startswith("error: ")) == (True, True)
 
 
 def test_a_terminal_does_not_show_what_is_pasted(sandbox):
@@ -140,7 +143,8 @@ def test_ctrl_c_leaves_the_terminal_as_it_was(sandbox, file):
     terminal = Terminal("login", "--no-browser")
     terminal.expect("code from the page (or the address it sends you to): ")
     terminal.type("\x03")
-    assert terminal.end()[0] == 130
+    code, rest = terminal.end()
+    assert (code, rest[-1:]) == (130, "\n")
     assert terminal.has_its_modes()
     terminal.close()
     assert not file.exists()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -123,7 +124,7 @@ class TestUsage:
         result = run(*line)
         problem, hint = result.err.splitlines()
         assert (result.code, result.out, service.requests) == (2, "", [])
-        assert problem.startswith(f"error: {message}")
+        assert f"{problem}\n".startswith(f"error: {message}")
         assert hint.startswith("hint: `neuralterm")
         assert hint.endswith("--help` shows how")
 
@@ -352,6 +353,31 @@ class TestTerminalAndLocale:
         assert "·" in err.decode("utf-8")
         contents = [message["content"] for message in service.chats[0].body["messages"]]
         assert contents == ["knapp, bitteschön", "grüße"]
+
+    def test_what_is_looked_for_is_text_whatever_the_locale(self, service, run, start, monkeypatch, tmp_path):
+        service.scripts = [text("世界")]
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "grüße.txt").write_text("hallo")
+        assert run("send", "--tag", "größer", "hi").code == 0
+        for name, value in {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}.items():
+            monkeypatch.setenv(name, value)
+        out, _ = start("history", "search", "--tag", "größer", "世界").communicate()
+        assert "世界" in out.decode()
+        start("send", "-f", "grüße.txt").communicate()
+        assert service.chats[-1].body["messages"][-1]["content"] == "grüße.txt:\nhallo"
+
+    @pytest.mark.skipif(shutil.which("localedef") is None, reason="makes a locale")
+    def test_arguments_are_utf8_where_they_are_and_else_what_the_locale_says(
+        self, service, start, monkeypatch, tmp_path
+    ):
+        subprocess.run(
+            ["localedef", "-i", "POSIX", "-f", "ISO-8859-1", tmp_path / "xx_XX.ISO-8859-1"], capture_output=True
+        )
+        monkeypatch.setenv("LOCPATH", str(tmp_path))
+        monkeypatch.setenv("LC_ALL", "xx_XX.ISO-8859-1")
+        start("send", "-s", "grüße 日本", b"caf\xe9").communicate()
+        contents = [message["content"] for message in service.chats[0].body["messages"]]
+        assert contents == ["grüße 日本", "café"]
 
     def test_an_argument_that_is_no_text_is_refused(self, service, start):
         process = start("send", b"caf\xe9")

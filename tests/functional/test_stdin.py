@@ -53,10 +53,13 @@ def test_a_dash_waits_for_stdin_however_long(service, start):
 
 
 def test_without_an_argument_stdin_is_waited_for(service, start):
-    process = start("send", stdin=PIPE)
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(1.5)
+    ours, theirs = os.openpty()
+    process = start("send", stdin=PIPE, stderr=theirs)
+    os.close(theirs)
+    assert os.read(ours, 1000) == b"waiting for stdin\r\n"  # who sits at the terminal is told
+    assert service.requests == []
     process.communicate(b"the prompt")
+    os.close(ours)
     assert (process.returncode, prompt(service)) == (0, "the prompt")
 
 

@@ -71,6 +71,14 @@ class TestFile:
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
         assert os.listdir(path.parent) == ["credentials.json"]
 
+    def test_folders_that_are_made_are_private_and_those_of_others_stay_as_they_are(self, tmp_path):
+        shared = tmp_path / "shared"
+        shared.mkdir(mode=0o755)
+        Credentials(shared / "a" / "b" / "credentials.json", no_keyring).keep(SERVICE, KEY)
+        Credentials(shared / "credentials.json", no_keyring).keep(SERVICE, KEY)
+        modes = [stat.S_IMODE(each.stat().st_mode) for each in (shared, shared / "a", shared / "a" / "b")]
+        assert modes == [0o755, 0o700, 0o700]
+
     def test_one_that_others_may_read_is_closed_to_them(self, credentials, path):
         credentials.keep(SERVICE, KEY)
         path.chmod(0o644)
@@ -100,7 +108,11 @@ class TestFile:
             credentials.keep(SERVICE, KEY)
 
     @pytest.mark.parametrize(
-        "content", [b"", b"{", b"[]", b'{"logins": []}', b'{"logins": {"s": "sk-or-v1-x"}}', b"\xff", b"[" * 100_000]
+        "content",
+        [
+            *(b"", b"{", b"[]", b'{"logins": []}', b'{"logins": {"s": "sk-or-v1-x"}}', b"\xff", b"[" * 100_000),
+            json.dumps({"logins": {SERVICE: {"key": 5}}}).encode(),
+        ],
     )
     def test_a_damaged_file_is_a_sentence_that_quotes_nothing(self, credentials, path, content):
         path.parent.mkdir(parents=True)

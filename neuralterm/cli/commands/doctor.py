@@ -42,7 +42,7 @@ def command(container: Container, /, offline: bool, as_json: bool) -> int:
     if as_json:
         console.print(container.without_key(machine.dumps(doctor_view.findings_document(findings, code))))
     else:
-        console.print(container.without_key(doctor_view.findings_text(findings)))
+        console.print(container.without_key(doctor_view.findings_text(findings, console.stdout_width)))
     return code
 
 

@@ -9,15 +9,24 @@ import click
 from neuralterm.cli.history_editing import delete, fork, purge, rename, restore, tag
 from neuralterm.cli.history_files import backup, export, path
 from neuralterm.cli.history_import import import_command
-from neuralterm.cli.options import DecimalType, DefaultGroup, MomentType, json_option, not_empty, pass_container
+from neuralterm.cli.options import (
+    DecimalType,
+    DefaultGroup,
+    MomentType,
+    TextType,
+    WholeRange,
+    json_option,
+    not_empty,
+    pass_container,
+)
 
 if TYPE_CHECKING:
     from neuralterm.container import Container
 
-_limit = click.option(
-    "-n", "limit", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="At most N."
+_limit = click.option("-n", "limit", type=WholeRange(1), default=20, show_default=True, metavar="N", help="At most N.")
+_tag = click.option(
+    "--tag", type=TextType(), metavar="TAG", callback=not_empty, help="Only conversations with this tag."
 )
-_tag = click.option("--tag", metavar="TAG", callback=not_empty, help="Only conversations with this tag.")
 _model = click.option(
     "--model",
     metavar="PATTERN",
@@ -110,7 +119,7 @@ def show(container: Container, /, conversation_id: str | None, raw: bool, as_jso
 
 
 @command.command("search")
-@click.argument("words", nargs=-1, required=True, metavar="QUERY...")
+@click.argument("words", nargs=-1, type=TextType(), required=True, metavar="QUERY...")
 @_limit
 @click.option("--since", type=MomentType(), metavar="WHEN", help="Said since then: 2026-11-23, 24h, 7d, ...")
 @click.option("--until", type=MomentType(is_end=True), metavar="WHEN", help="Said before then; a date is taken in.")

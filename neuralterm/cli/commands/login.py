@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from neuralterm.cli.options import Command, FiniteRange, pass_container
+from neuralterm.cli.options import Command, FiniteRange, WholeRange, pass_container
 
 if TYPE_CHECKING:
     from neuralterm.container import Container
@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.option("--no-browser", is_flag=True, help="Print the page's address, and ask for the code that it shows.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Where the browser comes back to; by default 3000 if free.")
+@click.option(
+    "--port",
+    type=WholeRange(1, 65535),
+    metavar="PORT",
+    help="Where the browser comes back to; by default 3000 if free.",
+)
 @click.option(
     "--wait",
     type=FiniteRange(0, min_open=True),
@@ -42,7 +47,8 @@ def command(container: Container, /, no_browser: bool, port: int | None, wait: f
     console, login = container.console, container.login
     code = None if no_browser else run(container, login.code_by_browser, port, wait)
     if code is None:
-        console.note(f"open this page in any browser, and agree: {login.page_for()}")
+        console.note("open this page in any browser, and agree:")
+        console.print(login.page_for())
         code = code_in(console.ask_secret("code from the page (or the address it sends you to): "))
     with console.busy("waiting for the service"):
         key = run(container, login.key_for, code)

@@ -22,7 +22,9 @@ def command(container: Container, /) -> None:
     \b
     neuralterm logout
     """
-    if not container.credentials.forget(container.service):
+    with container.console.busy("waiting for the system's keyring"):
+        was_there = container.credentials.forget(container.service)
+    if not was_there:
         container.console.note("there was no login")
         return
     rest = (

@@ -8,7 +8,7 @@ import click
 
 from neuralterm.cli.loop import run_alone
 from neuralterm.cli.models_what_if import what_if_command
-from neuralterm.cli.options import DecimalType, DefaultGroup, json_option, pass_container
+from neuralterm.cli.options import DecimalType, DefaultGroup, TextType, WholeRange, json_option, pass_container
 
 if TYPE_CHECKING:
     from neuralterm.application.catalogue import Listing
@@ -27,20 +27,17 @@ def command() -> None:
     """Show what models there are and what they cost."""
 
 
-command.add_command(what_if_command)
-
-
 @command.command("list")
-@click.argument("query", nargs=-1)
+@click.argument("query", nargs=-1, type=TextType())
 @click.option("--sort", type=click.Choice(SORT_KEYS), default="name", show_default=True, help="The order.")
 @click.option("--free", is_flag=True, help="Only those that cost nothing.")
 @click.option("--max-price", type=DecimalType(), metavar="USD", help="At most so much per million tokens, in and out.")
-@click.option("--min-context", type=click.IntRange(1), metavar="N", help="A window of at least N tokens.")
+@click.option("--min-context", type=WholeRange(1), metavar="N", help="A window of at least N tokens.")
 @click.option("--input", "inputs", multiple=True, metavar="MODALITY", help="Takes text, image, file, audio, ...")
 @click.option("--output", "outputs", multiple=True, metavar="MODALITY", help="Gives text, image, audio, ...")
 @click.option("--supports", multiple=True, metavar="PARAM", help="Takes this request parameter: tools, reasoning, ...")
 @click.option("--author", metavar="NAME", help="By this author: the part of the id before the slash.")
-@click.option("-n", "limit", type=click.IntRange(1), metavar="N", help="Only the first N.")
+@click.option("-n", "limit", type=WholeRange(1), metavar="N", help="Only the first N.")
 @json_option
 @_refresh_option
 @_offline_option
@@ -83,7 +80,7 @@ def list_models(container: Container, /, **given: Any) -> None:
 
 
 @command.command("show")
-@click.argument("model_id", metavar="ID")
+@click.argument("model_id", type=TextType(), metavar="ID")
 @json_option
 @_refresh_option
 @_offline_option
@@ -105,6 +102,9 @@ def show_model(container: Container, /, model_id: str, **given: Any) -> None:
         container.console.print(machine.dumps(models_view.one_model_document(listing, model, endpoints)))
     else:
         container.console.print(models_view.model_text(model, endpoints, container.console.stdout_width))
+
+
+command.add_command(what_if_command)
 
 
 async def _asked_about(

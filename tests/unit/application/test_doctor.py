@@ -187,10 +187,18 @@ async def test_what_is_wrong_with_the_database_is_told(changes, health, words):
 
 
 @pytest.mark.parametrize(
-    ("state", "health"), [(SpoolState(0), "ok"), (SpoolState(2, 0.5), "ok"), (SpoolState(1, 90.0), "warn")]
+    ("state", "health", "words"),
+    [
+        (SpoolState(0), "ok", "no answers wait"),
+        (SpoolState(1, 0.5), "ok", "1 answer is being written"),
+        (SpoolState(2, 0.5), "ok", "2 answers are being written"),
+        (SpoolState(1, 90.0), "warn", "1 answer was left behind"),
+        (SpoolState(2, 90.0), "warn", "2 answers were left behind"),
+    ],
 )
-async def test_answers_that_wait(state, health):
-    assert [each for each, _ in await said("spool", spool=lambda: state)] == [health]
+async def test_answers_that_wait(state, health, words):
+    ((found, message),) = await said("spool", spool=lambda: state)
+    assert (found, message.startswith(words)) == (health, True)
 
 
 def status(name, limit, spent, reserved="0"):

@@ -63,6 +63,25 @@ def test_it_leaves_an_open_line_of_others_alone(line, written):
     assert written[2:] == [ERASE + "waiting: 0 s"]
 
 
+def test_it_is_not_drawn_while_it_is_hidden(line, written):
+    line.begin("waiting")
+    line.draw()
+    with line.hidden():
+        line.draw()
+    line.draw()
+    assert written == [ERASE + "waiting: 0 s", ERASE, ERASE + "waiting: 0 s"]
+
+
+def test_a_terminal_that_cannot_erase_is_told_once(written, clock):
+    line = BusyLine(written.append, lambda: 30, clock.monotonic, erases=False)
+    line.begin("waiting for a model")
+    line.draw()
+    line.draw()
+    line.put("text\n")
+    line.end()
+    assert written == ["waiting for a model\n", "text\n"]
+
+
 def test_it_never_fills_the_last_column(line, written):
     line.begin("waiting for " + "x" * 40)
     line.draw()

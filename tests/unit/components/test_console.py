@@ -88,7 +88,7 @@ def test_only_one_of_both_at_the_terminal(screen):
 
 @pytest.mark.parametrize(
     ("is_terminal", "moves_cursor", "quiet", "is_told"),
-    [(True, True, False, True), (False, True, False, False), (True, False, False, False), (True, True, True, False)],
+    [(True, True, False, True), (False, True, False, False), (True, False, False, True), (True, True, True, False)],
 )
 def test_where_it_is_told_what_is_waited_for(is_terminal, moves_cursor, quiet, is_told):
     stderr = FakeTerminal() if is_terminal else io.StringIO()
