@@ -24,6 +24,8 @@ OPEN_LINK = re.compile(
     r"\](?:\([ \n]*+(?:<[^<>\n]*+|(?:<[^<>\n]*+>|[^\s()<>]*+(?:\([^\s()]*+\)[^\s()<>]*+)*+)"
     r"(?:\([^\s()]*+|[ \n]*+|[ \n]++(?:\"[^\"]*+(?:\"[ \n]*+)?|'[^']*+(?:'[ \n]*+)?|\([^()]*+(?:\)[ \n]*+)?)))?)?)?\Z"
 )
+# What two underscores on each side make no bold, but a name of Python or C.
+NAME = re.compile(r"[A-Za-z]\w+", re.ASCII)
 MAY_BEGIN_ADDRESS = re.compile(r"h(?:t(?:t(?:p(?:s?(?::/?)?)?)?)?)?\Z")
 
 
@@ -38,6 +40,12 @@ def flanks(before: str, following: str, mark: str) -> tuple[bool, bool]:
     if mark[0] == "_":
         return left and (not right or sign_before), right and (not left or sign_after)
     return left, right
+
+
+def is_operator(before: str, following: str, mark: str) -> bool:
+    """Say whether a mark between two characters is likelier arithmetic, as in `2*3` and `x**2`, than the beginning of emphasis."""
+    is_within = (before + following).isascii() and before.isalnum() and following.isalnum()
+    return mark[0] == "*" and is_within and (before.isdigit() or following.isdigit())
 
 
 def _is_sign(character: str) -> bool:
