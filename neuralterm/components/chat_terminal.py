@@ -18,7 +18,7 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import ColorDepth
 
 from neuralterm.components.chat_lines import continued, finished, is_unfinished
-from neuralterm.components.chat_typeahead import TypeAhead
+from neuralterm.components.chat_typeahead import TypeAhead, pasted_rest
 from neuralterm.components.foreign_text import unbroken, visible
 from neuralterm.domain.exceptions import ValidationError
 
@@ -116,7 +116,9 @@ def _bindings() -> KeyBindings:
     @bindings.add("enter", filter=at_line)
     def send_or_go_on(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
-        if is_unfinished(buffer.text):
+        if rest := pasted_rest(event):
+            buffer.insert_text(f"\n{rest}")
+        elif is_unfinished(buffer.text):
             buffer.text = continued(buffer.text)
             buffer.cursor_position = len(buffer.text)
         else:

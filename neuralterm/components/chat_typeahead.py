@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from prompt_toolkit.input import Input
+    from prompt_toolkit.key_binding import KeyPressEvent
     from prompt_toolkit.key_binding.key_processor import KeyPress
 
 _BLOCK = 1 << 16
@@ -82,6 +83,34 @@ class TypeAhead:
     def _read_rest(self) -> None:
         while select.select([self._descriptor], [], [], _PASTE_GAP_S if self._typed else 0)[0] and self._read():
             pass
+
+
+def pasted_rest(event: KeyPressEvent) -> str:
+    """Return what came together with the key that is handled, if it is text, and take it from the line editor.
+
+    So comes what is pasted where the terminal does not mark it. Blank lines alone are somebody's who is impatient.
+    """
+    queue = event.key_processor.input_queue
+    keys = list(queue)
+    with suppress(OSError):  # Windows, where the line editor finds out by itself
+        while select.select([event.app.input.fileno()], [], [], _PASTE_GAP_S if keys else 0)[0]:
+            if not (more := event.app.input.read_keys()):
+                break
+            keys += more
+    text = "".join(map(_text_of, keys))
+    queue.clear()
+    if text.strip():
+        return text
+    queue.extend(keys)
+    return ""
+
+
+def _text_of(key: KeyPress) -> str:
+    from prompt_toolkit.keys import Keys
+
+    if key.key in (Keys.ControlM, Keys.ControlJ):
+        return "\n"
+    return "\t" if key.key is Keys.ControlI else key.data if key.key == key.data else ""
 
 
 def _keys_of(typed: str) -> list[KeyPress]:

@@ -43,7 +43,7 @@ def flanks(before: str, following: str, mark: str) -> tuple[bool, bool]:
 
 
 def is_operator(before: str, following: str, mark: str) -> bool:
-    """Say whether a mark between two characters is likelier arithmetic, as in `2*3` and `x**2`, than the beginning of emphasis."""
+    """Say whether a mark between two characters is arithmetic, as in `2*3` and `x**2`, rather than where emphasis begins."""
     is_within = (before + following).isascii() and before.isalnum() and following.isalnum()
     return mark[0] == "*" and is_within and (before.isdigit() or following.isdigit())
 

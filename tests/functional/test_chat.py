@@ -245,7 +245,10 @@ class TestTerminal:
     )
     def test_several_lines_are_one_turn(self, service, chat, typed, sent):
         terminal = chat()
-        terminal.type("\r".join(typed) + "\r")
+        for line in typed[:-1]:
+            terminal.type(f"{line}\r")
+            terminal.expect("\n.")
+        terminal.type(f"{typed[-1]}\r")
         terminal.expect("Hello there.")
         assert service.chats[0].body["messages"][0]["content"] == sent
 
