@@ -664,6 +664,7 @@ class Container:
             notices=self.notices,
             interruption=self.interruption,
             check_model=self.catalogue.require_listed,
+            program=self.settings.program,
         )
 
     @cached_property

@@ -109,12 +109,12 @@ class Outcome:
 
     def _way_on(self, code: ExitCode) -> str | None:
         """Say how to get the rest of an answer that broke off, where what came of it is kept."""
-        answer = self._container.last_answer
-        if code is not ExitCode.INCOMPLETE or answer is None or self._container.settings.no_log:
+        answer, settings = self._container.last_answer, self._container.settings
+        if code is not ExitCode.INCOMPLETE or answer is None or settings.no_log:
             return None
         if not answer.content or answer.status.value == "complete":
             return None
-        return f"`neuralterm send --resume {answer.conversation_id}` asks for the rest"
+        return f"`{settings.program} send --resume {answer.conversation_id}` asks for the rest"
 
     def _console(self) -> Console:
         """Return the console, also when the settings it depends on are what went wrong."""

@@ -104,7 +104,7 @@ class Chat:
                 answer = await self._stoppable(stream, turns)
         except _StoppedError:
             self._console.end_answer()
-            self._console.note("stopped; what came is kept", dim=True)
+            self._console.note(self._stopped(before), dim=True)
             return
         finally:
             self._console.end_answer()
@@ -114,6 +114,12 @@ class Chat:
         self._statuses.append(answer.status)
         for note in notes_on(answer, has_fallbacks=bool(request.options.fallbacks), option=None):
             self._console.note(note, fg="yellow")
+
+    def _stopped(self, before: Answer | None) -> str:
+        answer = self._parts.session.last_answer
+        if answer is not None and answer is not before and (answer.content or answer.reasoning):
+            return "stopped; what came is kept"
+        return "stopped before anything came; /retry asks again"
 
     def _say_cut_off(self, request: SendRequest) -> None:
         note = cut_off_note(self._parts.session.last_answer, streamed=request.options.stream)

@@ -13,6 +13,7 @@ from neuralterm.components.cost_view import states_table
 from neuralterm.domain.exceptions import ValidationError
 from neuralterm.domain.money import dollars
 from neuralterm.domain.record import record, replace
+from neuralterm.domain.text import numbered
 
 Verb = Callable[[ChatState, str], Awaitable[Turn | None]]
 
@@ -89,7 +90,10 @@ async def _show_reasoning(state: ChatState, argument: str) -> None:
 
 async def _say_cost(state: ChatState, argument: str) -> None:
     spending, tokens = state.parts.spending, state.parts.session.total_tokens
-    state.console.note(f"cost: {state.spent()} in this chat, {tokens:,} tokens in this run")
+    parts = [f"cost: {state.spent()} in this chat"]
+    parts += [f"{numbered(tokens, 'token')} in this run"] if tokens or not state.untold else []
+    parts += [f"{numbered(state.untold, 'answer')} told no tokens"] if state.untold else []
+    state.console.note(", ".join(parts))
     for status in map(spending.status, spending.applying(state.subject())):
         left = f"{dollars(status.remaining_usd)} of {dollars(status.budget.limit_usd)} left"
         held = f", {dollars(status.reserved_usd)} kept back until its cost is certain" if status.reserved_usd else ""
