@@ -667,6 +667,11 @@ class Container:
             program=self.settings.program,
         )
 
+    async def provide_models(self) -> None:
+        """Fetch the list of models, without a word, where none of this service was ever kept here."""
+        if not self.model_cache.ids():
+            self.model_cache.store(await self.client.get_available_models(), self.clock.now())
+
     @cached_property
     def chat_suggestions(self) -> Suggestions:
         """What may follow on a line of a chat; asked for when somebody wants a line completed."""

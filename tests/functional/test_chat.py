@@ -125,7 +125,7 @@ class TestTerminal:
         terminal.expect("first")
         gate.set()
         terminal.expect(" and last")
-        terminal.expect(f"{MODEL} · 14 tokens · $0.0000045 {READY}")
+        terminal.expect(f"{MODEL} · 14 of 128k · $0.0000045 {READY}")
         terminal.type("\x04")
         assert terminal.end()[0] == 0
         assert stored("SELECT role, content FROM messages ORDER BY position") == [
@@ -216,17 +216,25 @@ class TestTerminal:
             assert hung_up.wait(5)
             assert stored("SELECT content, status FROM messages WHERE role = 'assistant'") == [("begun", "interrupted")]
 
+    def test_the_first_time_there_are_models_to_complete_without_a_word(self, service, chat, stored):
+        terminal = chat()
+        terminal.wait_until(lambda: stored("SELECT count(*) FROM models") != [(0,)])
+        terminal.type(f"/model {MODEL[:-1]}\t")
+        terminal.expect(MODEL)
+        assert not service.chats
+
     def test_control_c_stops_a_command_too(self, service, chat):
-        asked = threading.Event()
+        asked = threading.Semaphore(0)
 
         def script(exchange):
-            asked.set()
+            asked.release()
             exchange.wait_for_hang_up()
 
-        terminal = chat()
         service.on_models = script
+        terminal = chat()
+        assert asked.acquire(timeout=10)  # without being told to
         terminal.type("/model no/such\r")
-        assert asked.wait(10)
+        assert asked.acquire(timeout=10)
         terminal.type("\x03")
         terminal.expect("stopped")
         terminal.expect(READY)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from neuralterm.cli.beside import reconciling_beside
+from neuralterm.cli.beside import reconciling_beside, started
 from neuralterm.cli.hang_up import watch_reader
 from neuralterm.cli.loop import run
 from neuralterm.cli.options import Command, pass_container, request_options
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from neuralterm.components.chat import Chat, Confirm
     from neuralterm.components.chat_input import ChatInput
     from neuralterm.container import Container
+    from neuralterm.domain.models import MessageStatus
 
 
 @click.command(cls=Command)
@@ -46,10 +47,20 @@ def command(container: Container, /, **given: Any) -> int:
     if turns.interactive and container.settings.no_log:
         container.console.note("what is said here is not kept, only what it costs", dim=True)
     with reconciling_beside(container, afterwards=True):
-        statuses = run(container, chat.run, turns)
+        statuses = run(container, _talk, container, chat, turns)
     if turns.interactive:
         return ExitCode.OK
     return next((code for status in statuses if (code := exit_code_of_answer(status))), ExitCode.OK)
+
+
+async def _talk(container: Container, chat: Chat, turns: ChatInput) -> list[MessageStatus]:
+    """Run the chat. For whoever sits at a terminal for the first time the models are fetched beside it."""
+    fetching = started(container.provide_models) if turns.interactive else None
+    try:
+        return await chat.run(turns)
+    finally:
+        if fetching is not None:
+            fetching.cancel()
 
 
 def _confirm(container: Container) -> Confirm | None:
