@@ -109,10 +109,11 @@ class Outcome:
 
     def _way_on(self, code: ExitCode) -> str | None:
         """Say how to get the rest of an answer that broke off, where what came of it is kept."""
-        answer, settings = self._container.last_answer, self._container.settings
-        if code is not ExitCode.INCOMPLETE or answer is None or settings.no_log:
+        answer = self._container.last_answer
+        if code is not ExitCode.INCOMPLETE or answer is None:
             return None
-        if not answer.content or answer.status.value == "complete":
+        settings = self._container.settings
+        if settings.no_log or not answer.content or answer.status.value == "complete":
             return None
         return f"`{settings.program} send --resume {answer.conversation_id}` asks for the rest"
 
