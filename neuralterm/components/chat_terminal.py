@@ -78,6 +78,10 @@ class TerminalInput:
         """Keep what is typed while a command or an answer takes its time for the next turn."""
         return self._typed_ahead.kept()
 
+    def come_back(self) -> None:
+        """Note that the process was suspended, and goes on. Can be called at any time."""
+        self._typed_ahead.come_back()
+
     def edit(self, text: str) -> str | None:
         """Return what became of a text in the user's editor, None when it was not saved. Raises ValidationError."""
         import click

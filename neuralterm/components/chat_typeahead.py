@@ -7,7 +7,7 @@ import re
 import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from prompt_toolkit.input import Input
@@ -27,6 +27,7 @@ class TypeAhead:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._typed = b""
+        self._quiet: list[Any] | None = None
 
     @contextmanager
     def kept(self) -> Iterator[None]:
@@ -42,15 +43,28 @@ class TypeAhead:
         modes = termios.tcgetattr(self._descriptor)
         quiet = [*modes[:3], modes[3] & ~(termios.ECHO | termios.ICANON), *modes[4:6], list(modes[6])]
         quiet[6][termios.VMIN], quiet[6][termios.VTIME] = 1, 0
+        self._quiet = quiet
         termios.tcsetattr(self._descriptor, termios.TCSANOW, quiet)
         loop.add_reader(self._descriptor, self._read_in, loop.remove_reader)
         try:
             yield
         finally:
             loop.remove_reader(self._descriptor)
+            self._quiet = None
             with suppress(OSError, termios.error):  # the terminal is gone
                 self._read_rest()
                 termios.tcsetattr(self._descriptor, termios.TCSANOW, modes)
+
+    def come_back(self) -> None:
+        """Note that the process was suspended, and that a shell has set the terminal as it likes. Can be called at any time."""
+        quiet = self._quiet
+        if quiet is None:
+            return
+        import termios
+
+        with suppress(OSError, termios.error):  # the terminal is gone
+            if self._is_in_front():
+                termios.tcsetattr(self._descriptor, termios.TCSANOW, quiet)
 
     def replay(self, editor: Input) -> None:
         """Hand what was typed to the line editor. Several lines count as pasted: they wait there for Enter."""
@@ -65,9 +79,12 @@ class TypeAhead:
         store_typeahead(editor, [KeyPress(Keys.BracketedPaste, typed)] if is_pasted else _keys_of(typed))
 
     def _read_in(self, forget: Callable[[int], object]) -> None:
-        # A process in the background would be stopped for reading.
-        if os.tcgetpgrp(self._descriptor) != os.getpgrp() or not self._read():
+        if not self._is_in_front() or not self._read():
             forget(self._descriptor)
+
+    def _is_in_front(self) -> bool:
+        """Say whether the terminal is ours: a process in the background would be stopped for using it."""
+        return os.tcgetpgrp(self._descriptor) == os.getpgrp()
 
     def _read(self) -> bool:
         """Take what there is; False at the end."""

@@ -3,6 +3,7 @@
 import os
 import signal
 import stat
+import termios
 import threading
 
 import pytest
@@ -222,6 +223,22 @@ class TestTerminal:
         terminal.type(f"/model {MODEL[:-1]}\t")
         terminal.expect(MODEL)
         assert not service.chats
+
+    def test_after_a_suspension_what_is_typed_is_not_shown_in_the_answer_either(self, service, chat):
+        gate = threading.Event()
+        service.scripts = [held(["first"], gate, [" and last"]), text("and that")]
+        terminal = chat()
+        terminal.type("hi\r")
+        terminal.expect("first")
+        os.kill(terminal.process.pid, signal.SIGSTOP)
+        termios.tcsetattr(terminal.ours, termios.TCSANOW, terminal.modes)  # as a shell does
+        os.kill(terminal.process.pid, signal.SIGCONT)
+        terminal.wait_until(lambda: not termios.tcgetattr(terminal.ours)[3] & termios.ECHO)
+        terminal.type("next\r")
+        gate.set()
+        assert "next" not in terminal.expect(" and last")
+        terminal.expect("and that")
+        assert service.chats[1].body["messages"][-1]["content"] == "next"
 
     def test_control_c_stops_a_command_too(self, service, chat):
         asked = threading.Semaphore(0)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from neuralterm.components.chat import Chat, Confirm
     from neuralterm.components.chat_input import ChatInput
+    from neuralterm.components.chat_terminal import TerminalInput
+    from neuralterm.components.console import Console
     from neuralterm.container import Container
     from neuralterm.domain.models import MessageStatus
 
@@ -86,6 +88,9 @@ def _input(container: Container, chat: Chat) -> ChatInput:
 
 def _terminal(container: Container, chat: Chat) -> ChatInput:
     """Seat the person at the terminal: with an editor for lines, and with files."""
+    from functools import partial
+
+    from neuralterm.cli.signals import on_return
     from neuralterm.cli.stdin import file_text, stdin_bytes
     from neuralterm.components.chat_state import Desk
     from neuralterm.components.chat_status import status_line
@@ -100,6 +105,7 @@ def _terminal(container: Container, chat: Chat) -> ChatInput:
         color=settings.color,
     )
     container.interruption.before_end.append(turns.restore_terminal)
+    on_return(partial(_come_back, container.console, turns))
     chat.state.desk = Desk(
         read_text=file_text,
         read_attachment=lambda source: container.read_attachment(source, stdin_bytes),
@@ -107,6 +113,11 @@ def _terminal(container: Container, chat: Chat) -> ChatInput:
         edit=turns.edit,
     )
     return turns
+
+
+def _come_back(console: Console, turns: TerminalInput) -> None:
+    console.come_back()
+    turns.come_back()
 
 
 def _write(path: Path, text: str, overwrite: bool) -> None:
