@@ -19,6 +19,10 @@ from neuralterm.domain.models import Conversation, MessageStatus
 Confirm = Callable[[SendRequest, Conversation], Awaitable[None]]
 _Result = TypeVar("_Result")
 
+# The code of the error that `confirm` raises for a turn which nobody agreed to.
+NOT_CONFIRMED = "NOT_CONFIRMED"
+_NOT_SENT = "not sent; /retry asks again, /edit changes it first"
+
 
 class _StoppedError(Exception):
     """Ctrl-C has stopped what ran."""
@@ -85,6 +89,9 @@ class Chat:
             self._parts.session.note_error(error.message)
             if not turns.interactive or error.code == OUTPUT_FAILED:
                 raise
+            if error.code == NOT_CONFIRMED and self._console.stderr_is_terminal:  # by who sits there, and knows why
+                self._console.note(_NOT_SENT, dim=True)
+                return
             self._console.error(error.message, error.hint)
             if turn is not None:
                 self._console.note("/retry sends it again, /edit changes it first", dim=True)
@@ -96,7 +103,7 @@ class Chat:
         try:
             await self._stoppable(self._agreed(request), turns)
         except _StoppedError:
-            self._console.note("not sent", dim=True)
+            self._console.note(_NOT_SENT, dim=True)
             return
         stream = self._stream(await self.state.current_conversation(turn), request)
         try:

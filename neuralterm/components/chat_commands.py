@@ -15,6 +15,9 @@ from neuralterm.domain.money import dollars
 from neuralterm.domain.record import record, replace
 from neuralterm.domain.text import numbered
 
+# Columns of what is typed in the help, and those a terminal has where what it means stands beside it.
+_USAGE, _TWO_COLUMNS = 20, 60
+
 Verb = Callable[[ChatState, str], Awaitable[Turn | None]]
 
 
@@ -61,9 +64,22 @@ async def run_command(state: ChatState, line: str) -> Turn | None:
 
 
 async def _help(state: ChatState, argument: str) -> None:
+    console = state.console
     usages = [(f"/{each.name} {each.argument}".rstrip(), each.summary) for each in COMMANDS]
     for usage, meaning in (*usages, *KEYS):
-        state.console.note(f"{usage:<19} {meaning}")
+        for row in _in_rows(usage, meaning, console.width if console.stderr_is_terminal else None):
+            console.note(row)
+
+
+def _in_rows(usage: str, meaning: str, width: int | None) -> list[str]:
+    """Lay a line of the help out for a terminal so wide; what it means stands below where there is no room beside it."""
+    if width is None:
+        return [f"{usage:<{_USAGE}}{meaning}"]
+    import textwrap
+
+    if width < _TWO_COLUMNS:
+        return [usage, *textwrap.wrap(meaning, max(width, _USAGE), initial_indent="  ", subsequent_indent="  ")]
+    return textwrap.wrap(meaning, width, initial_indent=f"{usage:<{_USAGE}}", subsequent_indent=" " * _USAGE)
 
 
 async def _choose_model(state: ChatState, argument: str) -> None:

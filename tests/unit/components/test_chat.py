@@ -57,6 +57,20 @@ async def test_the_help_names_every_command_once():
     assert len({command.name for command in COMMANDS}) == len(COMMANDS)
 
 
+@pytest.mark.parametrize("width", [40, 59, 60, 80, 200])
+async def test_the_help_fits_a_terminal(width, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    talk = ChatWorld()
+    talk.console.stderr_is_terminal = True
+    await talk.type("/help")
+    rows = talk.said.splitlines()[1:]
+    assert max(map(len, rows)) <= width
+    words = " ".join(talk.said.split())
+    for command in COMMANDS:
+        assert f"/{command.name} {command.argument}".rstrip() in words
+        assert command.summary in words
+
+
 class TestTakingBack:
     async def test_undo_keeps_what_was_said_and_its_cost(self):
         talk = ChatWorld(["one", final()], ["two", final()], ["three", final()])
