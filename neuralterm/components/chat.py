@@ -8,7 +8,7 @@ from typing import TypeVar
 from neuralterm.application.records import Answer
 from neuralterm.application.sending import SendRequest, stream_answer
 from neuralterm.components.answer_notes import cut_off_note, notes_on
-from neuralterm.components.chat_commands import run_command
+from neuralterm.components.chat_commands import LEAVING, run_command
 from neuralterm.components.chat_input import ChatInput
 from neuralterm.components.chat_state import ChatParts, ChatState, Desk, Turn
 from neuralterm.components.chat_view import farewell, greeting, question_line
@@ -72,6 +72,8 @@ class Chat:
 
     async def _take(self, line: str, turns: ChatInput) -> None:
         turn: Turn | None = None
+        if turns.interactive and line.strip() in LEAVING:
+            line = "/exit"
         try:
             if line.startswith("/") and not line.startswith("//"):
                 with turns.busy():

@@ -18,6 +18,9 @@ from neuralterm.domain.text import numbered
 # Columns of what is typed in the help, and those a terminal has where what it means stands beside it.
 _USAGE, _TWO_COLUMNS = 20, 60
 
+# Words with which one leaves elsewhere. Nobody asks a model only that.
+LEAVING = ("exit", "quit")
+
 Verb = Callable[[ChatState, str], Awaitable[Turn | None]]
 
 
@@ -56,7 +59,8 @@ async def run_command(state: ChatState, line: str) -> Turn | None:
     command = next((each for each in COMMANDS if each.name == name), None)
     if command is None:
         raise ValidationError(
-            f"there is no command /{name}", hint="/help lists them; // sends a line that begins with /"
+            f"there is no command /{name}",
+            hint=f"{_meant(name)}/help lists them; // sends a line that begins with /",
         )
     if command.at_terminal_only and state.desk is None:
         raise ValidationError(f"/{name} is for a terminal: the lines of a pipe can't read or write files")
@@ -69,6 +73,15 @@ async def _help(state: ChatState, argument: str) -> None:
     for usage, meaning in (*usages, *KEYS):
         for row in _in_rows(usage, meaning, console.width if console.stderr_is_terminal else None):
             console.note(row)
+
+
+def _meant(name: str) -> str:
+    """Return a question after the command whose name is close to this one; nothing where there is none."""
+    if name in LEAVING:
+        return "did you mean /exit? "
+    from difflib import get_close_matches
+
+    return "".join(f"did you mean /{each}? " for each in get_close_matches(name, [each.name for each in COMMANDS], 1))
 
 
 def _in_rows(usage: str, meaning: str, width: int | None) -> list[str]:
@@ -182,7 +195,7 @@ COMMANDS = (
     Command("history", "[N]", "the last N messages of this conversation", exchanges.list_messages),
     Command("resume", "[ID]", "list the last conversations, or go on with one", exchanges.resume, Names.CONVERSATION),
     Command("new", "[TITLE]", "begin a fresh conversation", exchanges.begin_anew),
-    Command("exit", "", "leave (or Ctrl-D)", _leave),
+    Command("exit", "", "leave (or Ctrl-D, or exit or quit alone on a line)", _leave),
 )
 
 KEYS = (

@@ -71,6 +71,24 @@ async def test_the_help_fits_a_terminal(width, monkeypatch):
         assert command.summary in words
 
 
+@pytest.mark.parametrize("word", ["exit", " quit "])
+async def test_a_word_with_which_one_leaves_is_not_asked(word):
+    talk = ChatWorld(["one"], ["two"])
+    await talk.type("first", word, "never")
+    assert talk.asked == [["first"]]
+    piped = ChatWorld(["one"], at_terminal=False)
+    await piped.type(word.strip())
+    assert piped.asked == [[word.strip()]]
+
+
+async def test_a_command_that_is_misspelt_is_told_which_may_be_meant():
+    talk = ChatWorld()
+    await talk.type("/modle x", "/quit", "/zzz")
+    rest = "/help lists them; // sends a line that begins with /"
+    hints = [line for line in talk.said.splitlines() if line.startswith("hint")]
+    assert hints == [f"hint: did you mean /model? {rest}", f"hint: did you mean /exit? {rest}", f"hint: {rest}"]
+
+
 class TestTakingBack:
     async def test_undo_keeps_what_was_said_and_its_cost(self):
         talk = ChatWorld(["one", final()], ["two", final()], ["three", final()])
