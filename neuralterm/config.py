@@ -90,6 +90,11 @@ class Settings:
         return tuple(placed.budget for placed in self.placed_budgets)
 
     @property
+    def program(self) -> str:
+        """How a command that goes on with what is kept here has to begin."""
+        return "neuralterm --sandbox" if self.sandbox else "neuralterm"
+
+    @property
     def database(self) -> Path:
         """Where conversations and ledger are; the sandbox keeps its own."""
         return database_in(self.data_dir, sandbox=self.sandbox)

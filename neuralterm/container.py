@@ -679,7 +679,13 @@ class Container:
             notices=self.notices,
             interruption=self.interruption,
             check_model=self.catalogue.require_listed,
+            program=self.settings.program,
         )
+
+    async def provide_models(self) -> None:
+        """Fetch the list of models, without a word, where none of this service was ever kept here."""
+        if not self.model_cache.ids():
+            self.model_cache.store(await self.client.get_available_models(), self.clock.now())
 
     @cached_property
     def chat_suggestions(self) -> Suggestions:

@@ -51,12 +51,13 @@ class _Beside(EventObserver):
             self._task.cancel()
             self._task = None
         if event.event_type == Events.MESSAGE_STARTED:
-            self._task = _started(self._during)
+            self._task = started(self._during)
         elif self._after is not None and (event.payload or {})["answer"].cost.source not in CERTAIN_SOURCES:
-            self._task = _started(self._after)
+            self._task = started(self._after)
 
 
-def _started(work: Callable[[], Awaitable[None]]) -> asyncio.Task[Any]:
+def started(work: Callable[[], Awaitable[None]]) -> asyncio.Task[Any]:
+    """Begin with something in the running event loop that nobody waits for, and that may fail without a word."""
     import asyncio
 
     from neuralterm.domain.exceptions import NeuralTermError

@@ -115,11 +115,12 @@ class Outcome:
     def _way_on(self, code: ExitCode) -> str | None:
         """Say how to get the rest of an answer that broke off, where what came of it is kept."""
         answer = self._container.last_answer
-        if code is not ExitCode.INCOMPLETE or answer is None or self._container.settings.no_log:
+        if code is not ExitCode.INCOMPLETE or answer is None:
             return None
-        if not answer.content or answer.status.value == "complete":
+        settings = self._container.settings
+        if settings.no_log or not answer.content or answer.status.value == "complete":
             return None
-        return f"`neuralterm send --resume {answer.conversation_id}` asks for the rest"
+        return f"`{settings.program} send --resume {answer.conversation_id}` asks for the rest"
 
     def _console(self) -> Console:
         """Return the console, also when the settings it depends on are what went wrong."""

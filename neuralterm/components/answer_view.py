@@ -37,9 +37,18 @@ class TextView:
 
     def close(self, answer: Answer | None) -> None:
         """End the answer's last line."""
+        code = self._code_of(answer.content) if self._extract and answer is not None else None
         if self._hold and answer is not None:
-            self._console.write_answer(first_code_block(answer.content) if self._extract else answer.content)
+            self._console.write_answer(answer.content if code is None else code)
         self._console.end_answer()
+        if self._extract and answer is not None and answer.content and code is None:
+            self._console.note("note: the answer has no code block, so all of it was printed", fg="yellow")
+
+    @staticmethod
+    def _code_of(text: str) -> str | None:
+        from neuralterm.components.code_block import first_code_block
+
+        return first_code_block(text)
 
 
 class JsonView:
@@ -114,20 +123,3 @@ class NdjsonView(EventObserver):
             self._lines.append(self._last)
             self._last = None
         self.delta("")
-
-
-def first_code_block(text: str) -> str:
-    """Return the inside of the first fenced code block of a Markdown text; the whole text if there is none."""
-    lines = text.splitlines()
-    for start, line in enumerate(lines):
-        fence = line.strip()
-        if not fence.startswith(("```", "~~~")):
-            continue
-        mark = fence[:3]
-        inside = []
-        for inner in lines[start + 1 :]:
-            if inner.strip().startswith(mark):
-                break
-            inside.append(inner)
-        return "\n".join(inside)
-    return text

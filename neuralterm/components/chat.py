@@ -8,7 +8,7 @@ from typing import TypeVar
 from neuralterm.application.records import Answer
 from neuralterm.application.sending import SendRequest, stream_answer
 from neuralterm.components.answer_notes import cut_off_note, notes_on
-from neuralterm.components.chat_commands import run_command
+from neuralterm.components.chat_commands import LEAVING, run_command
 from neuralterm.components.chat_input import ChatInput
 from neuralterm.components.chat_state import ChatParts, ChatState, Desk, Turn
 from neuralterm.components.chat_view import farewell, greeting, question_line
@@ -18,6 +18,10 @@ from neuralterm.domain.models import Conversation, MessageStatus
 
 Confirm = Callable[[SendRequest, Conversation], Awaitable[None]]
 _Result = TypeVar("_Result")
+
+# The code of the error that `confirm` raises for a turn which nobody agreed to.
+NOT_CONFIRMED = "NOT_CONFIRMED"
+_NOT_SENT = "not sent; /retry asks again, /edit changes it first"
 
 
 class _StoppedError(Exception):
@@ -68,6 +72,8 @@ class Chat:
 
     async def _take(self, line: str, turns: ChatInput) -> None:
         turn: Turn | None = None
+        if turns.interactive and line.strip() in LEAVING:
+            line = "/exit"
         try:
             if line.startswith("/") and not line.startswith("//"):
                 with turns.busy():
@@ -85,6 +91,9 @@ class Chat:
             self._parts.session.note_error(error.message)
             if not turns.interactive or error.code == OUTPUT_FAILED:
                 raise
+            if error.code == NOT_CONFIRMED and self._console.stderr_is_terminal:  # by who sits there, and knows why
+                self._console.note(_NOT_SENT, dim=True)
+                return
             self._console.error(error.message, error.hint)
             if turn is not None:
                 self._console.note("/retry sends it again, /edit changes it first", dim=True)
@@ -96,7 +105,7 @@ class Chat:
         try:
             await self._stoppable(self._agreed(request), turns)
         except _StoppedError:
-            self._console.note("not sent", dim=True)
+            self._console.note(_NOT_SENT, dim=True)
             return
         stream = self._stream(await self.state.current_conversation(turn), request)
         try:
@@ -104,7 +113,7 @@ class Chat:
                 answer = await self._stoppable(stream, turns)
         except _StoppedError:
             self._console.end_answer()
-            self._console.note("stopped; what came is kept", dim=True)
+            self._console.note(self._stopped(before), dim=True)
             return
         finally:
             self._console.end_answer()
@@ -114,6 +123,12 @@ class Chat:
         self._statuses.append(answer.status)
         for note in notes_on(answer, has_fallbacks=bool(request.options.fallbacks), option=None):
             self._console.note(note, fg="yellow")
+
+    def _stopped(self, before: Answer | None) -> str:
+        answer = self._parts.session.last_answer
+        if answer is not None and answer is not before and (answer.content or answer.reasoning):
+            return "stopped; what came is kept"
+        return "stopped before anything came; /retry asks again"
 
     def _say_cut_off(self, request: SendRequest) -> None:
         note = cut_off_note(self._parts.session.last_answer, streamed=request.options.stream)

@@ -13,6 +13,13 @@ from neuralterm.components.chat_state import ChatState, Turn
 from neuralterm.domain.exceptions import ValidationError
 from neuralterm.domain.money import dollars
 from neuralterm.domain.record import record, replace
+from neuralterm.domain.text import numbered
+
+# Columns of what is typed in the help, and those a terminal has where what it means stands beside it.
+_USAGE, _TWO_COLUMNS = 20, 60
+
+# Words with which one leaves elsewhere. Nobody asks a model only that.
+LEAVING = ("exit", "quit")
 
 Verb = Callable[[ChatState, str], Awaitable[Turn | None]]
 
@@ -52,7 +59,8 @@ async def run_command(state: ChatState, line: str) -> Turn | None:
     command = next((each for each in COMMANDS if each.name == name), None)
     if command is None:
         raise ValidationError(
-            f"there is no command /{name}", hint="/help lists them; // sends a line that begins with /"
+            f"there is no command /{name}",
+            hint=f"{_meant(name)}/help lists them; // sends a line that begins with /",
         )
     if command.at_terminal_only and state.desk is None:
         raise ValidationError(f"/{name} is for a terminal: the lines of a pipe can't read or write files")
@@ -60,9 +68,31 @@ async def run_command(state: ChatState, line: str) -> Turn | None:
 
 
 async def _help(state: ChatState, argument: str) -> None:
+    console = state.console
     usages = [(f"/{each.name} {each.argument}".rstrip(), each.summary) for each in COMMANDS]
     for usage, meaning in (*usages, *KEYS):
-        state.console.note(f"{usage:<19} {meaning}")
+        for row in _in_rows(usage, meaning, console.width if console.stderr_is_terminal else None):
+            console.note(row)
+
+
+def _meant(name: str) -> str:
+    """Return a question after the command whose name is close to this one; nothing where there is none."""
+    if name in LEAVING:
+        return "did you mean /exit? "
+    from difflib import get_close_matches
+
+    return "".join(f"did you mean /{each}? " for each in get_close_matches(name, [each.name for each in COMMANDS], 1))
+
+
+def _in_rows(usage: str, meaning: str, width: int | None) -> list[str]:
+    """Lay a line of the help out for a terminal so wide; what it means stands below where there is no room beside it."""
+    if width is None:
+        return [f"{usage:<{_USAGE}}{meaning}"]
+    import textwrap
+
+    if width < _TWO_COLUMNS:
+        return [usage, *textwrap.wrap(meaning, max(width, _USAGE), initial_indent="  ", subsequent_indent="  ")]
+    return textwrap.wrap(meaning, width, initial_indent=f"{usage:<{_USAGE}}", subsequent_indent=" " * _USAGE)
 
 
 async def _choose_model(state: ChatState, argument: str) -> None:
@@ -89,7 +119,10 @@ async def _show_reasoning(state: ChatState, argument: str) -> None:
 
 async def _say_cost(state: ChatState, argument: str) -> None:
     spending, tokens = state.parts.spending, state.parts.session.total_tokens
-    state.console.note(f"cost: {state.spent()} in this chat, {tokens:,} tokens in this run")
+    parts = [f"cost: {state.spent()} in this chat"]
+    parts += [f"{numbered(tokens, 'token')} in this run"] if tokens or not state.untold else []
+    parts += [f"{numbered(state.untold, 'answer')} told no tokens"] if state.untold else []
+    state.console.note(", ".join(parts))
     for status in map(spending.status, spending.applying(state.subject())):
         left = f"{dollars(status.remaining_usd)} of {dollars(status.budget.limit_usd)} left"
         held = f", {dollars(status.reserved_usd)} kept back until its cost is certain" if status.reserved_usd else ""
@@ -162,7 +195,7 @@ COMMANDS = (
     Command("history", "[N]", "the last N messages of this conversation", exchanges.list_messages),
     Command("resume", "[ID]", "list the last conversations, or go on with one", exchanges.resume, Names.CONVERSATION),
     Command("new", "[TITLE]", "begin a fresh conversation", exchanges.begin_anew),
-    Command("exit", "", "leave (or Ctrl-D)", _leave),
+    Command("exit", "", "leave (or Ctrl-D, or exit or quit alone on a line)", _leave),
 )
 
 KEYS = (

@@ -93,16 +93,29 @@ def _conversations(begun: str, summaries: Iterable[ConversationSummary]) -> Iter
 
 
 def _files(begun: str) -> Iterable[Suggestion]:
-    """Return the files that the last name in the argument may become; white space in names gets backslashes."""
-    word = _last_word(begun)
-    folder, _, start = word.replace("\\", "").rpartition("/")
+    """Return the files that the last name in the argument may become; outside quotes white space in names gets backslashes."""
+    quote, word = _open_quote(begun)
+    word = word if quote else _last_word(begun)
+    folder, _, start = (word if quote else word.replace("\\", "")).rpartition("/")
     place = Path(f"{folder}/" if "/" in word else ".").expanduser()
     with os.scandir(place) as entries:
         found = [(each.name, each.is_dir()) for each in entries if each.name.startswith(start)]
     for name, is_folder in sorted(found):
-        if start or not name.startswith("."):
+        if (start or not name.startswith(".")) and not (quote and quote in name):
             shown = name + "/" * is_folder
-            yield Suggestion(_escaped(shown), len(word) - len(word.rpartition("/")[0]) - ("/" in word), shown)
+            text = shown + quote * (not is_folder) if quote else _escaped(shown)
+            yield Suggestion(text, len(word) - len(word.rpartition("/")[0]) - ("/" in word), shown)
+
+
+def _open_quote(text: str) -> tuple[str, str]:
+    """Return the quote that is open at the end of a text, and what follows it; empty where there is none."""
+    quote, start = "", 0
+    for at, character in enumerate(text):
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"" and text[at - 1 : at] != "\\":
+            quote, start = character, at + 1
+    return quote, text[start:] if quote else ""
 
 
 def _last_word(text: str) -> str:

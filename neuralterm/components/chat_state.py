@@ -18,7 +18,7 @@ from neuralterm.application.spending import SpendingGate
 from neuralterm.application.state import SessionState
 from neuralterm.components.console import Console
 from neuralterm.components.notices import Notices
-from neuralterm.domain.models import Conversation, Message, MessageRole, TokenUsage, is_unsettled
+from neuralterm.domain.models import Conversation, Message, MessageRole, MessageStatus, TokenUsage, is_unsettled
 from neuralterm.domain.money import dollars
 from neuralterm.domain.record import record, replace
 
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 @record(kw_only=True)
 class ChatParts:
-    """What a chat works with; `check_model` raises for a model id that does not exist."""
+    """What a chat works with; `check_model` raises for a model id that does not exist.
+
+    `program` is how a command begins that goes on with a conversation later.
+    """
 
     orchestrator: ChatOrchestrator
     repository: ConversationRepository
@@ -40,6 +43,7 @@ class ChatParts:
     notices: Notices
     interruption: Interruption
     check_model: Callable[[str], Awaitable[None]]
+    program: str = "neuralterm"
 
 
 @record(kw_only=True)
@@ -86,8 +90,9 @@ class ChatState:
     """The state of one chat; its commands change it.
 
     `texts` and `attachments` were put aside for the next turn. `desk` is None where nobody sits at a terminal. `unsent` is
-    the last turn where nothing of it was stored, because it was refused or given up. `known_costs` are those of this run's
-    answers, in USD, oldest first.
+    the last turn where nothing of it was stored, because it was refused or given up. `known_costs` are those of the answers
+    since the conversation was begun or gone on with, in USD, oldest first; `untold` counts the answers of this run whose
+    tokens are not known.
     """
 
     def __init__(self, parts: ChatParts, request: SendRequest, desk: Desk | None = None) -> None:
@@ -99,6 +104,7 @@ class ChatState:
         self.attachments: tuple[AttachmentFile, ...] = ()
         self.unsent: Turn | None = None
         self.known_costs: list[Decimal] = []
+        self.untold = 0
         self.conversation: Conversation | None = None
         self._seen: _Seen | None = None
         self._said: tuple[UUID, Turn] | None = None
@@ -135,13 +141,13 @@ class ChatState:
 
     def go_on_in(self, conversation: Conversation, model_id: str | None = None) -> None:
         """Go on in another conversation, at its own model or at another one."""
-        self.conversation, self.unsent = conversation, None
+        self.conversation, self.unsent, self.known_costs = conversation, None, []
         self.choose_model(model_id or conversation.model_id)
         self.recount()
 
     def begin_anew(self, title: str | None) -> None:
         """Let the next turn begin a conversation."""
-        self.conversation, self.unsent = None, None
+        self.conversation, self.unsent, self.known_costs = None, None, []
         self.recount()
         self.request = replace(self.request, title=title)
 
@@ -188,7 +194,9 @@ class ChatState:
         if answer is not None:
             sent = Turn(request.prompt, request.attachments, with_material=False)
             self._said = answer.message_id, sent
-            if answer.cost.usd is not None:
+            is_refused = answer.status is MessageStatus.FAILED and not answer.cost.usd
+            self.untold += answer.usage is None and not is_refused
+            if answer.cost.usd is not None and not is_refused:
                 self.known_costs.append(answer.cost.usd)
             if answer.usage is not None and self._seen is not None:
                 self._seen = replace(self._seen, context_tokens=_carried(answer.usage))

@@ -18,7 +18,7 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import ColorDepth
 
 from neuralterm.components.chat_lines import continued, finished, is_unfinished
-from neuralterm.components.chat_typeahead import TypeAhead
+from neuralterm.components.chat_typeahead import TypeAhead, pasted_rest
 from neuralterm.components.foreign_text import unbroken, visible
 from neuralterm.domain.exceptions import ValidationError
 
@@ -78,6 +78,10 @@ class TerminalInput:
         """Keep what is typed while a command or an answer takes its time for the next turn."""
         return self._typed_ahead.kept()
 
+    def come_back(self) -> None:
+        """Note that the process was suspended, and goes on. Can be called at any time."""
+        self._typed_ahead.come_back()
+
     def edit(self, text: str) -> str | None:
         """Return what became of a text in the user's editor, None when it was not saved. Raises ValidationError."""
         import click
@@ -116,7 +120,9 @@ def _bindings() -> KeyBindings:
     @bindings.add("enter", filter=at_line)
     def send_or_go_on(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
-        if is_unfinished(buffer.text):
+        if rest := pasted_rest(event):
+            buffer.insert_text(f"\n{rest}")
+        elif is_unfinished(buffer.text):
             buffer.text = continued(buffer.text)
             buffer.cursor_position = len(buffer.text)
         else:

@@ -7,10 +7,11 @@ import re
 import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from prompt_toolkit.input import Input
+    from prompt_toolkit.key_binding import KeyPressEvent
     from prompt_toolkit.key_binding.key_processor import KeyPress
 
 _BLOCK = 1 << 16
@@ -26,6 +27,7 @@ class TypeAhead:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._typed = b""
+        self._quiet: list[Any] | None = None
 
     @contextmanager
     def kept(self) -> Iterator[None]:
@@ -41,15 +43,28 @@ class TypeAhead:
         modes = termios.tcgetattr(self._descriptor)
         quiet = [*modes[:3], modes[3] & ~(termios.ECHO | termios.ICANON), *modes[4:6], list(modes[6])]
         quiet[6][termios.VMIN], quiet[6][termios.VTIME] = 1, 0
+        self._quiet = quiet
         termios.tcsetattr(self._descriptor, termios.TCSANOW, quiet)
         loop.add_reader(self._descriptor, self._read_in, loop.remove_reader)
         try:
             yield
         finally:
             loop.remove_reader(self._descriptor)
+            self._quiet = None
             with suppress(OSError, termios.error):  # the terminal is gone
                 self._read_rest()
                 termios.tcsetattr(self._descriptor, termios.TCSANOW, modes)
+
+    def come_back(self) -> None:
+        """Note that the process was suspended, and that a shell has set the terminal as it likes. Can be called at any time."""
+        quiet = self._quiet
+        if quiet is None:
+            return
+        import termios
+
+        with suppress(OSError, termios.error):  # the terminal is gone
+            if self._is_in_front():
+                termios.tcsetattr(self._descriptor, termios.TCSANOW, quiet)
 
     def replay(self, editor: Input) -> None:
         """Hand what was typed to the line editor. Several lines count as pasted: they wait there for Enter."""
@@ -64,9 +79,12 @@ class TypeAhead:
         store_typeahead(editor, [KeyPress(Keys.BracketedPaste, typed)] if is_pasted else _keys_of(typed))
 
     def _read_in(self, forget: Callable[[int], object]) -> None:
-        # A process in the background would be stopped for reading.
-        if os.tcgetpgrp(self._descriptor) != os.getpgrp() or not self._read():
+        if not self._is_in_front() or not self._read():
             forget(self._descriptor)
+
+    def _is_in_front(self) -> bool:
+        """Say whether the terminal is ours: a process in the background would be stopped for using it."""
+        return os.tcgetpgrp(self._descriptor) == os.getpgrp()
 
     def _read(self) -> bool:
         """Take what there is; False at the end."""
@@ -82,6 +100,34 @@ class TypeAhead:
     def _read_rest(self) -> None:
         while select.select([self._descriptor], [], [], _PASTE_GAP_S if self._typed else 0)[0] and self._read():
             pass
+
+
+def pasted_rest(event: KeyPressEvent) -> str:
+    """Return what came together with the key that is handled, if it is text, and take it from the line editor.
+
+    So comes what is pasted where the terminal does not mark it. Blank lines alone are somebody's who is impatient.
+    """
+    queue = event.key_processor.input_queue
+    keys = list(queue)
+    with suppress(OSError):  # Windows, where the line editor finds out by itself
+        while select.select([event.app.input.fileno()], [], [], _PASTE_GAP_S if keys else 0)[0]:
+            if not (more := event.app.input.read_keys()):
+                break
+            keys += more
+    text = "".join(map(_text_of, keys))
+    queue.clear()
+    if text.strip():
+        return text
+    queue.extend(keys)
+    return ""
+
+
+def _text_of(key: KeyPress) -> str:
+    from prompt_toolkit.keys import Keys
+
+    if key.key in (Keys.ControlM, Keys.ControlJ):
+        return "\n"
+    return "\t" if key.key is Keys.ControlI else key.data if key.key == key.data else ""
 
 
 def _keys_of(typed: str) -> list[KeyPress]:

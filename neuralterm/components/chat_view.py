@@ -18,6 +18,7 @@ from neuralterm.domain.text import numbered, one_line
 SHORT_ID = 8
 # Lines of a last answer that tell where one is.
 _LINES_OF_ANSWER = 3
+_SHORTEST_TITLE = 8
 
 
 def short_id(conversation: Conversation, repository: ConversationRepository) -> str:
@@ -61,14 +62,13 @@ def message_lines(messages: Sequence[Message], count: int, width: int) -> list[s
 
 def conversation_lines(summaries: Iterable[ConversationSummary], now: datetime, width: int) -> list[str]:
     """Return conversations, one a line, with the ids that `/resume` takes."""
-    return [
-        clipped(
-            f"{str(each.conversation.id)[:SHORT_ID]}  {one_line(each.conversation.title or each.preview)}"
-            f"  ({in_words(now - each.conversation.updated_at)} ago)",
-            width,
-        )
-        for each in summaries
-    ]
+    lines = []
+    for each in summaries:
+        age = f"({in_words(now - each.conversation.updated_at)} ago)"
+        room = max(width - SHORT_ID - len(age) - 4, _SHORTEST_TITLE)
+        title = clipped(one_line(each.conversation.title or each.preview), room)
+        lines.append(f"{str(each.conversation.id)[:SHORT_ID]}  {title}  {age}")
+    return lines
 
 
 def farewell(state: ChatState, *, is_kept: bool) -> str | None:
@@ -78,7 +78,8 @@ def farewell(state: ChatState, *, is_kept: bool) -> str | None:
     cost = f"{state.spent()} in this chat"
     if not is_kept:
         return cost
-    return f"{cost}; `neuralterm chat --cid {short_id(state.conversation, state.parts.repository)}` goes on with it"
+    identity = short_id(state.conversation, state.parts.repository)
+    return f"{cost}; `{state.parts.program} chat --cid {identity}` goes on with it"
 
 
 def _beginning(answer: Message, width: int) -> list[str]:

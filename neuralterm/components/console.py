@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
-from neuralterm.components.foreign_text import MARK, LineGuard, distinct, quoted, unbroken, visible
+from neuralterm.components.foreign_text import LineGuard, distinct, quoted, unbroken, visible
 from neuralterm.components.pipe import NobodyReadsError, Outlet, silence
 from neuralterm.domain.exceptions import StreamInterruptedError, ValidationError
 from neuralterm.domain.text import one_line
 from neuralterm.setting_terminal import terminal_columns
 
 if TYPE_CHECKING:
+    from neuralterm.components.aside import Aside
     from neuralterm.components.busy_line import BusyLine
     from neuralterm.components.markdown import MarkdownStream
 
@@ -65,8 +66,7 @@ class Console:
         self._busy: BusyLine | None = None
         self._held_newlines = 0
         self._line_open = False
-        self._aside_open = False
-        self._aside_newlines = 0
+        self._aside: Aside | None = None
         self._share_terminal = self.stdout_is_terminal and self.stderr_is_terminal
         self._guard = LineGuard()
         # Whether answers are shown as Markdown.
@@ -268,17 +268,15 @@ class Console:
         """Write a piece of the model's reasoning, dim and marked as quoted, if stderr is a terminal and not quiet."""
         if not self.shows_asides:
             return
-        text = visible(text)
-        body = text.rstrip("\n")
-        if not body:
-            self._aside_newlines += len(text) if self._aside_open else 0
-            return
-        if not self._aside_open:
+        if self._aside is None:
+            if not text.strip():
+                return
+            from neuralterm.components.aside import Aside
+
             self._close_open_line()
-        begin = "\n" * self._aside_newlines if self._aside_open else MARK
-        self._aside_newlines = len(text) - len(body)
-        self._say(self._styled((begin + body).replace("\n", f"\n{MARK}"), {"dim": True}))
-        self._aside_open = True
+            self._aside = Aside(lambda: (_size_of(self._stderr) or (None,))[0])
+        if shown := self._aside.feed(visible(text)):
+            self._say(self._styled(shown, {"dim": True}))
 
     def _bold(self, text: str, places: Sequence[tuple[int, int]]) -> str:
         import click
@@ -349,18 +347,12 @@ class Console:
             self._line_open = True
 
     def _screen_size(self) -> tuple[int, int] | None:
-        """Return columns and rows of the terminal that stdout is, whatever `COLUMNS` says; None when they are not known."""
-        try:
-            size = os.get_terminal_size(self._stdout.fileno())
-        except (OSError, ValueError):
-            return None
-        return (size.columns, size.lines) if size.columns > 1 and size.lines > 1 else None
+        return _size_of(self._stdout)
 
     def _close_aside(self) -> None:
-        if self._aside_open:
-            self._say("\n")
-            self._aside_open = False
-            self._aside_newlines = 0
+        if self._aside is not None:
+            aside, self._aside = self._aside, None
+            self._say(self._styled(aside.finish(), {"dim": True}))
 
     def _styled(self, text: str, style: dict[str, Any]) -> str:
         if not (style and self.stderr_is_terminal and self._color):
@@ -368,6 +360,15 @@ class Console:
         import click
 
         return click.style(text, **style)
+
+
+def _size_of(stream: TextIO) -> tuple[int, int] | None:
+    """Return columns and rows of the terminal that a stream is, whatever `COLUMNS` says; None when they are not known."""
+    try:
+        size = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        return None
+    return (size.columns, size.lines) if size.columns > 1 and size.lines > 1 else None
 
 
 def _write(stream: TextIO, outlet: Outlet | None, text: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neuralterm.components.markdown_marks import flanks
+from neuralterm.components.markdown_marks import NAME, flanks, is_operator
 
 BOLD_BIT, ITALIC_BIT, STRIKE_BIT = 1, 2, 4
 # Openers that are kept in mind at once; more are text.
@@ -35,6 +35,7 @@ class Node:
 class Emphasis:
     """Pairs marks among `nodes`, by the rules of CommonMark, as they are added.
 
+    Only that no arithmetic and no name with underscores around it, such as `__init__`, loses its marks.
     `pairs` are the places in the source where those begin and end that belong together.
     """
 
@@ -56,12 +57,13 @@ class Emphasis:
         self._nodes.append(node)
         if node.can_close:
             self._close(node)
-        if node.can_open and node.marks and len(self._openers) < _MOST_OPEN:
+        may_open = node.can_open and not is_operator(before, following, mark)
+        if may_open and node.marks and len(self._openers) < _MOST_OPEN:
             self._openers.append(len(self._nodes) - 1)
 
     def guess(self) -> None:
         """Let what has begun and not ended go on to the end."""
-        opened, look = set(self._openers), 0
+        opened, look = {index for index in self._openers if not self._begins_name(index, len(self._nodes))}, 0
         for index, node in enumerate(self._nodes):
             node.style |= look
             if index in opened:
@@ -74,6 +76,9 @@ class Emphasis:
         while closer.marks and (place := self._opener_of(closer)) is not None:
             index = self._openers[place]
             opener = self._nodes[index]
+            if closer.length == 2 and self._begins_name(index, last):
+                del self._openers[place:]
+                return
             used = 2 if opener.marks > 1 and closer.marks > 1 else 1
             look = STRIKE_BIT if closer.text[0] == "~" else BOLD_BIT if used == 2 else ITALIC_BIT
             for node in self._nodes[index + 1 : last]:
@@ -82,6 +87,14 @@ class Emphasis:
             opener.marks -= used
             closer.marks -= used
             del self._openers[place + (opener.marks > 0) :]
+
+    def _begins_name(self, opener: int, end: int) -> bool:
+        """Say whether between an opener and the end of these nodes is nothing but a name that has its underscores."""
+        if self._nodes[opener].text != "__":
+            return False
+        between = self._nodes[opener + 1 : end]
+        is_as_written = all(node.is_source or node.marks for node in between)
+        return is_as_written and NAME.fullmatch("".join(node.text for node in between)) is not None
 
     def _opener_of(self, closer: Node) -> int | None:
         for place in range(len(self._openers) - 1, -1, -1):

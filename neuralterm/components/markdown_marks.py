@@ -24,20 +24,34 @@ OPEN_LINK = re.compile(
     r"\](?:\([ \n]*+(?:<[^<>\n]*+|(?:<[^<>\n]*+>|[^\s()<>]*+(?:\([^\s()]*+\)[^\s()<>]*+)*+)"
     r"(?:\([^\s()]*+|[ \n]*+|[ \n]++(?:\"[^\"]*+(?:\"[ \n]*+)?|'[^']*+(?:'[ \n]*+)?|\([^()]*+(?:\)[ \n]*+)?)))?)?)?\Z"
 )
+# What two underscores on each side make no bold, but a name of Python or C.
+NAME = re.compile(r"[A-Za-z]\w+", re.ASCII)
+_EASTERN = re.compile("[\u2e80-\ud7ff\uf900-\ufaff\ufe30-\uffef\U00020000-\U0003ffff]")
 MAY_BEGIN_ADDRESS = re.compile(r"h(?:t(?:t(?:p(?:s?(?::/?)?)?)?)?)?\Z")
 
 
 def flanks(before: str, following: str, mark: str) -> tuple[bool, bool]:
-    """Return whether a mark between two characters can open and close, by CommonMark's rules."""
+    """Return whether a mark between two characters can open and close, by CommonMark's rules.
+
+    Chinese, Japanese and Korean have no spaces there: a character of theirs on the other side is as good as one, and their
+    punctuation is no obstacle.
+    """
     if mark[0] == "~" and len(mark) != 2:
         return False, False
     space_before, space_after = not before or before.isspace(), not following or following.isspace()
     sign_before, sign_after = _is_sign(before), _is_sign(following)
-    left = not space_after and (not sign_after or space_before or sign_before)
-    right = not space_before and (not sign_before or space_after or sign_after)
+    east_before, east_after = _EASTERN.match(before) is not None, _EASTERN.match(following) is not None
+    left = not space_after and (not sign_after or space_before or sign_before or east_before or east_after)
+    right = not space_before and (not sign_before or space_after or sign_after or east_after or east_before)
     if mark[0] == "_":
         return left and (not right or sign_before), right and (not left or sign_after)
     return left, right
+
+
+def is_operator(before: str, following: str, mark: str) -> bool:
+    """Say whether a mark between two characters is arithmetic, as in `2*3` and `x**2`, rather than where emphasis begins."""
+    is_within = (before + following).isascii() and before.isalnum() and following.isalnum()
+    return mark[0] == "*" and is_within and (before.isdigit() or following.isdigit())
 
 
 def _is_sign(character: str) -> bool:

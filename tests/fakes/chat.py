@@ -91,7 +91,7 @@ class ChatWorld:
         conversations = list(self.world.store.tables.conversations)
         return [each.content for each in self.world.repository.get_messages(conversations[number], **arguments)]
 
-    def chat(self, confirm=None, **arguments):
+    def chat(self, confirm=None, program="neuralterm", **arguments):
         parts = ChatParts(
             orchestrator=self.world.orchestrator,
             repository=self.world.repository,
@@ -101,6 +101,7 @@ class ChatWorld:
             notices=Notices(self.console),
             interruption=Interruption(),
             check_model=self.check_model,
+            program=program,
         )
         request = SendRequest("", self.options, default_model=MODEL.id, **self.request)
         return Chat(parts, request, confirm, desk=self.desk.desk() if self.at_terminal else None, **arguments)

@@ -183,7 +183,7 @@ class TestConfirmAboveInChat:
 
     def test_at_a_terminal_it_is_asked_and_the_chat_goes_on(self, service, chat):
         terminal = chat("--confirm-above", "0.00001")
-        for typed, said in [("n\r", "it was declined"), ("\x04", "it was declined"), ("\x03", "not sent")]:
+        for typed, said in [("n\r", "not sent; /retry"), ("\x04", "not sent; /retry"), ("\x03", "not sent; /retry")]:
             terminal.type("hello\r")
             terminal.expect("Send it? [y/N]")
             terminal.type(typed)

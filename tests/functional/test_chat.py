@@ -3,6 +3,7 @@
 import os
 import signal
 import stat
+import termios
 import threading
 
 import pytest
@@ -125,7 +126,7 @@ class TestTerminal:
         terminal.expect("first")
         gate.set()
         terminal.expect(" and last")
-        terminal.expect(f"{MODEL} · 14 tokens · $0.0000045 {READY}")
+        terminal.expect(f"{MODEL} · 14 of 128k · $0.0000045 {READY}")
         terminal.type("\x04")
         assert terminal.end()[0] == 0
         assert stored("SELECT role, content FROM messages ORDER BY position") == [
@@ -162,7 +163,7 @@ class TestTerminal:
         if deltas:
             terminal.expect("begun")
         terminal.type("\x03")
-        terminal.expect("stopped; what came is kept")
+        terminal.expect("stopped; what came is kept" if deltas else "stopped before anything came; /retry asks again")
         terminal.expect("is not known" if not deltas else "whether Stand-in bills the rest of the answer")
         assert hung_up.wait(10)
         terminal.expect(READY)
@@ -216,17 +217,41 @@ class TestTerminal:
             assert hung_up.wait(5)
             assert stored("SELECT content, status FROM messages WHERE role = 'assistant'") == [("begun", "interrupted")]
 
+    def test_the_first_time_there_are_models_to_complete_without_a_word(self, service, chat, stored):
+        terminal = chat()
+        terminal.wait_until(lambda: stored("SELECT count(*) FROM models") != [(0,)])
+        terminal.type(f"/model {MODEL[:-1]}\t")
+        terminal.expect(MODEL)
+        assert not service.chats
+
+    def test_after_a_suspension_what_is_typed_is_not_shown_in_the_answer_either(self, service, chat):
+        gate = threading.Event()
+        service.scripts = [held(["first"], gate, [" and last"]), text("and that")]
+        terminal = chat()
+        terminal.type("hi\r")
+        terminal.expect("first")
+        os.kill(terminal.process.pid, signal.SIGSTOP)
+        termios.tcsetattr(terminal.ours, termios.TCSANOW, terminal.modes)  # as a shell does
+        os.kill(terminal.process.pid, signal.SIGCONT)
+        terminal.wait_until(lambda: not termios.tcgetattr(terminal.ours)[3] & termios.ECHO)
+        terminal.type("next\r")
+        gate.set()
+        assert "next" not in terminal.expect(" and last")
+        terminal.expect("and that")
+        assert service.chats[1].body["messages"][-1]["content"] == "next"
+
     def test_control_c_stops_a_command_too(self, service, chat):
-        asked = threading.Event()
+        asked = threading.Semaphore(0)
 
         def script(exchange):
-            asked.set()
+            asked.release()
             exchange.wait_for_hang_up()
 
-        terminal = chat()
         service.on_models = script
+        terminal = chat()
+        assert asked.acquire(timeout=10)  # without being told to
         terminal.type("/model no/such\r")
-        assert asked.wait(10)
+        assert asked.acquire(timeout=10)
         terminal.type("\x03")
         terminal.expect("stopped")
         terminal.expect(READY)
@@ -245,7 +270,10 @@ class TestTerminal:
     )
     def test_several_lines_are_one_turn(self, service, chat, typed, sent):
         terminal = chat()
-        terminal.type("\r".join(typed) + "\r")
+        for line in typed[:-1]:
+            terminal.type(f"{line}\r")
+            terminal.expect("\n.")
+        terminal.type(f"{typed[-1]}\r")
         terminal.expect("Hello there.")
         assert service.chats[0].body["messages"][0]["content"] == sent
 

@@ -267,7 +267,9 @@ class TestExtractUsageQuiet:
         assert run("send", "-x", "hi").out == "print(1)\n\nprint(2)\n"
 
     def test_x_prints_all_of_an_answer_without_code_block(self, service, run):
-        assert run("send", "-x", "hi").out == "Hello there.\n"
+        result = run("send", "-x", "hi")
+        assert (result.code, result.out) == (0, "Hello there.\n")
+        assert result.err == "note: the answer has no code block, so all of it was printed\n"
 
     def test_u_tells_tokens_cost_and_who_answered_on_stderr(self, service, run):
         result = run("send", "-u", "hi")

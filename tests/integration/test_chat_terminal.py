@@ -33,13 +33,20 @@ def tty(monkeypatch):
 def typing(tty):
     """Return a function that types into a fresh line editor and returns the turns, until Ctrl-D."""
 
-    def typing(keys, *, history_file=None, once=None, **arguments):
-        """`once` is a pair: when the line is the first, the second is typed."""
+    def typing(*keys, history_file=None, once=None, **arguments):
+        """Each of `keys` is typed when the one before has been taken in; `once`: when the line is this, that is typed."""
 
         async def turns(pipe):
-            waiting = [once] if once else []
+            waiting, following = [once] if once else [], list(keys[1:])
+
+            def type_next(processor):
+                if following and not processor.input_queue:
+                    pipe.send_text(following.pop(0))
 
             def status():
+                processor = get_app().key_processor
+                processor.after_key_press.remove_handler(type_next)
+                processor.after_key_press += type_next
                 if waiting and get_app().current_buffer.text == waiting[0][0]:
                     pipe.send_text(waiting.pop()[1])
                 return "status"
@@ -51,7 +58,7 @@ def typing(tty):
             return taken
 
         with create_pipe_input() as pipe, create_app_session(input=pipe, output=DummyOutput()):
-            pipe.send_text(keys)
+            pipe.send_text(keys[0])
             return asyncio.run(turns(pipe))
 
     return typing
@@ -71,10 +78,20 @@ class TestPasting:
     def test_a_shell_command_of_several_lines_keeps_its_backslashes(self, typing):
         assert typing(pasted("ls \\\n  -l") + "\r\x04") == ["ls \\\n  -l"]
 
+    @pytest.mark.parametrize("size", [3, 30])
+    def test_where_the_terminal_does_not_mark_it_too(self, typing, size):
+        lines = ["first", *(f"{number:{size}}\té\\" for number in range(100))]
+        text = "\r".join(lines) + "\r"
+        assert typing(text, "/exit\r\x04") == ["\n".join([*lines, "/exit"])]
+
+    def test_an_impatient_enter_sends(self, typing):
+        assert typing("one\r\r\r\x04") == ["one", "", ""]
+
 
 class TestKeys:
     def test_lines_that_go_on(self, typing):
-        assert typing('one\\\rtwo\r"""\ra\r\rb\r"""\rx\x1b\ry\r\x04') == ["one\ntwo", "a\n\nb", "x\ny"]
+        keys = "one\\\r", "two\r", '"""\r', "a\r", "\r", "b\r", '"""\r', "x\x1b\r", "y\r", "\x04"
+        assert typing(*keys) == ["one\ntwo", "a\n\nb", "x\ny"]
 
     def test_control_c_drops_the_line(self, typing):
         assert typing("half\x03whole\r\x04") == ["whole"]
@@ -85,12 +102,12 @@ class TestKeys:
 
     def test_what_was_typed_before_is_found_again(self, typing, tmp_path):
         path = tmp_path / "deep" / "history"
-        typing("first thing\rsecond\r\x04", history_file=path)
+        typing("first thing\r", "second\r\x04", history_file=path)
         assert typing("\x12thi\r\r\x04", history_file=path) == ["first thing"]
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
     def test_a_turn_of_several_lines_is_remembered_whole(self, typing, tmp_path):
-        typing("one\\\rtwo\r\x04", history_file=tmp_path / "history")
+        typing("one\\\r", "two\r\x04", history_file=tmp_path / "history")
         assert typing("\x10\r\x04", history_file=tmp_path / "history") == ["one\ntwo"]
 
     def test_a_history_that_can_not_be_written_costs_no_turn(self, typing, tmp_path):
@@ -105,7 +122,7 @@ class TestKeys:
             asked.append(text)
             return [Suggestion("/model", 3, "/model [ID]", "choose")]
 
-        assert typing("/mo\r/mo\t", once=("/model", "x\r\x04"), suggest=suggest) == ["/mo", "/modelx"]
+        assert typing("/mo\r", "/mo\t", once=("/model", "x\r\x04"), suggest=suggest) == ["/mo", "/modelx"]
         assert asked == ["/mo"]
 
 

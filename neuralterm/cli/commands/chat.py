@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from neuralterm.cli.beside import reconciling_beside
+from neuralterm.cli.beside import reconciling_beside, started
 from neuralterm.cli.hang_up import watch_reader
 from neuralterm.cli.loop import run
 from neuralterm.cli.options import Command, pass_container, request_options
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from neuralterm.components.chat import Chat, Confirm
     from neuralterm.components.chat_input import ChatInput
+    from neuralterm.components.chat_terminal import TerminalInput
+    from neuralterm.components.console import Console
     from neuralterm.container import Container
+    from neuralterm.domain.models import MessageStatus
 
 
 @click.command(cls=Command)
@@ -46,10 +49,20 @@ def command(container: Container, /, **given: Any) -> int:
     if turns.interactive and container.settings.no_log:
         container.console.note("what is said here is not kept, only what it costs", dim=True)
     with reconciling_beside(container, afterwards=True):
-        statuses = run(container, chat.run, turns)
+        statuses = run(container, _talk, container, chat, turns)
     if turns.interactive:
         return ExitCode.OK
     return next((code for status in statuses if (code := exit_code_of_answer(status))), ExitCode.OK)
+
+
+async def _talk(container: Container, chat: Chat, turns: ChatInput) -> list[MessageStatus]:
+    """Run the chat. For whoever sits at a terminal for the first time the models are fetched beside it."""
+    fetching = started(container.provide_models) if turns.interactive else None
+    try:
+        return await chat.run(turns)
+    finally:
+        if fetching is not None:
+            fetching.cancel()
 
 
 def _confirm(container: Container) -> Confirm | None:
@@ -75,6 +88,9 @@ def _input(container: Container, chat: Chat) -> ChatInput:
 
 def _terminal(container: Container, chat: Chat) -> ChatInput:
     """Seat the person at the terminal: with an editor for lines, and with files."""
+    from functools import partial
+
+    from neuralterm.cli.signals import on_return
     from neuralterm.cli.stdin import file_text, stdin_bytes
     from neuralterm.components.chat_state import Desk
     from neuralterm.components.chat_status import status_line
@@ -89,6 +105,7 @@ def _terminal(container: Container, chat: Chat) -> ChatInput:
         color=settings.color,
     )
     container.interruption.before_end.append(turns.restore_terminal)
+    on_return(partial(_come_back, container.console, turns))
     chat.state.desk = Desk(
         read_text=file_text,
         read_attachment=lambda source: container.read_attachment(source, stdin_bytes),
@@ -96,6 +113,11 @@ def _terminal(container: Container, chat: Chat) -> ChatInput:
         edit=turns.edit,
     )
     return turns
+
+
+def _come_back(console: Console, turns: TerminalInput) -> None:
+    console.come_back()
+    turns.come_back()
 
 
 def _write(path: Path, text: str, overwrite: bool) -> None:

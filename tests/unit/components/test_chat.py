@@ -1,5 +1,6 @@
 """The loop and the commands, with somebody who types and a model that follows a script."""
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from neuralterm.application.attachments import AttachmentFile
 from neuralterm.application.records import SendOptions
 from neuralterm.components.chat_commands import COMMANDS
+from neuralterm.components.tables import columns_of
 from neuralterm.domain.attachments import Attachment, AttachmentKind
 from neuralterm.domain.budget import Budget, Window
 from neuralterm.domain.exceptions import BudgetExceededError, ModelUnavailableError, ValidationError
@@ -28,6 +30,12 @@ async def test_a_chat_says_how_it_begins_and_what_it_cost():
     assert talk.out.getvalue() == "fine\n"
 
 
+async def test_in_the_sandbox_one_goes_on_there():
+    talk = ChatWorld(["fine", final()])
+    await talk.type("hi", program="neuralterm --sandbox")
+    assert "; `neuralterm --sandbox chat --cid " in talk.said
+
+
 async def test_a_chat_that_is_not_kept_names_no_id():
     talk = ChatWorld(["fine", final()])
     await talk.type("hi", is_kept=False)
@@ -47,6 +55,38 @@ async def test_the_help_names_every_command_once():
     for command in COMMANDS:
         assert talk.said.count(f"\n/{command.name} ") == 1
     assert len({command.name for command in COMMANDS}) == len(COMMANDS)
+
+
+@pytest.mark.parametrize("width", [40, 59, 60, 80, 200])
+async def test_the_help_fits_a_terminal(width, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    talk = ChatWorld()
+    talk.console.stderr_is_terminal = True
+    await talk.type("/help")
+    rows = talk.said.splitlines()[1:]
+    assert max(map(len, rows)) <= width
+    words = " ".join(talk.said.split())
+    for command in COMMANDS:
+        assert f"/{command.name} {command.argument}".rstrip() in words
+        assert command.summary in words
+
+
+@pytest.mark.parametrize("word", ["exit", " quit "])
+async def test_a_word_with_which_one_leaves_is_not_asked(word):
+    talk = ChatWorld(["one"], ["two"])
+    await talk.type("first", word, "never")
+    assert talk.asked == [["first"]]
+    piped = ChatWorld(["one"], at_terminal=False)
+    await piped.type(word.strip())
+    assert piped.asked == [[word.strip()]]
+
+
+async def test_a_command_that_is_misspelt_is_told_which_may_be_meant():
+    talk = ChatWorld()
+    await talk.type("/modle x", "/quit", "/zzz")
+    rest = "/help lists them; // sends a line that begins with /"
+    hints = [line for line in talk.said.splitlines() if line.startswith("hint")]
+    assert hints == [f"hint: did you mean /model? {rest}", f"hint: did you mean /exit? {rest}", f"hint: {rest}"]
 
 
 class TestTakingBack:
@@ -368,6 +408,37 @@ async def test_context_used_is_what_the_last_answer_told():
     lines = ["first", "second", "/undo", "untold", "third", "/new"]
     await talk.type(*map(look, lines), look(), chat=chat)
     assert seen == [None, 3100, 30, 3100, 3100, 3100, None]
+
+
+async def test_tokens_that_were_not_told_are_not_none():
+    talk = ChatWorld(["one"], ["two", final()], ["three"], [ModelUnavailableError("gone", 404)])
+    await talk.type("/cost", "first", "/cost", "second", "third", "fourth", "/cost")
+    costs = [line.partition("chat, ")[2] for line in talk.said.splitlines() if line.startswith("cost:")]
+    assert costs == [
+        "0 tokens in this run",
+        "1 answer told no tokens",
+        "30 tokens in this run, 2 answers told no tokens",
+    ]
+
+
+async def test_the_costs_that_are_drawn_are_those_of_answers_here():
+    talk = ChatWorld(["one", final()], [ModelUnavailableError("gone", 404)], ["two", final()], ["three", final()])
+    chat = talk.chat()
+    await talk.type("first", "second", "third", chat=chat)
+    assert len(chat.state.known_costs) == 2
+    await talk.type("/new", "fourth", chat=chat)
+    assert len(chat.state.known_costs) == 1
+    await talk.type("/fork", chat=chat)
+    assert chat.state.known_costs == []
+
+
+async def test_a_long_title_leaves_room_for_the_age_of_a_conversation():
+    talk = ChatWorld()
+    await talk.world.converse("first", title="日本" * 50)
+    await talk.type("/resume")
+    line = talk.said.splitlines()[1]
+    assert columns_of(line) <= 80
+    assert re.search("日…  \\(.* ago\\)$", line)
 
 
 async def test_a_cost_that_is_not_known_is_never_left_out():
