@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from neuralterm.components.foreign_text import MARK
-from neuralterm.components.markdown_spans import cells_of
+from neuralterm.components.text_width import cells_of
 
 # From U+1100 on a sign may be a word, or part of one: a row may end beside it.
 _PIECE = re.compile("\n|[ \t]+|[^\\s\u1100-\U0010ffff]+|[^\n]")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuralterm.components.aside import Aside
-from neuralterm.components.markdown_spans import cells_of
+from neuralterm.components.text_width import cells_of
 
 
 def rows(*pieces, columns=30):
