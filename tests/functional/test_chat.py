@@ -218,7 +218,7 @@ class TestTerminal:
             assert stored("SELECT content, status FROM messages WHERE role = 'assistant'") == [("begun", "interrupted")]
 
     def test_the_first_time_there_are_models_to_complete_without_a_word(self, service, chat, run, stored):
-        assert run("history").code == 0  # which makes the database
+        assert run("cost", "budget", "set", "x", "1", "--window", "day").code == 0  # which makes the database
         terminal = chat()
         terminal.wait_until(lambda: stored("SELECT count(*) FROM models") != [(0,)])
         terminal.type(f"/model {MODEL[:-1]}\t")
