@@ -62,11 +62,15 @@ _COMPLETED_CONVERSATIONS = 200
 
 
 class Container:
-    """Everything one invocation needs. `flags` and `machine_errors` are set by the command line before first use."""
+    """Everything one invocation needs.
+
+    `flags`, `machine_errors` and `ceiling_may_change` are set by the command line before first use.
+    """
 
     def __init__(self, flags: Flags | None = None) -> None:
         self.flags = flags
         self.machine_errors = False
+        self.ceiling_may_change = False
         self.interruption = Interruption()
         self._closing = contextlib.ExitStack()
 
@@ -424,15 +428,12 @@ class Container:
             warning_level=settings.warning_level,
         )
 
-    def budgets(self) -> tuple[Budget, ...]:
-        """Return all budgets that hold now, each with its time zone, and last the ceiling of this invocation."""
+    def ceiling(self, usd: Decimal | None) -> Budget | None:
+        """Return the budget of this invocation that holds so much, USD; None for no limit."""
+        from neuralterm.application.budgets import CEILING
         from neuralterm.domain.budget import Budget, Window
 
-        settings = self.settings
-        known = tuple(placed.budget for placed in self.known_budgets.all())
-        if settings.max_cost is None:
-            return known
-        return (*known, Budget("ceiling", settings.max_cost, Window.CALL, settings.warning_level))
+        return None if usd is None else Budget(CEILING, usd, Window.CALL, self.settings.warning_level)
 
     @cached_property
     def tags(self) -> tuple[str, ...]:
@@ -456,7 +457,8 @@ class Container:
         return SpendingGate(
             self.clock,
             self.ledger,
-            self.budgets,
+            lambda: (placed.budget for placed in self.known_budgets.all()),
+            ceiling=self.ceiling(settings.max_cost),
             processes=self.processes,
             service=self.service,
             zone=time_zone(settings.timezone),
@@ -475,10 +477,11 @@ class Container:
 
     @cached_property
     def cost_tracker(self) -> CostTracker | None:
-        """Watches the budgets that count a call; None where there are no budgets at all."""
+        """Watches the budgets that count a call; None where there are no budgets at all, and none can come up."""
         from neuralterm.application.cost_tracker import CostTracker
 
-        return CostTracker(self.bus, count_tokens=self.estimates.count_tokens) if self.spending.budgets else None
+        is_needed = self.ceiling_may_change or self.spending.budgets
+        return CostTracker(self.bus, count_tokens=self.estimates.count_tokens) if is_needed else None
 
     def recover(self) -> None:
         """Take in what processes left behind when they died, or when the database could not be written, and say so.
@@ -679,6 +682,7 @@ class Container:
             notices=self.notices,
             interruption=self.interruption,
             check_model=self.catalogue.require_listed,
+            ceiling=self.ceiling,
             program=self.settings.program,
         )
 

@@ -126,13 +126,15 @@ class CostTracker(EventObserver):
             self._expected_tokens = prompt_tokens
 
     def watch(self, budgets: Iterable[BudgetStatus]) -> None:
-        """Compare the next answer with these budgets, as they are before it."""
+        """Compare the next answer with these budgets, as they are before it; one with another limit may be told of again."""
         with self._lock:
             before, self._watched = self._watched, {}
             self._quiet_below = None
             for status in budgets:
                 budget = status.budget
                 said = before.get(budget.name)
+                if said is not None and said.limit != budget.limit_usd:
+                    said = None
                 self._watched[budget.name] = _Watched(
                     budget.name,
                     budget.limit_usd,

@@ -36,8 +36,9 @@ class SpendingGate:
 
     `budgets` may be a function that tells them anew each time. Without a ledger nothing is written and only budgets for this
     invocation can be kept. `service` is the base URL that requests go to, `zone` where the days of budgets begin that name
-    no zone. `min_tokens` is the shortest output cap worth paying for. A `soft` gate lets calls through whose cost can't be
-    bounded. `processes` tells who runs a call.
+    no zone. `ceiling` is one more budget, for this invocation; another may take its place at any time, and what was spent
+    counts against that. `min_tokens` is the shortest output cap worth paying for. A `soft` gate lets calls through whose cost
+    can't be bounded. `processes` tells who runs a call.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class SpendingGate:
         ledger: Ledger | None = None,
         budgets: Iterable[Budget] | Callable[[], Iterable[Budget]] = (),
         *,
+        ceiling: Budget | None = None,
         processes: Processes | None = None,
         service: str | None = None,
         zone: tzinfo = UTC,
@@ -61,12 +63,14 @@ class SpendingGate:
         self._here: dict[UUID, Call] = {}
         self._bounds: dict[UUID, Decimal | None] = {}
         self._budgets = budgets if callable(budgets) else tuple(budgets)
+        self.ceiling = ceiling
         self.min_tokens = min_tokens
 
     @property
     def budgets(self) -> tuple[Budget, ...]:
-        """The budgets that hold now."""
-        return tuple(self._budgets()) if callable(self._budgets) else self._budgets
+        """The budgets that hold now, the ceiling last."""
+        known = tuple(self._budgets()) if callable(self._budgets) else self._budgets
+        return known if self.ceiling is None else (*known, self.ceiling)
 
     def transaction(self) -> AbstractContextManager[None]:
         """Make what is inside one atomic step that no other process can come between."""

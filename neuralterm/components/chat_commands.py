@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from neuralterm.components import chat_exchanges as exchanges
 from neuralterm.components import chat_material as material
@@ -14,9 +15,16 @@ from neuralterm.domain.exceptions import ValidationError
 from neuralterm.domain.money import dollars
 from neuralterm.domain.record import record, replace
 from neuralterm.domain.text import numbered
+from neuralterm.setting_values import usd_or_none
+
+if TYPE_CHECKING:
+    from neuralterm.domain.budget import Budget
 
 # Columns of what is typed in the help, and those a terminal has where what it means stands beside it.
 _USAGE, _TWO_COLUMNS = 20, 60
+
+# With `/budget`: no ceiling for this run any more.
+_NO_CEILING = "none"
 
 # Words with which one leaves elsewhere. Nobody asks a model only that.
 LEAVING = ("exit", "quit")
@@ -129,14 +137,29 @@ async def _say_cost(state: ChatState, argument: str) -> None:
         state.console.note(f"{status.budget.name}: {left}{held}")
 
 
-async def _list_budgets(state: ChatState, argument: str) -> None:
+async def _budgets(state: ChatState, argument: str) -> None:
     spending, console = state.parts.spending, state.console
+    if argument:
+        spending.ceiling = _ceiling_of(state, argument)
     statuses = [spending.status(budget) for budget in spending.applying(state.subject())]
     if not statuses:
         console.note("no budget counts the next turn")
         return
     for line in states_table(statuses, console.width if console.stderr_is_terminal else None).splitlines():
         console.note(line)
+
+
+def _ceiling_of(state: ChatState, argument: str) -> Budget | None:
+    if state.desk is None:  # or whatever is piped in could lift the ceiling
+        raise ValidationError("only somebody at a terminal can set a ceiling here", hint="use --max-cost")
+    if argument.casefold() == _NO_CEILING:
+        return None
+    usd = usd_or_none(argument)
+    if usd is None:
+        raise ValidationError(
+            f"{argument!r} is not an amount in USD", hint=f"`/budget {_NO_CEILING}` lifts the ceiling"
+        )
+    return state.parts.ceiling(usd)
 
 
 async def _leave(state: ChatState, argument: str) -> None:
@@ -150,7 +173,10 @@ COMMANDS = (
     Command("reasoning", "[on|off]", "show the model's reasoning, or hide it", _show_reasoning, Names.SWITCH),
     Command("cost", "", "what this chat has cost, and what the budgets have left", _say_cost),
     Command(
-        "budget", "", "the budgets that count the next turn: spent, reserved, left, and when they reset", _list_budgets
+        "budget",
+        f"[USD|{_NO_CEILING}]",
+        "the budgets that count the next turn; USD sets a ceiling",
+        _budgets,
     ),
     Command("undo", "", "take the last exchange back; it stays in the history, and its cost counts", exchanges.undo),
     Command(

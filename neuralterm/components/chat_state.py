@@ -26,13 +26,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from neuralterm.application.attachments import AttachmentFile
+    from neuralterm.domain.budget import Budget
 
 
 @record(kw_only=True)
 class ChatParts:
     """What a chat works with; `check_model` raises for a model id that does not exist.
 
-    `program` is how a command begins that goes on with a conversation later.
+    `ceiling` returns the budget of this invocation that holds so much, USD. `program` is how a command begins that goes on with
+    a conversation later.
     """
 
     orchestrator: ChatOrchestrator
@@ -43,6 +45,7 @@ class ChatParts:
     notices: Notices
     interruption: Interruption
     check_model: Callable[[str], Awaitable[None]]
+    ceiling: Callable[[Decimal], Budget | None]
     program: str = "neuralterm"
 
 

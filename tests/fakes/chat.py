@@ -12,6 +12,7 @@ from neuralterm.components.chat import Chat
 from neuralterm.components.chat_state import ChatParts, Desk
 from neuralterm.components.console import Console
 from neuralterm.components.notices import Notices
+from neuralterm.domain.budget import Budget, Window
 from neuralterm.domain.exceptions import NotFoundError, ValidationError
 from tests.fakes.world import MODEL, make_world
 
@@ -101,6 +102,7 @@ class ChatWorld:
             notices=Notices(self.console),
             interruption=Interruption(),
             check_model=self.check_model,
+            ceiling=lambda usd: Budget("ceiling", usd, Window.CALL),
             program=program,
         )
         request = SendRequest("", self.options, default_model=MODEL.id, **self.request)

@@ -77,6 +77,11 @@ class TestPipe:
     def test_where_no_budget_counts_it_is_said(self, service, run):
         assert run("chat", stdin="/budget\n").err == "no budget counts the next turn\n"
 
+    def test_what_is_piped_in_cannot_lift_the_ceiling(self, service, run):
+        result = run("chat", "--max-cost", "0.000001", stdin="/budget none\na\n")
+        assert (result.code, result.out, service.chats) == (2, "", [])
+        assert result.err.startswith("error: only somebody at a terminal can set a ceiling here\n")
+
     def test_commands_and_lines_that_begin_with_a_slash(self, service, run):
         result = run("chat", stdin="/system be brief\n//etc/hosts\n/nonsense\nnever\n")
         assert (result.code, result.out) == (2, "Hello there.\n")
@@ -337,6 +342,32 @@ class TestTerminal:
         terminal.type("/exit\r")
         assert terminal.end()[0] == 0
         assert len(service.chats) == 1
+
+    def test_a_ceiling_is_set_raised_and_lifted_on_the_way(self, service, chat):
+        usage = {"prompt_tokens": 10, "completion_tokens": 100, "total_tokens": 110, "cost": 0.000099}
+        service.scripts = [text("dear", usage=usage), text("again", usage=usage), text("free", usage=usage)]
+        terminal = chat()
+        terminal.type("a\r")
+        terminal.expect("dear")
+        terminal.expect(READY)
+        terminal.type("/budget 0.0001\r")
+        terminal.expect("$0.000001 left of the ceiling")
+        terminal.type("b\r")
+        terminal.expect("error: refused by the ceiling of $0.0001: $0.000001 is left")
+        terminal.expect(READY)
+        terminal.type("/budget much\r")
+        terminal.expect("error: 'much' is not an amount in USD")
+        terminal.expect(READY)
+        terminal.type("/budget $0.0002\r")
+        terminal.expect("$0.000101 left of the ceiling")
+        terminal.type("/retry\r")
+        terminal.expect("budget: 99% of $0.0002 used ($0.000198)")
+        terminal.expect("$0.000002 left of the ceiling")
+        terminal.type("/budget none\r")
+        terminal.expect("no budget counts the next turn")
+        terminal.type("c\r")
+        terminal.expect("free")
+        assert [call.body.get("max_tokens") is not None for call in service.chats] == [False, True, False]
 
     def test_the_line_history_is_private(self, service, chat, data_dir):
         terminal = chat()

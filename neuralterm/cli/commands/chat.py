@@ -40,6 +40,7 @@ def command(container: Container, /, **given: Any) -> int:
     from neuralterm.components.chat import Chat
 
     apply_to_container(container, given)
+    container.ceiling_may_change = True
     container.console.require_stdout()
     container.recover()
     request = build_request(container, given, prompt="")

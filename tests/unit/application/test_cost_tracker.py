@@ -312,6 +312,17 @@ def hasty_threads():
 
 
 @pytest.mark.usefixtures("hasty_threads")
+def test_a_budget_whose_limit_has_changed_is_warned_of_again():
+    scene = Scene()
+    told = []
+    for limit in ("0.010", "0.010", "0.011"):
+        scene.tracker.watch([_status("ceiling", limit)])
+        scene.start()
+        scene.complete(cost=Decimal("0.009"))
+        told.append(len(scene.warnings()))
+    assert told == [1, 1, 2]
+
+
 def test_answers_that_complete_in_many_threads_are_all_counted_and_warned_of_once():
     scene = Scene("1.000", model=None)
     begin = threading.Barrier(8)
