@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -332,6 +333,11 @@ class TestFiles:
         assert (result.code, result.out, service.chats) == (3, "", [])
         assert problem.startswith(f"error: the directory {tmp_path / 'file' / 'data'} can't be made: ")
         assert hint.startswith("hint: ")
+
+    def test_what_to_do_next_is_told_as_it_has_to_be_typed(self, run):
+        hint = run("--sandbox", "send", "-m", "sandbox/cut", "hi").err.splitlines()[-1]
+        command = re.fullmatch(r"hint: `neuralterm (--sandbox send --resume [0-9a-f-]{36})` asks for the rest", hint)[1]
+        assert run(*command.split()).code == 9  # cut again
 
     def test_the_sandbox_keeps_a_database_of_its_own(self, run, data_dir):
         result = run("--sandbox", "send", "hi")
