@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from neuralterm.domain.exceptions import ConfigurationError, NeuralTermError
 from neuralterm.domain.record import record
+from neuralterm.domain.text import numbered
 
 if TYPE_CHECKING:
     from neuralterm.application.bounds import BudgetStatus
@@ -123,10 +124,13 @@ class Doctor:
         if not state.count:
             yield _fine("spool", "no answers wait to be taken into the database")
         elif state.idle_minutes < _LEFT_BEHIND_MIN:
-            what = "1 answer is" if state.count == 1 else f"{state.count} answers are"
-            yield _fine("spool", f"{what} being written, or taken in by the next command")
+            verb = "is" if state.count == 1 else "are"
+            yield _fine(
+                "spool", f"{numbered(state.count, 'answer')} {verb} being written, or taken in by the next command"
+            )
         else:
-            what = "1 answer was" if state.count == 1 else f"{state.count} answers were"
+            verb = "was" if state.count == 1 else "were"
+            what = f"{numbered(state.count, 'answer')} {verb}"
             yield Finding("spool", Health.WARN, f"{what} left behind", "`neuralterm history` takes in what is there")
 
     def _budgets(self) -> Iterable[Finding]:

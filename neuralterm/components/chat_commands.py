@@ -11,6 +11,7 @@ from neuralterm.components import chat_exchanges as exchanges
 from neuralterm.components import chat_material as material
 from neuralterm.components.budget_view import states_table
 from neuralterm.components.chat_state import ChatState, Turn
+from neuralterm.components.text_width import wrapped
 from neuralterm.domain.exceptions import ValidationError
 from neuralterm.domain.money import dollars
 from neuralterm.domain.record import record, replace
@@ -96,11 +97,9 @@ def _in_rows(usage: str, meaning: str, width: int | None) -> list[str]:
     """Lay a line of the help out for a terminal so wide; what it means stands below where there is no room beside it."""
     if width is None:
         return [f"{usage:<{_USAGE}}{meaning}"]
-    import textwrap
-
     if width < _TWO_COLUMNS:
-        return [usage, *textwrap.wrap(meaning, max(width, _USAGE), initial_indent="  ", subsequent_indent="  ")]
-    return textwrap.wrap(meaning, width, initial_indent=f"{usage:<{_USAGE}}", subsequent_indent=" " * _USAGE)
+        return [usage, *wrapped(f"  {meaning}", max(width, _USAGE), 2).splitlines()]
+    return wrapped(f"{usage:<{_USAGE}}{meaning}", width, _USAGE).splitlines()
 
 
 async def _choose_model(state: ChatState, argument: str) -> None:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from neuralterm.application.doctor import Finding, worst
 from neuralterm.components.machine import SCHEMA_VERSION
+from neuralterm.components.text_width import wrapped
 from neuralterm.domain.text import one_line
 
 if TYPE_CHECKING:
     from neuralterm.components.console import Console
 
-_INDENT = " " * 6  # as far as the word of how it is reaches
+_INDENT = 6  # as far as the word of how it is reaches
 
 
 def terminal_words(console: Console, *, color: bool) -> str:
@@ -33,15 +34,8 @@ def findings_text(findings: Sequence[Finding], width: int | None = None) -> str:
         + (f"; {one_line(finding.hint)}" if finding.hint else "")
         for finding in findings
     ]
-    if width is not None:
-        from textwrap import fill
-
-        # A path or an address stays whole, so that it can be copied.
-        lines = [
-            fill(each, width, subsequent_indent=_INDENT, break_long_words=False, break_on_hyphens=False)
-            for each in lines
-        ]
-    return "\n".join(lines)
+    # A path or an address stays whole, so that it can be copied.
+    return "\n".join(wrapped(each, width, _INDENT) for each in lines)
 
 
 def findings_document(findings: Sequence[Finding], exit_code: int) -> dict[str, Any]:
