@@ -39,3 +39,10 @@ def test_a_text_has_the_grams_of_all_words_in_it(text, start, length):
 def test_signs_are_seen(text):
     assert has_signs(text)
     assert grams(text)
+
+
+def test_a_word_and_a_text_have_the_same_signs():
+    differing = [
+        code for code in [*range(0x12000), 0x20000, 0x10FFFF] if has_signs(chr(code)) != bool(grams(chr(code)))
+    ]
+    assert differing == []
