@@ -488,11 +488,15 @@ class Container:
 
         Where the database can't be written now, it stays for the next start.
         """
-        from neuralterm.application.recovery import recover
-        from neuralterm.components.notices import recovered_line
         from neuralterm.domain.exceptions import StorageError
+        from neuralterm.infrastructure.leftovers import may_be_left
 
         with contextlib.suppress(StorageError):
+            if not may_be_left(self.database):
+                return
+            from neuralterm.application.recovery import recover
+            from neuralterm.components.notices import recovered_line
+
             line = recovered_line(recover(self.ledger, self.repository, self.processes, self.clock))
             if line is not None:
                 self.console.note(line, fg="yellow")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from datetime import datetime
 
-from neuralterm.application import waiting
 from neuralterm.domain.models import utc_now
 
 
@@ -22,4 +21,6 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
+        from neuralterm.application import waiting
+
         await waiting.sleep(seconds)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from neuralterm.application.ports import ConversationRepository, Ledger
 from neuralterm.application.records import ANYWHERE, CallFilter, HistoryFilter, SearchFilter, SearchHit
 from neuralterm.domain.exceptions import NotFoundError, ValidationError
-from neuralterm.domain.models import Conversation, Message
 from neuralterm.domain.record import record
+
+if TYPE_CHECKING:
+    from neuralterm.application.ports import ConversationRepository, Ledger
+    from neuralterm.domain.models import Conversation, Message
 
 # As many as `find_by_prefix` returns at most.
 _MOST_FOUND = 3

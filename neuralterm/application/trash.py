@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import suppress
-from datetime import datetime, timedelta
-from uuid import UUID
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from neuralterm.application.ports import ConversationRepository
 from neuralterm.domain.exceptions import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+    from uuid import UUID
+
+    from neuralterm.application.ports import ConversationRepository
 
 # How long what is in the trash can be taken out again.
 KEPT_FOR = timedelta(days=30)

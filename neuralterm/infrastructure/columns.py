@@ -5,7 +5,6 @@ Times are INTEGER milliseconds since 1970 UTC, amounts INTEGER pico-dollars, ids
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -62,11 +61,15 @@ def from_id(text: str | None) -> UUID | None:
 
 def to_json(value: Any) -> str:
     """Write JSON, in ASCII. A `Decimal` becomes a number where that is exact, what JSON does not know becomes text."""
+    import json
+
     return json.dumps(value, default=_to_json_value, separators=(",", ":"))
 
 
 def from_json(text: str) -> Any:
     """Read what `to_json` wrote; fractions come back as `Decimal`. Raises `StorageError` for anything else."""
+    import json
+
     try:
         return json.loads(text, parse_float=Decimal)
     except ValueError as exc:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from neuralterm.application.surroundings import DatabaseState, SpoolState
 from neuralterm.domain.record import replace
+from neuralterm.infrastructure.database_file import spool_beside
 from neuralterm.infrastructure.peeking import peek
 from neuralterm.infrastructure.schema import SCHEMA_VERSION, schema_version
-from neuralterm.infrastructure.spool import spool_beside
 
 # Seconds for looking for damage, which takes long in a large file.
 LIMIT = 10.0

@@ -33,6 +33,11 @@ _KINDS = (
 )
 
 
+def spool_beside(path: Path) -> Path:
+    """Return the folder of the journals that belong to a database."""
+    return path.with_name(f"{path.name}-spool")
+
+
 def make_private_file(path: Path) -> None:
     """Create the file (0600) and the directories above it (0700) where they are missing, whatever the umask."""
     try:

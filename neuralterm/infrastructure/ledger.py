@@ -12,6 +12,7 @@ from uuid import UUID
 from neuralterm.application.records import Call, CallFilter, CallTotals, Committed, ServiceCharges
 from neuralterm.domain.exceptions import MissingRecordError
 from neuralterm.infrastructure.database import Database
+from neuralterm.infrastructure.leftovers import RUNNING
 from neuralterm.infrastructure.rows import CALL_COLUMNS, call_from, call_parameters
 
 if TYPE_CHECKING:
@@ -30,8 +31,7 @@ _SETTLE = f"""
     WHERE id = :id
 """  # noqa: S608 - made of constants
 _CALLS = f"SELECT {', '.join(CALL_COLUMNS)} FROM calls"  # noqa: S608 - made of constants
-# Left to itself SQLite would rather read all calls than sort the few.
-_RUNNING = f"{_CALLS} INDEXED BY calls_running WHERE owner IS NOT NULL OR status = 'pending' ORDER BY number"
+_RUNNING = f"{_CALLS} {RUNNING} ORDER BY number"
 # Two halves, each of which an index has in order: sorting all that is uncertain would take longer with every call.
 _NEWEST = "ORDER BY started_at DESC, number DESC LIMIT :limit"
 _TO_RECONCILE_OF = f"""

@@ -35,11 +35,6 @@ _BEGUN_WITHIN_S = 5
 _NO_RESERVATIONS = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.ENODEV)
 
 
-def spool_beside(database: Path) -> Path:
-    """Return the folder of the journals that belong to a database."""
-    return database.with_name(f"{database.name}-spool")
-
-
 class Spool:
     """The journal files beside a database file. Writing raises StorageError; what failed may be written again."""
 
