@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from neuralterm.application.budgets import PlacedBudget
 from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL, SMALLEST_OUTPUT_CAP, Budget
-from neuralterm.domain.models import DEFAULT_MODEL
+from neuralterm.domain.model_ids import DEFAULT_MODEL
 from neuralterm.domain.record import field, record
 from neuralterm.setting_files import TEMPLATES, data_directory, database_in, folder_in, is_on
 from neuralterm.setting_flags import Flags

@@ -19,7 +19,8 @@ from neuralterm.application.events import EventBus
 from neuralterm.application.orchestrator import ChatOrchestrator
 from neuralterm.components.stream_bridge import StreamBridge
 from neuralterm.domain.exceptions import NeuralTermError
-from neuralterm.domain.models import DEFAULT_MODEL, Conversation, MessageRole
+from neuralterm.domain.model_ids import DEFAULT_MODEL
+from neuralterm.domain.models import Conversation, MessageRole
 from neuralterm.infrastructure.circuit_breaker import CircuitBreaker
 from neuralterm.infrastructure.openrouter import OpenRouterClient
 from neuralterm.infrastructure.repositories import SQLiteConversationRepository

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from neuralterm.application.model_search import by_id, named
 from neuralterm.application.ports import ChatClient, Clock, ModelCache
-from neuralterm.domain.catalogue import OpenRouterModel, without_dynamic_suffix
+from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import (
     AuthenticationError,
     CircuitOpenError,
@@ -17,6 +17,7 @@ from neuralterm.domain.exceptions import (
     StorageError,
     StreamInterruptedError,
 )
+from neuralterm.domain.model_ids import without_dynamic_suffix
 from neuralterm.domain.record import record
 from neuralterm.domain.spans import in_words
 

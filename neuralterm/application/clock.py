@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import datetime
 
-from neuralterm.domain.models import utc_now
+from neuralterm.domain.zones import utc_now
 
 
 class SystemClock:

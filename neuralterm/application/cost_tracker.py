@@ -12,10 +12,11 @@ from neuralterm.application.counting import rough_tokens, utf8_length
 from neuralterm.application.events import DomainEvent, EventBus, EventObserver, Events
 from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL
 from neuralterm.domain.catalogue import OpenRouterModel
-from neuralterm.domain.models import MessageStatus, TokenUsage, utc_now
+from neuralterm.domain.models import MessageStatus, TokenUsage
 from neuralterm.domain.money import EXACT
 from neuralterm.domain.pricing import PriceList
 from neuralterm.domain.record import record
+from neuralterm.domain.zones import utc_now
 
 if TYPE_CHECKING:
     from neuralterm.application.bounds import BudgetStatus

@@ -9,9 +9,10 @@ from uuid import UUID
 from neuralterm.application.ports import ConversationRepository
 from neuralterm.application.replacing import last_exchange
 from neuralterm.domain.exceptions import NotFoundError, ValidationError
-from neuralterm.domain.models import COPIED_FROM, Conversation, Message, MessageRole, MessageStatus, utc_now
+from neuralterm.domain.models import COPIED_FROM, Conversation, Message, MessageRole, MessageStatus
 from neuralterm.domain.record import replace
 from neuralterm.domain.text import one_line
+from neuralterm.domain.zones import utc_now
 
 _FORK = " (fork)"
 

@@ -1,4 +1,4 @@
-"""What was said: finding, reading and deleting conversations."""
+"""What was said: conversations by their ids, read and deleted."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from neuralterm.application.records import ANYWHERE, CallFilter, HistoryFilter, SearchFilter, SearchHit
-from neuralterm.domain.exceptions import NotFoundError, ValidationError
+from neuralterm.application.records import CallFilter, HistoryFilter
+from neuralterm.domain.exceptions import NotFoundError
 from neuralterm.domain.record import record
 
 if TYPE_CHECKING:
@@ -103,19 +103,6 @@ def transcripts(repository: ConversationRepository, ids: Iterable[str]) -> list[
         Transcript(conversation, repository.get_messages(conversation.id, withdrawn=True))
         for conversation in resolve_all(repository, ids)
     ]
-
-
-def search(
-    repository: ConversationRepository, query: str, limit: int, filter: SearchFilter = ANYWHERE
-) -> list[SearchHit]:
-    """Return messages that hold all words of the query, newest first.
-
-    Raises:
-        ValidationError: there is nothing to look for.
-    """
-    if not query.strip():
-        raise ValidationError("there is nothing to search for: the query is empty")
-    return repository.search(query, limit, filter)
 
 
 def delete_conversations(repository: ConversationRepository, ids: Iterable[UUID]) -> int:

@@ -9,7 +9,8 @@ from uuid import UUID, uuid5
 
 from neuralterm.application.ports import ConversationRepository
 from neuralterm.application.sending import title_of
-from neuralterm.domain.models import DEFAULT_MODEL, Conversation, CostSource, Message, MessageRole, TokenUsage
+from neuralterm.domain.model_ids import DEFAULT_MODEL
+from neuralterm.domain.models import Conversation, CostSource, Message, MessageRole, TokenUsage
 from neuralterm.domain.record import record
 from neuralterm.domain.text import one_line
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from neuralterm.domain.catalogue import OpenRouterModel, without_dynamic_suffix
+from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import NotFoundError
+from neuralterm.domain.model_ids import without_dynamic_suffix
 from neuralterm.domain.money import EXACT
 from neuralterm.domain.record import record
 

@@ -29,7 +29,8 @@ from neuralterm.domain.exceptions import (
     NotFoundError,
     OpenRouterAPIError,
 )
-from neuralterm.domain.models import DEFAULT_MODEL, Conversation, Message, MessageRole
+from neuralterm.domain.model_ids import DEFAULT_MODEL
+from neuralterm.domain.models import Conversation, Message, MessageRole
 from neuralterm.domain.record import replace
 
 if TYPE_CHECKING:

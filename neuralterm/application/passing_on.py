@@ -6,15 +6,14 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from neuralterm.application.records import ANYWHERE
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from neuralterm.application.journal import JournalEntry, Unsaved
     from neuralterm.application.ports import ConversationRepository, Journal
-    from neuralterm.application.records import Call, ConversationSummary, HistoryFilter, SearchFilter, SearchHit
+    from neuralterm.application.records import Call, ConversationSummary, HistoryFilter
+    from neuralterm.application.search import SearchFilter, SearchHit
     from neuralterm.domain.models import Conversation, Cost, Message, TokenUsage
 
 
@@ -97,7 +96,7 @@ class PassingConversations:
         """Hand on."""
         return self._kept.summaries(filter)
 
-    def search(self, query: str, limit: int, filter: SearchFilter = ANYWHERE) -> list[SearchHit]:
+    def search(self, query: str, limit: int, filter: SearchFilter | None = None) -> list[SearchHit]:
         """Hand on."""
         return self._kept.search(query, limit, filter)
 

@@ -14,7 +14,6 @@ from uuid import UUID
 
 from neuralterm.application.journal import JournalEntry, Unsaved
 from neuralterm.application.records import (
-    ANYWHERE,
     Call,
     CallFilter,
     CallTotals,
@@ -23,8 +22,6 @@ from neuralterm.application.records import (
     GenerationReport,
     HistoryFilter,
     KeyReport,
-    SearchFilter,
-    SearchHit,
     ServiceCharges,
 )
 from neuralterm.domain.budget import Budget
@@ -33,6 +30,7 @@ from neuralterm.domain.models import Conversation, Cost, Message, TokenUsage
 from neuralterm.domain.ratios import Ratio
 
 if TYPE_CHECKING:
+    from neuralterm.application.search import SearchFilter, SearchHit
     from neuralterm.application.what_if import Steps, UsageSums
     from neuralterm.domain.endpoints import Endpoint
 
@@ -145,7 +143,7 @@ class ConversationRepository(Protocol):
         The status is that of the last message that is not withdrawn.
         """
 
-    def search(self, query: str, limit: int, filter: SearchFilter = ANYWHERE) -> list[SearchHit]:
+    def search(self, query: str, limit: int, filter: SearchFilter | None = None) -> list[SearchHit]:
         """Return messages outside the trash that hold all words of the query, newest first. Any text is a valid query."""
 
 

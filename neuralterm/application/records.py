@@ -8,9 +8,10 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
-from neuralterm.domain.models import Conversation, Cost, MessageStatus, TokenUsage, utc_now
+from neuralterm.domain.models import Conversation, Cost, MessageStatus, TokenUsage
 from neuralterm.domain.money import EXACT
 from neuralterm.domain.record import field, record, replace
+from neuralterm.domain.zones import utc_now
 
 
 @record
@@ -118,22 +119,6 @@ class ConversationSummary:
 
 
 @record
-class SearchHit:
-    """A message that a search found; `snippet` marks the matches with `[` and `]`.
-
-    `matches` are the places of what is marked in the snippet, brackets included.
-    """
-
-    conversation_id: UUID
-    message_id: UUID
-    role: str
-    snippet: str
-    title: str | None
-    created_at: datetime
-    matches: tuple[tuple[int, int], ...] = ()
-
-
-@record
 class HistoryFilter:
     """Which conversations: at most `limit` (None: all), changed in [since, until), with a tag, with an unfinished answer.
 
@@ -149,22 +134,6 @@ class HistoryFilter:
     model: str | None = None
     min_cost: Decimal | None = None
     deleted: bool = False
-
-
-@record
-class SearchFilter:
-    """Which messages: written in [since, until), in a conversation with a tag, of a model.
-
-    `model` is a pattern, which has to match the model of the answer, or of the conversation for what is none.
-    """
-
-    since: datetime | None = None
-    until: datetime | None = None
-    tag: str | None = None
-    model: str | None = None
-
-
-ANYWHERE = SearchFilter()
 
 
 @record

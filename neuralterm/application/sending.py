@@ -11,7 +11,8 @@ from neuralterm.application.orchestrator import ChatOrchestrator
 from neuralterm.application.ports import ConversationRepository
 from neuralterm.application.records import Answer, SendOptions
 from neuralterm.domain.exceptions import NotFoundError, StorageError
-from neuralterm.domain.models import DEFAULT_MODEL, Conversation
+from neuralterm.domain.model_ids import DEFAULT_MODEL
+from neuralterm.domain.models import Conversation
 from neuralterm.domain.record import record
 from neuralterm.domain.text import headline, shortened
 

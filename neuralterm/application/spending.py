@@ -12,9 +12,10 @@ from neuralterm.application.bounds import BudgetStatus, CallPlan, Subject, cost_
 from neuralterm.application.permit import MoneyHeldError, Permit
 from neuralterm.application.ports import Clock, Ledger, Processes
 from neuralterm.application.records import Call, CallFilter, Committed
-from neuralterm.domain.budget import SMALLEST_OUTPUT_CAP, Admission, Budget, Window, fit_output_cap
+from neuralterm.domain.budget import SMALLEST_OUTPUT_CAP, Budget, Window
 from neuralterm.domain.models import CERTAIN_SOURCES
 from neuralterm.domain.money import EXACT, plain
+from neuralterm.domain.output_caps import Admission, fit_output_cap
 from neuralterm.domain.pricing import PriceSet, Span, worst_case
 from neuralterm.domain.record import replace
 from neuralterm.domain.zones import time_zone

@@ -9,7 +9,7 @@ from uuid import UUID
 from neuralterm.application.events import DomainEvent, EventObserver, Events
 from neuralterm.application.ports import ConversationRepository
 from neuralterm.application.records import Answer
-from neuralterm.domain.models import DEFAULT_MODEL
+from neuralterm.domain.model_ids import DEFAULT_MODEL
 from neuralterm.domain.money import EXACT, plain
 from neuralterm.domain.record import field, record
 

@@ -8,8 +8,9 @@ from typing import Any
 from neuralterm.application import waiting
 from neuralterm.application.model_search import by_id, did_you_mean
 from neuralterm.domain.budget import matches
-from neuralterm.domain.catalogue import OpenRouterModel, without_dynamic_suffix
+from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.domain.exceptions import NeuralTermError
+from neuralterm.domain.model_ids import without_dynamic_suffix
 
 # A fault should be told soon, with the best hint there is by then.
 _PATIENCE_S = 5.0

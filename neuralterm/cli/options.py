@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections import UserDict
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -40,14 +42,29 @@ class Command(click.Command):
         write_examples(self, formatter)
 
 
+class _Subcommands(UserDict[str, Any]):
+    """The subcommands of a group by name. In the place of one that was not looked up yet may be where it is."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        found = self.data[name]
+        if isinstance(found, str):
+            module, _, attribute = found.partition(":")
+            found = self.data[name] = getattr(import_module(f"neuralterm.cli.{module}"), attribute)
+        return found  # type: ignore[no-any-return]
+
+
 class DefaultGroup(click.Group):
     """A group that hands all words to its default subcommand unless the first one names another."""
 
     command_class = Command
 
-    def __init__(self, *args: Any, default: str = "list", **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, name: str | None = None, *, default: str = "list", **kwargs: Any) -> None:
+        super().__init__(name, _Subcommands(), **kwargs)
         self.default = default
+
+    def add_by_need(self, name: str, place: str) -> None:
+        """Add a subcommand that is imported when it is looked up: `module:attribute`, the module one of `neuralterm.cli`."""
+        self.commands.data[name] = place  # type: ignore[attr-defined]
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help of the default subcommand, with the names of the others before its examples."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
-from neuralterm.application.records import SearchHit
+from neuralterm.application.search import SearchHit
 from neuralterm.components.tables import ago, clipped, digits_needed, in_order, minute
 from neuralterm.components.text_width import breaks_of
 from neuralterm.domain.text import one_line

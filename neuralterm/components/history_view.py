@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from neuralterm.application.history import Transcript
-from neuralterm.application.records import ConversationSummary, SearchHit
+from neuralterm.application.records import ConversationSummary
+from neuralterm.application.search import SearchHit
 from neuralterm.components import machine
 from neuralterm.components.attachments_view import attachment_documents, with_attachments
 from neuralterm.components.tables import minute

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import chain
 
 # Latin letters and common punctuation take one column: the library that knows all characters takes long to import.
-_NARROW = re.compile("[ -~\u00a1-\u00ac\u00ae-\u02ff\u2010-\u2027\u2030-\u205e]*")
+_NARROW = "[ -~\u00a1-\u00ac\u00ae-\u02ff\u2010-\u2027\u2030-\u205e]*"
+
+
+@cache
+def _narrow() -> re.Pattern[str]:
+    """Return the pattern of text that takes a column for each character; a pipe needs none."""
+    return re.compile(_NARROW)
 
 
 @lru_cache(4096)
 def width_of(character: str) -> int:
     """Return how many columns a character takes; 0 for one that joins the one before."""
-    if _NARROW.fullmatch(character):
+    if _narrow().fullmatch(character):
         return 1
     import wcwidth
 
@@ -23,7 +29,7 @@ def width_of(character: str) -> int:
 
 def columns_of(text: str) -> int:
     """Return how many columns the longest line of a text takes: wide characters take two, joined ones no more."""
-    if _NARROW.fullmatch(text):
+    if _narrow().fullmatch(text):
         return len(text)
     if text.isascii():
         return max(map(len, text.splitlines()), default=0)
@@ -34,7 +40,7 @@ def columns_of(text: str) -> int:
 
 def cells_of(text: str) -> int:
     """Return how many columns a line takes, character by character, as a terminal that puts none together shows it."""
-    return len(text) if _NARROW.fullmatch(text) else sum(map(width_of, text))
+    return len(text) if _narrow().fullmatch(text) else sum(map(width_of, text))
 
 
 def breaks_of(line: str, width: int, indent: int = 0, *, gap: str = " ") -> Iterator[tuple[int, int]]:
@@ -68,7 +74,7 @@ def walked(row: int, column: int, text: str, columns: int) -> tuple[int, int]:
     for number, segment in enumerate(text.split("\n")):
         if number:
             row, column = row + 1, 0
-        if _NARROW.fullmatch(segment):
+        if _narrow().fullmatch(segment):
             end = column + len(segment)
             if end > columns:
                 row, end = row + (end - 1) // columns, (end - 1) % columns + 1

@@ -1,18 +1,17 @@
-"""Budgets: how much may be spent in which window, and how far an output cap must shrink to fit."""
+"""Budgets: how much may be spent in which window, on which calls."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 from enum import Enum
 from fnmatch import fnmatchcase
 from uuid import UUID
 
-from neuralterm.domain.catalogue import without_dynamic_suffix
 from neuralterm.domain.exceptions import ValidationError
-from neuralterm.domain.money import EXACT, plain
-from neuralterm.domain.pricing import PriceSet, worst_case
+from neuralterm.domain.model_ids import without_dynamic_suffix
+from neuralterm.domain.money import plain
 from neuralterm.domain.record import record
 
 DEFAULT_WARNING_LEVEL = Decimal("0.8")
@@ -124,45 +123,3 @@ class Budget:
     def title(self) -> str:
         """What a sentence calls it: `ceiling`, `day budget`, `budget ci`."""
         return self.name if self.name == "ceiling" or self.name.endswith("budget") else f"budget {self.name}"
-
-
-@record
-class Admission:
-    """What a call may do: at most `output_cap` output tokens (None: any number, they are free), so at most `at_most_usd`."""
-
-    output_cap: int | None
-    at_most_usd: Decimal
-    cap_was_reduced: bool
-
-
-def fit_output_cap(
-    prices: PriceSet,
-    *,
-    prompt_tokens: int,
-    wanted_output_tokens: int | None,
-    remaining_usd: Decimal,
-    floor: int = SMALLEST_OUTPUT_CAP,
-) -> Admission | None:
-    """Return the largest output cap whose worst case fits what is left.
-
-    `prompt_tokens` is an upper bound; `wanted_output_tokens` is the cap that the user or the model sets anyway (None:
-    none). Returns None when not even `floor` (or the smaller wanted cap) fits, and when the prices can't be bounded.
-    """
-    fixed = worst_case(prices, prompt_tokens, 0)
-    price = prices.highest_completion_price()
-    if fixed is None or price is None:
-        return None
-    left = EXACT.subtract(remaining_usd, fixed)
-    if left < 0:
-        return None
-    if price == 0:
-        return Admission(wanted_output_tokens, fixed, cap_was_reduced=False)
-    cap = int(EXACT.divide(left, price).to_integral_value(ROUND_FLOOR))
-    reduced = wanted_output_tokens is None or cap < wanted_output_tokens
-    if wanted_output_tokens is not None:
-        cap, floor = min(cap, wanted_output_tokens), min(floor, wanted_output_tokens)
-    if cap < floor:
-        return None
-    bound = worst_case(prices, prompt_tokens, cap)
-    assert bound is not None
-    return Admission(cap, bound, reduced)

@@ -10,9 +10,6 @@ from neuralterm.domain.money import EXACT
 from neuralterm.domain.pricing import PriceList
 from neuralterm.domain.record import field, record
 
-# Routing suffixes that any id may carry and that are not listed; static variants such as `:free` are ids of their own.
-DYNAMIC_SUFFIXES = (":nitro", ":floor", ":exacto", ":online")
-
 # Tokens that are kept free for the answer where the user asks for no particular size.
 ANSWER_RESERVE = 500
 
@@ -78,14 +75,6 @@ class OpenRouterModel:
     def author(self) -> str:
         """The part of the id before the slash."""
         return self.id.partition("/")[0].lstrip("~")
-
-
-def without_dynamic_suffix(model_id: str) -> str:
-    """Return the id under which the service lists a model: `x/y:nitro` is listed as `x/y`."""
-    base = model_id
-    while (position := base.rfind(":")) > 0 and base[position:] in DYNAMIC_SUFFIXES:
-        base = base[:position]
-    return base
 
 
 def _per_thousand(price: Decimal | None) -> Decimal | None:

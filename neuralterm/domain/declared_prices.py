@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from neuralterm.domain.budget import matches
-from neuralterm.domain.catalogue import OpenRouterModel, without_dynamic_suffix
+from neuralterm.domain.catalogue import OpenRouterModel
+from neuralterm.domain.model_ids import without_dynamic_suffix
 from neuralterm.domain.money import EXACT, plain
 from neuralterm.domain.record import field, record, replace
 

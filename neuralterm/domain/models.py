@@ -8,15 +8,10 @@ from enum import Enum
 from typing import Any
 from uuid import UUID, uuid4
 
+from neuralterm.domain.model_ids import DEFAULT_MODEL
 from neuralterm.domain.money import EXACT, plain
 from neuralterm.domain.record import field, record
-
-DEFAULT_MODEL = "openai/gpt-4o-mini"
-
-
-def utc_now() -> datetime:
-    """Return the time now, in UTC."""
-    return datetime.now(UTC)
+from neuralterm.domain.zones import utc_now
 
 
 class MessageRole(str, Enum):

@@ -1,10 +1,15 @@
-"""Time zones by name."""
+"""Time zones by name, and the time."""
 
 from __future__ import annotations
 
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 
 from neuralterm.domain.exceptions import ValidationError
+
+
+def utc_now() -> datetime:
+    """Return the time now, in UTC."""
+    return datetime.now(UTC)
 
 
 def time_zone(name: str) -> tzinfo:

@@ -6,7 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neuralterm.application.records import ANYWHERE
 from neuralterm.infrastructure.database import Database, default_database_path
 
 if TYPE_CHECKING:
@@ -16,7 +15,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from neuralterm.application.ports import ConversationRepository, Journal
-    from neuralterm.application.records import ConversationSummary, HistoryFilter, SearchFilter, SearchHit
+    from neuralterm.application.records import ConversationSummary, HistoryFilter
+    from neuralterm.application.search import SearchFilter, SearchHit
     from neuralterm.domain.models import Conversation, Cost, Message, TokenUsage
 
 __all__ = ["ConversationRepository", "SQLiteConversationRepository"]
@@ -166,7 +166,7 @@ class SQLiteConversationRepository:
 
         return summaries(self.database, filter)
 
-    def search(self, query: str, limit: int, filter: SearchFilter = ANYWHERE) -> list[SearchHit]:
+    def search(self, query: str, limit: int, filter: SearchFilter | None = None) -> list[SearchHit]:
         """Return messages outside the trash that hold all words of the query, newest first. Any text is a valid query."""
         from neuralterm.infrastructure.search import search_messages
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from neuralterm.application.records import ANYWHERE, SearchFilter, SearchHit
+from neuralterm.application.search import SearchFilter, SearchHit
 from neuralterm.domain.exceptions import StorageError
 from neuralterm.domain.snippets import snippet_of
 from neuralterm.domain.text import join_surrogates
@@ -55,7 +55,7 @@ _WITHIN = {
 }
 
 
-def search_messages(database: Database, query: str, limit: int, filter: SearchFilter = ANYWHERE) -> list[SearchHit]:
+def search_messages(database: Database, query: str, limit: int, filter: SearchFilter | None = None) -> list[SearchHit]:
     """Return messages that hold every word of the query, newest first; none for a query without words.
 
     Any text is a valid query: quotes and operators of the query language are taken as text. Messages are read where no
@@ -65,7 +65,7 @@ def search_messages(database: Database, query: str, limit: int, filter: SearchFi
     words = _words(query)
     if not words:
         return []
-    within, parameters = _chosen(database, filter)
+    within, parameters = _chosen(database, filter or SearchFilter())
     if all(_is_indexed(word) for word in words):
         phrases = " ".join('"' + word.replace('"', '""') + '"' for word in words)
         parameters |= {"words": phrases, "limit": max(limit, 0)}

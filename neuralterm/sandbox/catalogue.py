@@ -11,8 +11,7 @@ from collections.abc import Iterable
 from importlib import resources
 from typing import Any
 
-from neuralterm.domain.catalogue import without_dynamic_suffix
-from neuralterm.domain.models import DEFAULT_MODEL
+from neuralterm.domain.model_ids import DEFAULT_MODEL, without_dynamic_suffix
 from neuralterm.domain.pricing import PriceList
 from neuralterm.domain.record import record
 from neuralterm.sandbox.refusal import ServiceRefusedError

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from neuralterm.domain.models import DEFAULT_MODEL
+from neuralterm.domain.model_ids import DEFAULT_MODEL
 from neuralterm.domain.record import record
 from neuralterm.sandbox.refusal import ServiceRefusedError
 from neuralterm.sandbox.tokens import count_prompt, text_of

@@ -13,18 +13,16 @@ from uuid import UUID
 
 from neuralterm.application.journal import MemoryJournal
 from neuralterm.application.records import (
-    ANYWHERE,
     Call,
     CallFilter,
     CallTotals,
     Committed,
     ConversationSummary,
     HistoryFilter,
-    SearchFilter,
-    SearchHit,
     ServiceCharges,
     Uncertain,
 )
+from neuralterm.application.search import SearchFilter, SearchHit
 from neuralterm.application.what_if import Steps, UsageSums
 from neuralterm.domain.budget import matches
 from neuralterm.domain.catalogue import OpenRouterModel
@@ -235,13 +233,13 @@ class InMemoryConversationRepository:
                 found.append(ConversationSummary(conversation, len(messages), preview, status, unsettled))
         return found if filter.limit is None else found[: filter.limit]
 
-    def search(self, query: str, limit: int, filter: SearchFilter = ANYWHERE) -> list[SearchHit]:
+    def search(self, query: str, limit: int, filter: SearchFilter | None = None) -> list[SearchHit]:
         words = query.lower().split()
         hits = [
             self._hit(message, words)
             for message in reversed(self.store.tables.messages.values())
             if words
-            and self._is_within(message, filter)
+            and self._is_within(message, filter or SearchFilter())
             and message.status is not MessageStatus.PENDING
             and all(word in message.content.lower() for word in words)
         ]

@@ -63,13 +63,13 @@ class Limits:
 
 LIMITS = [
     Limits(("--version",), modules=24),
-    Limits(("--help",), modules=30),
-    Limits(("send", "--help"), modules=48),
-    Limits(("send", "one"), modules=152, statements=58, transactions=3, file_calls=290),
-    Limits(("models",), modules=92, statements=7, file_calls=100),
-    Limits(("cost", "--json"), modules=98, statements=8, file_calls=105),
-    Limits(("history",), modules=104, statements=8, file_calls=105),
-    Limits(("history", "search", "one"), modules=98, statements=10, file_calls=112),
+    Limits(("--help",), modules=28),
+    Limits(("send", "--help"), modules=46),
+    Limits(("send", "one"), modules=153, statements=56, transactions=3, file_calls=290),
+    Limits(("models",), modules=90, statements=7, file_calls=100),
+    Limits(("cost", "--json"), modules=90, statements=8, file_calls=105),
+    Limits(("history",), modules=87, statements=8, file_calls=105),
+    Limits(("history", "search", "one"), modules=73, statements=10, file_calls=112),
 ]
 NEVER = {
     "anyio", "asyncio", "email", "http.client", "httpx", "importlib.metadata", "neuralterm.components.markdown",

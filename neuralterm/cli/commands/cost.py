@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neuralterm.cli.call_options import calls_options, chosen_calls
-from neuralterm.cli.cost_budget import budget
-from neuralterm.cli.cost_check import check
-from neuralterm.cli.cost_reconcile import reconcile_command, verify_command
 from neuralterm.cli.options import DefaultGroup, json_option, pass_container
 
 if TYPE_CHECKING:
@@ -34,10 +31,10 @@ def command(container: Container, /) -> None:
     container.recover()
 
 
-command.add_command(check)
-command.add_command(budget)
-command.add_command(reconcile_command)
-command.add_command(verify_command)
+command.add_by_need("check", "cost_check:check")
+command.add_by_need("budget", "cost_budget:budget")
+command.add_by_need("reconcile", "cost_reconcile:reconcile_command")
+command.add_by_need("verify", "cost_reconcile:verify_command")
 
 
 @command.command("report")

@@ -6,9 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from neuralterm.cli.history_editing import delete, fork, purge, rename, restore, tag
-from neuralterm.cli.history_files import backup, export, path
-from neuralterm.cli.history_import import import_command
 from neuralterm.cli.options import (
     DecimalType,
     DefaultGroup,
@@ -39,7 +36,7 @@ _model = click.option(
 @click.pass_context
 def command(context: click.Context) -> None:
     """Read, search, export, back up, fork and delete what was said."""
-    if context.invoked_subcommand != path.name:
+    if context.invoked_subcommand != "path":
         context.obj.recover()
         context.obj.empty_expired_trash()
 
@@ -133,10 +130,8 @@ def search_messages(container: Container, /, words: tuple[str, ...], limit: int,
     \b
     neuralterm history search sky blue
     """
-    from neuralterm.application.history import search
-    from neuralterm.application.records import SearchFilter
+    from neuralterm.application.search import SearchFilter, search
     from neuralterm.cli.indexing import index_for
-    from neuralterm.cli.misspelt import warn_of_misspelt
 
     query = " ".join(words)
     with container.console.busy("searching"):
@@ -152,6 +147,8 @@ def search_messages(container: Container, /, words: tuple[str, ...], limit: int,
         text, matches = hits_text(shown, width=console.stdout_width, now=container.clock.now())
         console.print(text, bold=matches)
     if not found:
+        from neuralterm.cli.misspelt import warn_of_misspelt
+
         console.note("nothing found")
         warn_of_misspelt(container, given["model"])
     elif len(found) > limit:
@@ -159,5 +156,9 @@ def search_messages(container: Container, /, words: tuple[str, ...], limit: int,
     index_for(container, query)
 
 
-for subcommand in (export, fork, rename, tag, delete, restore, purge, import_command, backup, path):
-    command.add_command(subcommand)
+command.add_by_need("export", "history_files:export")
+for name in ("fork", "rename", "tag", "delete", "restore", "purge"):
+    command.add_by_need(name, f"history_editing:{name}")
+command.add_by_need("import", "history_import:import_command")
+command.add_by_need("backup", "history_files:backup")
+command.add_by_need("path", "history_files:path")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neuralterm.cli.loop import run_alone
-from neuralterm.cli.models_what_if import what_if_command
 from neuralterm.cli.options import DecimalType, DefaultGroup, TextType, WholeRange, json_option, pass_container
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ def show_model(container: Container, /, model_id: str, **given: Any) -> None:
         container.console.print(models_view.model_text(model, endpoints, container.console.stdout_width))
 
 
-command.add_command(what_if_command)
+command.add_by_need("what-if", "models_what_if:what_if_command")
 
 
 async def _asked_about(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuralterm.application.records import SearchFilter
+from neuralterm.application.search import SearchFilter
 from neuralterm.domain.models import MessageRole, MessageStatus
 from neuralterm.infrastructure.database import Database
 from neuralterm.infrastructure.repositories import SQLiteConversationRepository

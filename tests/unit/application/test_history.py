@@ -9,10 +9,10 @@ from neuralterm.application.history import (
     known_conversation,
     resolve_all,
     resolve_conversation,
-    search,
     transcripts,
 )
 from neuralterm.application.records import Call
+from neuralterm.application.search import search
 from neuralterm.domain.exceptions import NotFoundError, StorageError, ValidationError
 from neuralterm.domain.models import Conversation, Cost, Message
 from tests.fakes.storage import InMemoryConversationRepository, InMemoryLedger

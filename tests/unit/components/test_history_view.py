@@ -8,7 +8,8 @@ from uuid import UUID
 import pytest
 
 from neuralterm.application.history import Transcript
-from neuralterm.application.records import ConversationSummary, SearchHit
+from neuralterm.application.records import ConversationSummary
+from neuralterm.application.search import SearchHit
 from neuralterm.components import history_export, history_view
 from neuralterm.components.history_hits import hits_text
 from neuralterm.components.history_table import list_table

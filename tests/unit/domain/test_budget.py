@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuralterm.domain.budget import SMALLEST_OUTPUT_CAP, fit_output_cap
+from neuralterm.domain.budget import SMALLEST_OUTPUT_CAP
+from neuralterm.domain.output_caps import fit_output_cap
 from neuralterm.domain.pricing import PriceList, PriceSet, worst_case
 from tests.unit.domain.listings import LISTINGS
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuralterm.domain.catalogue import OpenRouterModel, without_dynamic_suffix
+from neuralterm.domain.catalogue import OpenRouterModel
+from neuralterm.domain.model_ids import without_dynamic_suffix
 from neuralterm.domain.models import Conversation, Cost, CostSource, Message, MessageRole, TokenUsage, iso_utc
 from neuralterm.domain.money import EXACT
 
