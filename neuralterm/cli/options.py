@@ -226,73 +226,80 @@ _Callback = TypeVar("_Callback", bound=Callable[..., Any])
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
-_REQUEST_OPTIONS = (
-    click.option("-m", "--model", metavar="ID", help="Which model answers."),
-    click.option("-s", "--system", metavar="TEXT", help="The system prompt."),
-    click.option("-c", "--continue", "continue_last", is_flag=True, help="Go on with the last conversation."),
-    click.option("--cid", metavar="ID", help="Go on with this conversation (id or unique beginning of it)."),
-    click.option("--title", metavar="TEXT", help="The conversation's title."),
-    click.option("--tag", "tags", multiple=True, metavar="TAG", help="Attach a tag to calls and conversation."),
-    click.option("--tag-branch", is_flag=True, help="Attach the tag branch:NAME of the git branch of this folder."),
-    click.option("--no-log", is_flag=True, help="Keep what it cost, and nothing of what was said."),
-    click.option("--temperature", type=FiniteRange(0, 2), metavar="NUMBER", help="Sampling temperature."),
-    click.option("--max-tokens", type=TokensType(1), metavar="N", help="Longest answer in tokens."),
-    click.option("--max-cost", type=DecimalType(), metavar="USD", help="Ceiling: this invocation can't cost more."),
-    click.option(
-        "--confirm-above",
-        type=DecimalType(),
-        metavar="USD",
-        help="Ask before a prompt that may cost more; in a script exit 4.",
-    ),
-    click.option(
-        "--min-tokens",
-        type=TokensType(1),
-        metavar="N",
-        help="Refuse (exit 4) where a budget pays for shorter answers only.",
-    ),
-    click.option("--soft-budget", is_flag=True, help="Send also what has no bound; budgets may be exceeded."),
-    click.option(
-        "--budget-wait",
-        type=FiniteRange(0),
-        metavar="SECONDS",
-        help="Wait so long for what running calls hold, then refuse.",
-    ),
-    click.option(
-        "--fallback",
-        "fallbacks",
-        multiple=True,
-        metavar="ID",
-        help="This model answers if the first can't; budgets allow for it.",
-    ),
-    click.option("--provider", "providers", multiple=True, metavar="NAME", help="Only these providers may answer."),
-    click.option(
-        "--reasoning", type=click.Choice(EFFORTS), metavar="EFFORT", help=f"How hard to think: {', '.join(EFFORTS)}."
-    ),
-    click.option("-R", "--hide-reasoning", is_flag=True, help="Don't show the reasoning on the terminal."),
-    click.option("--raw", is_flag=True, help="Show the answer as it came, also on a terminal."),
-    click.option(
-        "-o",
-        "--option",
-        "pairs",
-        type=(str, str),
-        multiple=True,
-        metavar="KEY VALUE",
-        help="Set any other field of the request; VALUE may be JSON.",
-    ),
-    click.option("--retry-for", type=FiniteRange(0), metavar="SECONDS", help="How long to retry; 0 tries once."),
-    click.option("--timeout", type=FiniteRange(0, min_open=True), metavar="SECONDS", help="Limit for a whole answer."),
-    click.option(
-        "--idle-timeout",
-        type=FiniteRange(0, min_open=True),
-        metavar="SECONDS",
-        help="Longest silence in an answer.",
-    ),
-    click.option("-q", "--quiet", is_flag=True, help="Leave only errors on stderr."),
-)
-
 
 def request_options(function: _Callback) -> _Callback:
     """Add the options that say how a prompt is sent, and into which conversation."""
-    for option in reversed(_REQUEST_OPTIONS):
+    for option in reversed(_request_options()):
         function = option(function)
     return function
+
+
+def _request_options() -> tuple[Callable[[_Callback], _Callback], ...]:
+    return (
+        click.option("-m", "--model", metavar="ID", help="Which model answers."),
+        click.option("-s", "--system", metavar="TEXT", help="The system prompt."),
+        click.option("-c", "--continue", "continue_last", is_flag=True, help="Go on with the last conversation."),
+        click.option("--cid", metavar="ID", help="Go on with this conversation (id or unique beginning of it)."),
+        click.option("--title", metavar="TEXT", help="The conversation's title."),
+        click.option("--tag", "tags", multiple=True, metavar="TAG", help="Attach a tag to calls and conversation."),
+        click.option("--tag-branch", is_flag=True, help="Attach the tag branch:NAME of the git branch of this folder."),
+        click.option("--no-log", is_flag=True, help="Keep what it cost, and nothing of what was said."),
+        click.option("--temperature", type=FiniteRange(0, 2), metavar="NUMBER", help="Sampling temperature."),
+        click.option("--max-tokens", type=TokensType(1), metavar="N", help="Longest answer in tokens."),
+        click.option("--max-cost", type=DecimalType(), metavar="USD", help="Ceiling: this invocation can't cost more."),
+        click.option(
+            "--confirm-above",
+            type=DecimalType(),
+            metavar="USD",
+            help="Ask before a prompt that may cost more; in a script exit 4.",
+        ),
+        click.option(
+            "--min-tokens",
+            type=TokensType(1),
+            metavar="N",
+            help="Refuse (exit 4) where a budget pays for shorter answers only.",
+        ),
+        click.option("--soft-budget", is_flag=True, help="Send also what has no bound; budgets may be exceeded."),
+        click.option(
+            "--budget-wait",
+            type=FiniteRange(0),
+            metavar="SECONDS",
+            help="Wait so long for what running calls hold, then refuse.",
+        ),
+        click.option(
+            "--fallback",
+            "fallbacks",
+            multiple=True,
+            metavar="ID",
+            help="This model answers if the first can't; budgets allow for it.",
+        ),
+        click.option("--provider", "providers", multiple=True, metavar="NAME", help="Only these providers may answer."),
+        click.option(
+            "--reasoning",
+            type=click.Choice(EFFORTS),
+            metavar="EFFORT",
+            help=f"How hard to think: {', '.join(EFFORTS)}.",
+        ),
+        click.option("-R", "--hide-reasoning", is_flag=True, help="Don't show the reasoning on the terminal."),
+        click.option("--raw", is_flag=True, help="Show the answer as it came, also on a terminal."),
+        click.option(
+            "-o",
+            "--option",
+            "pairs",
+            type=(str, str),
+            multiple=True,
+            metavar="KEY VALUE",
+            help="Set any other field of the request; VALUE may be JSON.",
+        ),
+        click.option("--retry-for", type=FiniteRange(0), metavar="SECONDS", help="How long to retry; 0 tries once."),
+        click.option(
+            "--timeout", type=FiniteRange(0, min_open=True), metavar="SECONDS", help="Limit for a whole answer."
+        ),
+        click.option(
+            "--idle-timeout",
+            type=FiniteRange(0, min_open=True),
+            metavar="SECONDS",
+            help="Longest silence in an answer.",
+        ),
+        click.option("-q", "--quiet", is_flag=True, help="Leave only errors on stderr."),
+    )

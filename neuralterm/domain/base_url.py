@@ -7,9 +7,7 @@ import re
 from neuralterm.domain.record import record
 
 # Scheme, host, port, path; nothing that would have to be encoded, and no name or password.
-_PLAIN = re.compile(
-    r"(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?((?:/[A-Za-z0-9._~!$&'()*+,;=:@%-]*)*)\Z"
-)
+_PLAIN = r"(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?((?:/[A-Za-z0-9._~!$&'()*+,;=:@%-]*)*)\Z"
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -26,7 +24,7 @@ class BaseUrl:
 
 def plain_base_url(text: str) -> BaseUrl | None:
     """Return the parts of a base URL that can be used as it is; None for one that takes a whole library to understand."""
-    match = _PLAIN.match(text.rstrip("/"))
+    match = re.match(_PLAIN, text.rstrip("/"))
     if match is None:
         return None
     scheme, host, given, path = match.groups()

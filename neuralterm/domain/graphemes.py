@@ -36,8 +36,11 @@ def columns(character: str) -> int:
 def end_within(text: str, start: int, room: int) -> int:
     """Return the last border at which what begins at `start` takes at most so many columns."""
     end, used = start, 0
-    while end < len(text) and (used := used + columns(text[end])) <= room:
-        end += 1
+    if text.isascii():
+        end = min(start + max(room, 0), len(text))
+    else:
+        while end < len(text) and (used := used + columns(text[end])) <= room:
+            end += 1
     while end > start and not is_border(text, end):
         end -= 1
     return end
@@ -46,8 +49,11 @@ def end_within(text: str, start: int, room: int) -> int:
 def start_within(text: str, end: int, room: int) -> int:
     """Return the first border from which on what ends at `end` takes at most so many columns."""
     start, used = end, 0
-    while start > 0 and (used := used + columns(text[start - 1])) <= room:
-        start -= 1
+    if text.isascii():
+        start = max(end - max(room, 0), 0)
+    else:
+        while start > 0 and (used := used + columns(text[start - 1])) <= room:
+            start -= 1
     while start < end and not is_border(text, start):
         start += 1
     return start

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from unicodedata import combining, normalize
 
 from neuralterm.domain.graphemes import end_within, is_border, start_within
@@ -58,10 +59,16 @@ def snippet_of(content: str, words: Sequence[str]) -> tuple[str, Spans]:
 def _matches(content: str, words: Sequence[str]) -> list[tuple[int, int]]:
     """Return where the words are, in order."""
     folded = content.lower() if content.isascii() else content.translate(_FOLDED)
-    longest_first = sorted(words, key=len, reverse=True)[:_MOST_WORDS]
-    whole = [_as_a_word(word) for word in longest_first]
-    found = _found("|".join(whole), folded) or _found("|".join(map(_anywhere, longest_first)), folded)
+    whole, anywhere = _patterns(tuple(words))
+    found = _found(whole, folded) or _found(anywhere, folded)
     return [(start, _whole_character(content, end)) for start, end in found]
+
+
+@lru_cache(1)
+def _patterns(words: tuple[str, ...]) -> tuple[str, str]:
+    """Return what finds the words as such, and what finds them anywhere."""
+    longest_first = sorted(words, key=len, reverse=True)[:_MOST_WORDS]
+    return "|".join(map(_as_a_word, longest_first)), "|".join(map(_anywhere, longest_first))
 
 
 def _found(pattern: str, folded: str) -> list[tuple[int, int]]:
