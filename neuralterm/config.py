@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neuralterm.application.budgets import PlacedBudget
-from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL, SMALLEST_OUTPUT_CAP, Budget
 from neuralterm.domain.model_ids import DEFAULT_MODEL
 from neuralterm.domain.record import field, record
 from neuralterm.setting_files import TEMPLATES, data_directory, database_in, folder_in, is_on
@@ -23,7 +20,10 @@ from neuralterm.setting_values import flag_in, model_in, seconds_in, text_in, wh
 
 if TYPE_CHECKING:
     import re
+    from decimal import Decimal
 
+    from neuralterm.application.budgets import PlacedBudget
+    from neuralterm.domain.budget import Budget
     from neuralterm.domain.declared_prices import ServerPrices
 
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
@@ -40,10 +40,11 @@ _CI_BRANCHES = ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME")
 class Settings:
     """Everything that can be set. Amounts in USD, times in seconds; `max_cost` is the ceiling of one invocation.
 
-    `timezone` (an IANA name) is where days begin. `min_tokens` is the shortest output cap worth paying for, `budget_wait` how
-    long a call waits for money that other calls hold, `confirm_above` the cost of a call above which the user is asked.
-    `server_prices` are those declared for `base_url`. `ci_branch` is what CI calls the branch, where it runs. `no_log`
-    keeps the books without the text; of what is kept, `redact` and `redact_patterns` say what to blot out besides `known_keys`,
+    `timezone` (an IANA name) is where days begin. `min_tokens` is the shortest output cap worth paying for, `warning_level`
+    that of budgets that name none (None: as usual for both), `budget_wait` how long a call waits for money that other calls
+    hold, `confirm_above` the cost of a call above which the user is asked. `server_prices` are those declared for
+    `base_url`. `ci_branch` is what CI calls the branch, where it runs. `no_log` keeps the books without the text; of what
+    is kept, `redact` and `redact_patterns` say what to blot out besides `known_keys`,
     which are all keys of the environment; `key_name` is the variable that `api_key` comes from. `user_file` need not exist.
     `project_templates` is what the project file says, not looked at: whoever reads there must stay in `project_dir`.
     """
@@ -57,9 +58,9 @@ class Settings:
     model: str = DEFAULT_MODEL
     max_cost: Decimal | None = None
     placed_budgets: tuple[PlacedBudget, ...] = ()
-    warning_level: Decimal = DEFAULT_WARNING_LEVEL
+    warning_level: Decimal | None = None
     timezone: str = "UTC"
-    min_tokens: int = SMALLEST_OUTPUT_CAP
+    min_tokens: int | None = None
     budget_wait: float = DEFAULT_BUDGET_WAIT
     soft_budget: bool = False
     confirm_above: Decimal | None = None
@@ -111,7 +112,7 @@ def load_settings(
     flags = flags or Flags()
     env = os.environ if environ is None else environ
     source = Source.read(env, directory or Path.cwd(), flags.config)
-    user, project, project_path = source.of_user, source.of_project, source.project_path
+    user, project, project_path = source.user.get, source.project.get, source.project_path
     sandbox = flags.sandbox or is_on(env.get("NEURALTERM_SANDBOX"))
     base_url = source.base_url() or DEFAULT_BASE_URL
     keys = {name: key for name in _KEYS if (key := env.get(name, "").strip())}
@@ -127,7 +128,7 @@ def load_settings(
         placed_budgets=source.budgets(),
         warning_level=source.warning_level(),
         timezone=user(zone_in, "timezone") or "UTC",
-        min_tokens=user(whole_in, "min_tokens") or SMALLEST_OUTPUT_CAP,
+        min_tokens=user(whole_in, "min_tokens"),
         budget_wait=_or(source.budget_wait(), DEFAULT_BUDGET_WAIT),
         soft_budget=user(flag_in, "soft_budget") or False,
         confirm_above=source.amount("NEURALTERM_CONFIRM_ABOVE", "confirm_above"),
@@ -146,10 +147,10 @@ def load_settings(
         redact=source.is_redacting(),
         redact_patterns=source.redact_patterns(),
         no_log=source.is_set("NEURALTERM_NO_LOG", "no_log"),
-        templates=folder_in(source.user_path, user(text_in, "templates") or TEMPLATES),
+        templates=folder_in(source.user.path, user(text_in, "templates") or TEMPLATES),
         project_templates=folder_in(project_path, project(text_in, "templates")),
         project_dir=project_path.parent if project_path else None,
-        user_file=source.user_path,
+        user_file=source.user.path,
         warnings=source.warnings(),
     )
 

@@ -425,15 +425,21 @@ class Container:
             self.budget_store,
             settings.placed_budgets,
             timezone=settings.timezone,
-            warning_level=settings.warning_level,
+            warning_level=self._warning_level,
         )
+
+    @property
+    def _warning_level(self) -> Decimal:
+        from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL
+
+        return self.settings.warning_level or DEFAULT_WARNING_LEVEL
 
     def ceiling(self, usd: Decimal | None) -> Budget | None:
         """Return the budget of this invocation that holds so much, USD; None for no limit."""
         from neuralterm.application.budgets import CEILING
         from neuralterm.domain.budget import Budget, Window
 
-        return None if usd is None else Budget(CEILING, usd, Window.CALL, self.settings.warning_level)
+        return None if usd is None else Budget(CEILING, usd, Window.CALL, self._warning_level)
 
     @cached_property
     def tags(self) -> tuple[str, ...]:
@@ -451,6 +457,7 @@ class Container:
     @cached_property
     def spending(self) -> SpendingGate:
         from neuralterm.application.spending import SpendingGate
+        from neuralterm.domain.budget import SMALLEST_OUTPUT_CAP
         from neuralterm.domain.zones import time_zone
 
         settings = self.settings
@@ -462,7 +469,7 @@ class Container:
             processes=self.processes,
             service=self.service,
             zone=time_zone(settings.timezone),
-            min_tokens=settings.min_tokens,
+            min_tokens=settings.min_tokens or SMALLEST_OUTPUT_CAP,
             soft=settings.soft_budget,
         )
 

@@ -10,7 +10,6 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -152,6 +151,7 @@ def _parsed(content: bytes, path: Path) -> dict[str, Any]:
     if not content:
         return {}
     import tomllib
+    from decimal import Decimal
 
     try:
         return tomllib.loads(content.decode("utf-8"), parse_float=Decimal)

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from neuralterm.domain.base_url import plain_base_url
-from neuralterm.domain.budget import checked_warning_level
 from neuralterm.domain.exceptions import ConfigurationError, ValidationError
-from neuralterm.domain.loopback import is_loopback
-from neuralterm.domain.money import parse_usd
+from neuralterm.domain.record import record
 from neuralterm.domain.text import without_password
-from neuralterm.domain.zones import time_zone
 
 if TYPE_CHECKING:
+    import re
+    from decimal import Decimal
     from urllib.parse import SplitResult
 
 
-# Digits of other scripts and `1_000` are numbers to Python, and more likely a slip than an amount.
-_AMOUNT = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 # Control characters, and what ends a line or a paragraph.
 _NOT_IN_TAGS = ("Cc", "Zl", "Zp")
+_T = TypeVar("_T")
+
+
+@record
+class ConfigurationFile:
+    """What a configuration file says; nothing for one that is not there."""
+
+    path: Path
+    says: Mapping[str, Any]
+
+    def get(self, read: Callable[..., _T], key: str, **more: Any) -> _T:
+        """Read a value; a refusal names the file."""
+        with naming(self.path):
+            return read(self.says, key, **more)
 
 
 @contextmanager
@@ -93,6 +101,8 @@ def zone_in(table: Mapping[str, Any], key: str) -> str | None:
     if name is None and key in table:
         raise ConfigurationError(f"{key} is empty", hint="leave it out for UTC, or write a name such as Europe/Berlin")
     if name is not None:
+        from neuralterm.domain.zones import time_zone
+
         try:
             time_zone(name)
         except ValidationError as error:
@@ -100,58 +110,23 @@ def zone_in(table: Mapping[str, Any], key: str) -> str | None:
     return name
 
 
-def level_in(table: Mapping[str, Any], key: str, default: Decimal) -> Decimal:
-    """Return a warning level; the default for a missing one."""
-    level = amount_in(table, key)
-    try:
-        return default if level is None else checked_warning_level(level)
-    except ValidationError as error:
-        raise ConfigurationError(f"{key}: {error.message}") from error
-
-
 def seconds_in(table: Mapping[str, Any], key: str, *, allow_zero: bool = False) -> float | None:
     """Return a finite number of seconds; None for a missing one."""
     value = table.get(key)
     if value is None:
         return None
-    if isinstance(value, int | Decimal) and not isinstance(value, bool):
-        seconds = float(Decimal(value))  # by way of Decimal: one too large becomes infinite, and raises nothing
-        if 0 < seconds < float("inf") or (seconds == 0 and allow_zero):
-            return seconds
-    raise ConfigurationError(f"{key} must be a number of seconds" + (", 0 or more" if allow_zero else " above 0"))
+    from neuralterm.setting_amounts import checked_seconds
 
-
-def parse_seconds(text: str, name: str) -> float:
-    """Return a finite number of seconds, 0 or more; `name` is what a refusal calls it."""
-    try:
-        number = Decimal(text.strip())
-    except InvalidOperation:
-        number = Decimal("nan")
-    return seconds_in({name: number if number.is_finite() else text}, name, allow_zero=True) or 0.0
+    return checked_seconds(value, key, allow_zero=allow_zero)
 
 
 def amount_in(table: Mapping[str, Any], key: str) -> Decimal | None:
     """Return an amount in USD; None for a missing one."""
-    return None if table.get(key) is None else parse_amount(table[key], key)
+    if table.get(key) is None:
+        return None
+    from neuralterm.setting_amounts import parse_amount
 
-
-def parse_amount(value: object, name: str) -> Decimal:
-    """Return an amount in USD, as `usd_or_none`; `name` is what a refusal calls it."""
-    amount = None if isinstance(value, bool) else usd_or_none(str(value))
-    if amount is None:
-        raise ConfigurationError(f"{name} is {str(value)!r}, which is not an amount in USD")
-    return amount
-
-
-def usd_or_none(text: str) -> Decimal | None:
-    """Return an amount in USD of zero or more, below a thousand million, a leading `$` allowed; None for any other text."""
-    return number_or_none(text.strip().removeprefix("$"))
-
-
-def number_or_none(text: str) -> Decimal | None:
-    """Return a number of zero or more, below a thousand million; None for any other text."""
-    written = text.strip()
-    return parse_usd(written) if re.fullmatch(_AMOUNT, written) else None
+    return parse_amount(table[key], key)
 
 
 def patterns_in(table: Mapping[str, Any], key: str) -> list[re.Pattern[str]]:
@@ -198,6 +173,9 @@ def checked_tag(text: str) -> str:
 
 def checked_base_url(text: str, *, allow_insecure_http: bool) -> str:
     """Return a base URL without a slash at its end."""
+    from neuralterm.domain.base_url import plain_base_url
+    from neuralterm.domain.loopback import is_loopback
+
     url = text.strip().rstrip("/")
     plain = plain_base_url(url)
     scheme, host = _split(url) if plain is None else (plain.scheme, plain.host)

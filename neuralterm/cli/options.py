@@ -164,7 +164,7 @@ class DecimalType(click.ParamType):  # type: ignore[type-arg]  # generic only si
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
         """Return a finite amount, zero or more; a leading `$` is allowed."""
-        from neuralterm.setting_values import usd_or_none
+        from neuralterm.setting_amounts import usd_or_none
 
         amount = usd_or_none(str(value))
         if amount is None:
@@ -179,7 +179,7 @@ class LevelType(click.ParamType):  # type: ignore[type-arg]  # generic only sinc
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
         """Return the number."""
-        from neuralterm.setting_values import number_or_none
+        from neuralterm.setting_amounts import number_or_none
 
         level = number_or_none(str(value))
         if level is None:

@@ -16,7 +16,7 @@ from neuralterm.domain.exceptions import ValidationError
 from neuralterm.domain.money import dollars
 from neuralterm.domain.record import record, replace
 from neuralterm.domain.text import numbered
-from neuralterm.setting_values import usd_or_none
+from neuralterm.setting_amounts import usd_or_none
 
 if TYPE_CHECKING:
     from neuralterm.domain.budget import Budget

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from neuralterm.domain.budget import Budget, Scope, Window
 from neuralterm.domain.exceptions import StorageError
-from neuralterm.infrastructure.columns import from_amount, to_id, to_limit
+from neuralterm.infrastructure.amounts import from_amount, to_limit
+from neuralterm.infrastructure.columns import to_id
 from neuralterm.infrastructure.database import Database, Row
 
 _COLUMNS = "name, limit_usd, window, tag, model, conversation_id, warning_level, timezone"

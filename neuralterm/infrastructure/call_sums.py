@@ -11,7 +11,8 @@ from neuralterm.application.records import CallFilter, CallTotals, Committed
 from neuralterm.domain.exceptions import ValidationError
 from neuralterm.domain.models import KNOWN_SOURCES
 from neuralterm.domain.money import from_pico
-from neuralterm.infrastructure.columns import LARGEST_INTEGER, from_amount, from_ms, to_ms
+from neuralterm.infrastructure.amounts import from_amount
+from neuralterm.infrastructure.columns import LARGEST_INTEGER, from_ms, to_ms
 from neuralterm.infrastructure.database import Database, Row
 from neuralterm.infrastructure.filtering import asked_for
 from neuralterm.infrastructure.schema import DAY_MS, QUARTER_MS, SPANS_MS

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from neuralterm.application.records import ConversationSummary
 from neuralterm.domain.text import one_line
-from neuralterm.infrastructure.columns import to_bound, to_ms
+from neuralterm.infrastructure.amounts import to_bound
+from neuralterm.infrastructure.columns import to_ms
 from neuralterm.infrastructure.filtering import asked_for
 from neuralterm.infrastructure.rows import CONVERSATION, CONVERSATION_COLUMNS, conversation_from, status_from
 

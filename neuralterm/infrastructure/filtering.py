@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from neuralterm.domain.budget import matches
-
 if TYPE_CHECKING:
     from neuralterm.infrastructure.database import Database
 
@@ -18,5 +16,7 @@ def asked_for(database: Database, values: Mapping[str, Any]) -> dict[str, Any]:
     """
     parameters = {name: value for name, value in values.items() if value is not None}
     if "model" in parameters:
+        from neuralterm.domain.budget import matches
+
         database.define("model_matches", matches)
     return parameters

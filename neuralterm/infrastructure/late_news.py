@@ -8,7 +8,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from neuralterm.domain.models import Cost, TokenUsage
-from neuralterm.infrastructure.columns import to_amount
+from neuralterm.infrastructure.amounts import to_amount
 from neuralterm.infrastructure.database import Database
 from neuralterm.infrastructure.rows import usage_parameters
 

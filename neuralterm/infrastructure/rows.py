@@ -20,17 +20,8 @@ from neuralterm.domain.models import (
 )
 from neuralterm.domain.money import from_pico
 from neuralterm.domain.text import join_surrogates
-from neuralterm.infrastructure.columns import (
-    from_amount,
-    from_id,
-    from_json,
-    from_ms,
-    to_amount,
-    to_bound,
-    to_id,
-    to_json,
-    to_ms,
-)
+from neuralterm.infrastructure.amounts import from_amount, to_amount, to_bound
+from neuralterm.infrastructure.columns import from_id, from_json, from_ms, to_id, to_json, to_ms
 
 CONVERSATION_COLUMNS = (
     *("id", "title", "model_id", "created_at", "updated_at", "total_cost", "total_tokens", "deleted_at", "forked_from"),

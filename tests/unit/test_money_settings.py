@@ -8,9 +8,10 @@ import pytest
 
 from neuralterm.application.budgets import Origin
 from neuralterm.config import Settings
+from neuralterm.container import Container
 from neuralterm.domain.budget import Budget, Scope, Window
 from neuralterm.domain.exceptions import ConfigurationError
-from neuralterm.setting_values import usd_or_none
+from neuralterm.setting_amounts import usd_or_none
 
 TEAM = '[[budget]]\nname = "team"\nlimit = 5\nwindow = "day"\n'
 FULL = """
@@ -160,7 +161,10 @@ class TestSpending:
 
     def test_usually(self, load):
         settings = load()
-        assert (settings.timezone, settings.min_tokens, settings.budget_wait) == ("UTC", 16, 10.0)
+        assert (settings.timezone, settings.budget_wait) == ("UTC", 10.0)
+        container = Container()
+        assert container.spending.min_tokens == 16
+        assert container.ceiling(Decimal(1)).warning_level == Decimal("0.8")
         assert (settings.soft_budget, settings.confirm_above, settings.tag_branch) == (False, None, False)
 
     def test_the_environment_goes_first(self, load):
