@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 import pytest
 from hypothesis import settings
@@ -18,6 +19,21 @@ def pytest_configure():
     for signum, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(signum) is signal.SIG_IGN:
             signal.signal(signum, usual)
+
+
+@pytest.hookimpl(hookwrapper=True, trylast=True)
+def pytest_runtest_call(item):
+    """Don't measure the coverage of tests that try many examples, or are marked `no_cover`, which xdist's workers ignore.
+
+    To be watched makes them take several times as long, and the other tests cover the same lines.
+    """
+    is_left_out = item.get_closest_marker("hypothesis") or item.get_closest_marker("no_cover")
+    tracer = sys.gettrace() if is_left_out and item.config.pluginmanager.hasplugin("_cov") else None
+    if tracer is not None:
+        sys.settrace(None)
+    yield
+    if tracer is not None:
+        sys.settrace(tracer)
 
 
 @pytest.fixture(scope="session")
