@@ -73,7 +73,10 @@ async def run_command(state: ChatState, line: str) -> Turn | None:
         )
     if command.at_terminal_only and state.desk is None:
         raise ValidationError(f"/{name} is for a terminal: the lines of a pipe can't read or write files")
-    return await command.verb(state, "".join(rest).strip())
+    argument = "".join(rest).strip()
+    if argument and not command.argument:
+        raise ValidationError(f"/{name} takes no words behind it, not {argument!r}")
+    return await command.verb(state, argument)
 
 
 async def _help(state: ChatState, argument: str) -> None:

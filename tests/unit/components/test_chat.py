@@ -371,6 +371,15 @@ async def test_reasoning_is_shown_and_hidden():
     assert "error: /reasoning takes on or off, not 'maybe'" in talk.said
 
 
+@pytest.mark.parametrize("line", ["/cost all", "/undo 2", "/exit now", "/help edit"])
+async def test_words_behind_a_command_that_takes_none_are_refused(line):
+    talk = ChatWorld(["one"], ["two"])
+    await talk.type("first", line, "second")
+    name, words = line.split()
+    assert f"error: {name} takes no words behind it, not {words!r}" in talk.said
+    assert talk.asked == [["first"], ["first", "one", "second"]]
+
+
 async def test_control_c_at_an_empty_line_says_how_to_leave():
     talk = ChatWorld(["one"])
     await talk.type(KeyboardInterrupt(), "first")
