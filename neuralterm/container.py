@@ -10,6 +10,7 @@ from neuralterm.application.interruption import Interruption
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
     from decimal import Decimal
     from pathlib import Path
 
@@ -499,7 +500,7 @@ class Container:
         from neuralterm.infrastructure.leftovers import may_be_left
 
         with contextlib.suppress(StorageError):
-            if not may_be_left(self.database):
+            if not may_be_left(self.database, self._has_ended):
                 return
             from neuralterm.application.recovery import recover
             from neuralterm.components.notices import recovered_line
@@ -507,6 +508,11 @@ class Container:
             line = recovered_line(recover(self.ledger, self.repository, self.processes, self.clock))
             if line is not None:
                 self.console.note(line, fg="yellow")
+
+    def _has_ended(self, owner: str | None, started_at: datetime) -> bool:
+        from neuralterm.application.owners import has_ended
+
+        return has_ended(owner, started_at, self.processes, self.clock.now())
 
     def empty_expired_trash(self) -> None:
         """Delete for good what has been in the trash of the history for long enough."""

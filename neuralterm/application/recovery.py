@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from neuralterm.application.journal import JournalEntry, Unsaved
+from neuralterm.application.owners import has_ended
 from neuralterm.application.ports import Clock, ConversationRepository, Ledger, Processes
 from neuralterm.application.records import Call
 from neuralterm.domain.exceptions import MissingRecordError
 from neuralterm.domain.models import Cost, CostSource, Message, MessageRole, MessageStatus
 from neuralterm.domain.record import record, replace
 
-# No answer takes so long: what runs for longer was started by a process that nobody here can see.
-LONGEST_CALL = timedelta(hours=24)
 # What is left behind can wait for the next start, where the database is busy.
 _PATIENCE_S = 1.0
-# A call of which nobody said who runs it: by the library without a process table, or by an earlier version.
-LONGEST_CALL_OF_NOBODY = timedelta(hours=1)
 
 
 @record
@@ -150,7 +147,4 @@ def _is_left(entry: JournalEntry, processes: Processes, now: datetime) -> bool:
 
 
 def _has_ended(call: Call, processes: Processes, now: datetime) -> bool:
-    age = now - call.started_at
-    if call.owner is None:
-        return age > LONGEST_CALL_OF_NOBODY
-    return age > LONGEST_CALL or not processes.may_live(call.owner)
+    return has_ended(call.owner, call.started_at, processes, now)

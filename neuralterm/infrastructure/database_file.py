@@ -20,6 +20,9 @@ OWN_DIRECTORY = "neuralterm"
 
 Identity = tuple[int, ...]
 
+# What the name of an answer's journal ends with, behind the id of the message.
+SPOOL_SUFFIX = ".jsonl"
+
 # Where the file's first page says that its changes go through a log.
 _HEADER_LENGTH = 20
 _USES_A_LOG = 2

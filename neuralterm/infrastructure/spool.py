@@ -22,9 +22,9 @@ from neuralterm.application.journal import JournalEntry, Unsaved
 from neuralterm.application.records import Call
 from neuralterm.domain.exceptions import StorageError
 from neuralterm.domain.models import Conversation
+from neuralterm.infrastructure.database_file import SPOOL_SUFFIX
 from neuralterm.infrastructure.storage_errors import spool_error
 
-_SUFFIX = ".jsonl"
 # Room that is taken on the disk before the request is made, and kept ahead of what is written: a disk that fills up
 # meanwhile still holds the end of the answer.
 _RESERVE = 64 * 1024
@@ -106,7 +106,7 @@ class Spool:
         return entry_from(message_id, data)
 
     def _path(self, message_id: UUID) -> Path:
-        return self._directory / f"{message_id}{_SUFFIX}"
+        return self._directory / f"{message_id}{SPOOL_SUFFIX}"
 
     def _file(self, message_id: UUID) -> _JournalFile:
         try:
@@ -227,6 +227,6 @@ def _make_private(directory: Path) -> None:
 
 def _ids(names: list[str]) -> Iterator[UUID]:
     for name in names:
-        if name.endswith(_SUFFIX):
+        if name.endswith(SPOOL_SUFFIX):
             with suppress(ValueError):
-                yield UUID(name.removesuffix(_SUFFIX))
+                yield UUID(name.removesuffix(SPOOL_SUFFIX))
