@@ -1,4 +1,4 @@
-"""Numbers of configuration files and environment variables: amounts, levels, times. Each refusal is a `ConfigurationError`.
+"""Numbers of configuration files and environment variables: amounts and times. Each refusal is a `ConfigurationError`.
 
 They are exact. What that takes is imported only where there is such a setting.
 """
@@ -6,12 +6,9 @@ They are exact. What that takes is imported only where there is such a setting.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any
 
-from neuralterm.domain.budget import checked_warning_level
-from neuralterm.domain.exceptions import ConfigurationError, ValidationError
+from neuralterm.domain.exceptions import ConfigurationError
 from neuralterm.domain.money import parse_usd
 
 # Digits of other scripts and `1_000` are numbers to Python, and more likely a slip than an amount.
@@ -35,16 +32,6 @@ def number_or_none(text: str) -> Decimal | None:
     """Return a number of zero or more, below a thousand million; None for any other text."""
     written = text.strip()
     return parse_usd(written) if re.fullmatch(_AMOUNT, written) else None
-
-
-def level_in(table: Mapping[str, Any], key: str, default: Decimal) -> Decimal:
-    """Return a warning level; the default for a missing one."""
-    if table.get(key) is None:
-        return default
-    try:
-        return checked_warning_level(parse_amount(table[key], key))
-    except ValidationError as error:
-        raise ConfigurationError(f"{key}: {error.message}") from error
 
 
 def checked_seconds(value: object, name: str, *, allow_zero: bool) -> float:

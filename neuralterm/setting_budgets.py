@@ -8,13 +8,20 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from neuralterm.application.budgets import CALENDAR_NAMES, Origin, PlacedBudget, budget_name
-from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL, Budget, Scope, Window
+from neuralterm.domain.budget import DEFAULT_WARNING_LEVEL, Budget, Scope, Window, checked_warning_level
 from neuralterm.domain.exceptions import ConfigurationError, ValidationError
-from neuralterm.setting_amounts import level_in, parse_amount
-from neuralterm.setting_values import ConfigurationFile, amount_in, amounts_in, naming, refuse_unknown, text_in, zone_in
+from neuralterm.setting_amounts import parse_amount
+from neuralterm.setting_values import (
+    BUDGET_PREFIX,
+    ConfigurationFile,
+    amount_in,
+    amounts_in,
+    naming,
+    refuse_unknown,
+    text_in,
+    zone_in,
+)
 
-# What the variables of the environment begin with that are budgets, or about them.
-_PREFIX = "NEURALTERM_BUDGET"
 BUDGET_KEYS = frozenset({"conversation", "limit", "model", "name", "tag", "timezone", "warning_level", "window"})
 _WINDOWS = [window.value for window in CALENDAR_NAMES]
 _T = TypeVar("_T")
@@ -37,14 +44,14 @@ def placed_budgets(
 
 def warning_level(user: ConfigurationFile) -> Decimal:
     """Return the warning level of budgets that name none."""
-    return user.get(level_in, "warning_level", default=DEFAULT_WARNING_LEVEL)
+    return user.get(_level_in, "warning_level", default=DEFAULT_WARNING_LEVEL)
 
 
 def refuse_unknown_budgets(env: Mapping[str, str]) -> None:
     """Refuse a variable that is called like a budget and is none."""
-    known = [f"{_PREFIX}_{window.name}" for window in CALENDAR_NAMES]
+    known = [f"{BUDGET_PREFIX}_{window.name}" for window in CALENDAR_NAMES]
     for name, value in env.items():
-        if value and name.startswith(_PREFIX) and name not in (*known, f"{_PREFIX}_WAIT"):
+        if value and name.startswith(BUDGET_PREFIX) and name not in (*known, f"{BUDGET_PREFIX}_WAIT"):
             raise ConfigurationError(
                 f"{name} is no setting, and would hold nothing back", hint=f"budgets are {', '.join(known)}"
             )
@@ -84,7 +91,7 @@ def _budget(entry: Mapping[str, Any], where: str, level: Decimal) -> Budget:
         name,
         _required(amount_in(entry, "limit"), "limit", where),
         _window(_required(text_in(entry, "window"), "window", where), where),
-        level_in(entry, "warning_level", level),
+        _level_in(entry, "warning_level", level),
         Scope(_scope_in(entry, "tag", where), _scope_in(entry, "model", where), _conversation(entry, where)),
         zone_in(entry, "timezone"),
     )
@@ -121,11 +128,20 @@ def _conversation(entry: Mapping[str, Any], where: str) -> UUID | None:
         ) from error
 
 
+def _level_in(table: Mapping[str, Any], key: str, default: Decimal) -> Decimal:
+    """Return a warning level; the default for a missing one."""
+    level = amount_in(table, key)
+    try:
+        return default if level is None else checked_warning_level(level)
+    except ValidationError as error:
+        raise ConfigurationError(f"{key}: {error.message}") from error
+
+
 def _tightest(
     env: Mapping[str, str], user: ConfigurationFile, project: ConfigurationFile, window: Window
 ) -> Iterator[tuple[Decimal, Origin]]:
     """Yield the limit of a window, if it has one, and whose it is; the environment's stands in for the user file's."""
-    variable = f"{_PREFIX}_{window.name}"
+    variable = f"{BUDGET_PREFIX}_{window.name}"
     own, origin = user.get(_calendar_limit, window.value), Origin.USER_FILE
     if value := env.get(variable):
         own, origin = parse_amount(value, variable), Origin.ENVIRONMENT

@@ -17,6 +17,7 @@ from neuralterm.setting_files import (
     usual_user_file,
 )
 from neuralterm.setting_values import (
+    BUDGET_PREFIX,
     ConfigurationFile,
     amount_in,
     checked_base_url,
@@ -168,7 +169,7 @@ class Source:
 
 
 def _has_budgets(env: Mapping[str, str]) -> bool:
-    return any(name.startswith("NEURALTERM_BUDGET") for name in env)
+    return any(name.startswith(BUDGET_PREFIX) for name in env)
 
 
 def _trusted(project: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
 
+# What the variables of the environment begin with that are budgets, or about them.
+BUDGET_PREFIX = "NEURALTERM_BUDGET"
 # Control characters, and what ends a line or a paragraph.
 _NOT_IN_TAGS = ("Cc", "Zl", "Zp")
 _T = TypeVar("_T")

@@ -41,6 +41,11 @@ def spool_beside(path: Path) -> Path:
     return path.with_name(f"{path.name}-spool")
 
 
+def journal_name(message_id: object) -> str:
+    """Return what the journal of an answer is called in that folder."""
+    return f"{message_id}{SPOOL_SUFFIX}"
+
+
 def make_private_file(path: Path) -> None:
     """Create the file (0600) and the directories above it (0700) where they are missing, whatever the umask."""
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from neuralterm.infrastructure.database_file import SPOOL_SUFFIX, spool_beside
+from neuralterm.infrastructure.database_file import journal_name, spool_beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ def may_be_left(database: Database, has_ended: Callable[[str | None, datetime], 
     if running:
         from neuralterm.infrastructure.columns import from_ms
 
-        answers -= {f"{message_id}{SPOOL_SUFFIX}" for _, _, message_id in running}
+        answers -= {journal_name(message_id) for _, _, message_id in running}
         if any(has_ended(owner, from_ms(started_at)) for owner, started_at, _ in running):
             return True
     return bool(answers)

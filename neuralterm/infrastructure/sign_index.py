@@ -155,9 +155,9 @@ def _index(database: Database, block: int) -> None:
     bounds = (block * BLOCK, block * BLOCK + BLOCK - 1)
     if database.query(_IS_INDEXED, (block,)):
         return
-    texts = database.query(_TEXTS, bounds)
     import json
 
+    texts = database.query(_TEXTS, bounds)
     rows = json.dumps(_rows(texts), ensure_ascii=False)
     with database.transaction():
         if not database.query(_IS_INDEXED, (block,)) and database.query(_TEXTS, bounds) == texts:

@@ -22,7 +22,7 @@ from neuralterm.application.journal import JournalEntry, Unsaved
 from neuralterm.application.records import Call
 from neuralterm.domain.exceptions import StorageError
 from neuralterm.domain.models import Conversation
-from neuralterm.infrastructure.database_file import SPOOL_SUFFIX
+from neuralterm.infrastructure.database_file import SPOOL_SUFFIX, journal_name
 from neuralterm.infrastructure.storage_errors import spool_error
 
 # Room that is taken on the disk before the request is made, and kept ahead of what is written: a disk that fills up
@@ -106,7 +106,7 @@ class Spool:
         return entry_from(message_id, data)
 
     def _path(self, message_id: UUID) -> Path:
-        return self._directory / f"{message_id}{SPOOL_SUFFIX}"
+        return self._directory / journal_name(message_id)
 
     def _file(self, message_id: UUID) -> _JournalFile:
         try:
