@@ -1,15 +1,19 @@
-"""Waiting for other processes in slices, so that it can be seen, ended early, and limited for a while."""
+"""Waiting for other processes step by step, so that it can be seen, ended early, and limited for a while.
+
+SQLite's own waiting is switched off: it is deaf to signals and to the event loop, and begins anew with the shortest pauses.
+"""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-# Seconds. SQLite tries again by itself for so long, deaf to signals and to the event loop.
-SLICE = 0.05
-# Different for each, so that no process is always the one too late. Some locks SQLite does not wait for at all.
-_PAUSE = (0.002, 0.02)
+# Seconds. Most locks are free after some milliseconds. Where many processes wait, each that looks takes time from the one
+# that holds the lock, so who has waited for long looks seldom.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05
+_GROWTH = 1.5
 _TOLD_AFTER = 2.0
 
 
@@ -24,21 +28,23 @@ def _nothing() -> None:
 class LockWaiting:
     """How long to wait for locks, and who is told.
 
-    `patience`: seconds. `interrupted` is asked between slices, whether to give up now. `on_wait` is called once, when a wait
+    `patience`: seconds. `interrupted` is asked before each pause, whether to give up now. `on_wait` is called once, when a wait
     has lasted two seconds.
     """
 
-    def __init__(self, patience: float, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        patience: float,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.patience = patience
         self.monotonic = monotonic
+        self.sleep = sleep
         self.interrupted: Callable[[], bool] = _never
         self.on_wait: Callable[[], None] = _nothing
         self._limited = False
-
-    @property
-    def slice(self) -> float:
-        """Seconds that SQLite may wait by itself."""
-        return min(SLICE, self.patience)
 
     @contextmanager
     def limited_to(self, patience: float) -> Iterator[None]:
@@ -69,7 +75,8 @@ class Wait:
 
     def __init__(self, waiting: LockWaiting) -> None:
         self._waiting = waiting
-        self._begun = waiting.monotonic() - waiting.slice
+        self._begun = waiting.monotonic()
+        self._pause = _FIRST_PAUSE
 
     def again(self) -> bool:
         """Pause a moment and return True, or False when it is time to give up."""
@@ -78,7 +85,11 @@ class Wait:
             return False
         if waited >= _TOLD_AFTER:
             self._waiting.tell()
-        from random import uniform
-
-        time.sleep(uniform(*_PAUSE))
+        self._waiting.sleep(self._pause * _share())
+        self._pause = min(self._pause * _GROWTH, _LONGEST_PAUSE)
         return True
+
+
+def _share() -> float:
+    """Return something between a half and one, different for each, so that no process is always the one too late."""
+    return 0.5 + os.urandom(1)[0] / 510  # importing `random` takes longer than most waits

@@ -150,7 +150,7 @@ def _stand_in(path: Path, waiting: LockWaiting) -> sqlite3.Connection:
 
 def _connected(path: Path, waiting: LockWaiting) -> sqlite3.Connection:
     try:
-        connection = sqlite3.connect(path, timeout=waiting.slice, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as exc:
         raise sqlite_error(path, exc) from exc
     try:

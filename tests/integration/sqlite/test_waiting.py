@@ -32,7 +32,7 @@ def locked(stranger):
 
 
 class Onlooker:
-    """Asked between slices: lets go of the lock, or wants the waiting to end, when it was asked often enough."""
+    """Asked before each pause: lets go of the lock, or wants the waiting to end, when it was asked often enough."""
 
     def __init__(self, enough, then):
         self.enough, self.then, self.asked = enough, then, 0
@@ -92,7 +92,7 @@ def test_an_exception_of_the_onlooker_goes_through(database, stranger):
     in_a_transaction(database)
 
 
-def test_a_fresh_file_is_waited_for_in_slices_too(tmp_path):
+def test_a_fresh_file_is_waited_for_too(tmp_path):
     path = tmp_path / "neuralterm.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as stranger, closing(Database(path)) as database:
         onlooker = Onlooker(2, lambda: stranger.execute("ROLLBACK") and False)
@@ -130,17 +130,62 @@ def test_a_lock_that_is_free_is_taken_without_patience(database, stranger):
     assert len(database.query("SELECT * FROM meta")) == 1
 
 
-def test_a_long_wait_is_told_once():
-    now = [0.0]
-    waiting, told = LockWaiting(30, monotonic=lambda: now[0]), []
-    waiting.on_wait = lambda: told.append(now[0])
+class Sleeper:
+    """Time that passes only in pauses."""
+
+    def __init__(self):
+        self.now, self.pauses = 0.0, []
+
+    def __call__(self, seconds):
+        self.pauses.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def sleeper():
+    return Sleeper()
+
+
+@pytest.fixture
+def waiting(sleeper):
+    return LockWaiting(30, monotonic=lambda: sleeper.now, sleep=sleeper)
+
+
+def test_a_long_wait_is_told_once(waiting, sleeper):
+    told = []
+    waiting.on_wait = lambda: told.append(sleeper.now)
 
     wait = waiting.begin()
     while wait.again():
-        now[0] += 0.5
+        pass
 
-    assert told == [2.0]
-    assert 29.5 <= now[0] <= 30
+    assert len(told) == 1 and 2 <= told[0] <= 2.05
+    assert 30 <= sleeper.now <= 30.05
+
+
+def test_a_wait_begins_with_short_pauses_and_who_waits_long_looks_seldom(waiting, sleeper):
+    wait = waiting.begin()
+    while sleeper.now < 2:
+        assert wait.again()
+
+    assert sleeper.pauses[0] <= 0.001
+    assert sum(sleeper.pauses[:4]) <= 0.01
+    assert max(sleeper.pauses) <= 0.05
+    assert len(sleeper.pauses) <= 90  # ten until they are 50 ms, then at least 25 each
+
+
+def test_two_that_wait_do_not_look_at_the_same_moments():
+    sleepers = [Sleeper(), Sleeper()]
+    for sleeper in sleepers:
+        wait = LockWaiting(30, monotonic=lambda sleeper=sleeper: sleeper.now, sleep=sleeper).begin()
+        for _ in range(20):
+            wait.again()
+
+    assert sleepers[0].pauses != sleepers[1].pauses
+
+
+def test_sqlite_does_not_wait_by_itself(database):
+    assert database.query("PRAGMA busy_timeout") == [(0,)]
 
 
 def test_reading_waits_for_nobody(database, stranger):
