@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuralterm.domain.model_ids import DEFAULT_MODEL
@@ -49,7 +48,7 @@ class Settings:
     `project_templates` is what the project file says, not looked at: whoever reads there must stay in `project_dir`.
     """
 
-    data_dir: Path
+    data_dir: str
     api_key: str | None = field(default=None, repr=False)
     key_name: str | None = None
     known_keys: tuple[str, ...] = field(default=(), repr=False)
@@ -79,10 +78,10 @@ class Settings:
     no_log: bool = False
     redact: bool = False
     redact_patterns: tuple[re.Pattern[str], ...] = ()
-    templates: Path | None = None
-    project_templates: Path | None = None
-    project_dir: Path | None = None
-    user_file: Path | None = None
+    templates: str | None = None
+    project_templates: str | None = None
+    project_dir: str | None = None
+    user_file: str | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -96,13 +95,13 @@ class Settings:
         return "neuralterm --sandbox" if self.sandbox else "neuralterm"
 
     @property
-    def database(self) -> Path:
+    def database(self) -> str:
         """Where conversations and ledger are; the sandbox keeps its own."""
         return database_in(self.data_dir, sandbox=self.sandbox)
 
 
 def load_settings(
-    flags: Flags | None = None, environ: Mapping[str, str] | None = None, directory: Path | None = None
+    flags: Flags | None = None, environ: Mapping[str, str] | None = None, directory: str | None = None
 ) -> Settings:
     """Put the settings together.
 
@@ -111,7 +110,7 @@ def load_settings(
     """
     flags = flags or Flags()
     env = os.environ if environ is None else environ
-    source = Source.read(env, directory or Path.cwd(), flags.config)
+    source = Source.read(env, directory or os.getcwd(), flags.config)
     user, project, project_path = source.user.get, source.project.get, source.project_path
     sandbox = flags.sandbox or is_on(env.get("NEURALTERM_SANDBOX"))
     base_url = source.base_url() or DEFAULT_BASE_URL
@@ -149,7 +148,7 @@ def load_settings(
         no_log=source.is_set("NEURALTERM_NO_LOG", "no_log"),
         templates=folder_in(source.user.path, user(text_in, "templates") or TEMPLATES),
         project_templates=folder_in(project_path, project(text_in, "templates")),
-        project_dir=project_path.parent if project_path else None,
+        project_dir=project_path and os.path.dirname(project_path),
         user_file=source.user.path,
         warnings=source.warnings(),
     )

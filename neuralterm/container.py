@@ -248,12 +248,12 @@ class Container:
 
         return known_words(usual_database(sandbox=sandbox), kind, beginning)
 
-    def template_names(self, config: Path | None) -> list[str]:
+    def template_names(self, config: str | None) -> list[str]:
         """Return the names of templates for a shell, also without the rest of the settings; raises as `TemplateFiles.names`."""
-        from neuralterm.infrastructure.template_files import TemplateFiles, TemplateFolder
+        from neuralterm.infrastructure.template_files import template_files
         from neuralterm.setting_files import template_folders
 
-        return TemplateFiles([TemplateFolder(path, within) for path, within in template_folders(config)]).names()
+        return template_files(template_folders(config)).names()
 
     @cached_property
     def attachments(self) -> Attachments:
@@ -293,11 +293,13 @@ class Container:
     @cached_property
     def credentials(self) -> Credentials:
         """The keys of logins; the sandbox has its own, and no keyring."""
+        from pathlib import Path
+
         from neuralterm.infrastructure.credentials import Credentials, no_keyring
         from neuralterm.setting_files import credentials_file
 
         sandbox = self.settings.sandbox
-        path = credentials_file(self.settings.data_dir, sandbox=sandbox)
+        path = Path(credentials_file(self.settings.data_dir, sandbox=sandbox))
         return Credentials(path, no_keyring if sandbox else self._keyring)
 
     def _keyring(self) -> Keyring:
@@ -344,9 +346,11 @@ class Container:
     def base_url(self) -> str:
         if not self.settings.sandbox:
             return self.settings.base_url
+        from pathlib import Path
+
         from neuralterm.sandbox import running_sandbox
 
-        bill_file = self.settings.database.parent / "sandbox-bill.jsonl"
+        bill_file = Path(self.settings.database).with_name("sandbox-bill.jsonl")
         return self._closing.enter_context(running_sandbox(bill_file=bill_file))
 
     @property
@@ -381,11 +385,10 @@ class Container:
 
     @cached_property
     def template_files(self) -> TemplateFiles:
-        from neuralterm.infrastructure.template_files import TemplateFiles, TemplateFolder
+        from neuralterm.infrastructure.template_files import template_files
 
         settings = self.settings
-        folders = [(settings.project_templates, settings.project_dir), (settings.templates, None)]
-        return TemplateFiles([TemplateFolder(path, within) for path, within in folders if path is not None])
+        return template_files([(settings.project_templates, settings.project_dir), (settings.templates, None)])
 
     @cached_property
     def token_counter(self) -> TokenCounter:
@@ -559,6 +562,8 @@ class Container:
 
     def doctor(self, *, offline: bool) -> Doctor:
         """What looks whether all is as it should be; `offline` leaves out what needs the network."""
+        from pathlib import Path
+
         from neuralterm.application.doctor import Doctor
         from neuralterm.application.surroundings import Surroundings
         from neuralterm.components.doctor_view import terminal_words
@@ -567,7 +572,7 @@ class Container:
         from neuralterm.setting_files import files_state, usual_database
 
         # Where the database is does not depend on settings, which may be what is broken.
-        database = usual_database(sandbox=self.flags is not None and self.flags.sandbox)
+        database = Path(usual_database(sandbox=self.flags is not None and self.flags.sandbox))
         surroundings = Surroundings(
             versions=versions,
             terminal=lambda: terminal_words(self.plain_console, color=self._wants_color()),

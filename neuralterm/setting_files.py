@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from neuralterm.domain.exceptions import ConfigurationError
@@ -31,7 +30,7 @@ _LONG_KEY = r"""(?a)(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]
 _FOLDERS = {"data": ("XDG_DATA_HOME", ".local/share"), "config": ("XDG_CONFIG_HOME", ".config")}
 
 
-def user_folder(kind: Literal["data", "config"], env: Mapping[str, str]) -> Path:
+def user_folder(kind: Literal["data", "config"], env: Mapping[str, str]) -> str:
     """Return our folder among the user's data or configuration.
 
     What is plain on Linux is decided here: the library that knows all systems takes a tenth of a short command's time.
@@ -39,34 +38,35 @@ def user_folder(kind: Literal["data", "config"], env: Mapping[str, str]) -> Path
     variable, usual = _FOLDERS[kind]
     folder = env.get(variable) or os.path.join(env.get("HOME", ""), usual)
     if sys.platform == "linux" and "ANDROID_DATA" not in env and os.path.isabs(folder):
-        return Path(folder, _NAME)
+        return os.path.join(folder, _NAME)
     import platformdirs
 
-    find = platformdirs.user_data_path if kind == "data" else platformdirs.user_config_path
+    find = platformdirs.user_data_dir if kind == "data" else platformdirs.user_config_dir
     return find(_NAME, appauthor=False)
 
 
-def data_directory(environ: Mapping[str, str] | None = None) -> Path:
+def data_directory(environ: Mapping[str, str] | None = None) -> str:
     """Return the folder that `NEURALTERM_DATA_DIR` names, or else the user's data directory of this platform."""
     env = os.environ if environ is None else environ
     if named := env.get("NEURALTERM_DATA_DIR"):
-        return Path(named).expanduser()
+        return os.path.expanduser(named)
     return user_folder("data", env)
 
 
-def database_in(data_dir: Path, *, sandbox: bool) -> Path:
+def database_in(data_dir: str, *, sandbox: bool) -> str:
     """Return where conversations and ledger are; the sandbox keeps its own."""
-    return (data_dir / "sandbox" if sandbox else data_dir) / DATABASE_NAME
+    return os.path.join(_sandbox_in(data_dir) if sandbox else data_dir, DATABASE_NAME)
 
 
-def usual_database(*, sandbox: bool) -> Path:
+def usual_database(*, sandbox: bool) -> str:
     """Return where the database is that a command line with or without `--sandbox` uses."""
     return database_in(data_directory(), sandbox=sandbox or is_on(os.environ.get("NEURALTERM_SANDBOX")))
 
 
-def credentials_file(data_dir: Path, *, sandbox: bool) -> Path:
+def credentials_file(data_dir: str, *, sandbox: bool) -> str:
     """Return where the keys of logins are: in the user's configuration; the sandbox keeps its own beside its database."""
-    return (data_dir / "sandbox" if sandbox else user_folder("config", os.environ)) / "credentials.json"
+    folder = _sandbox_in(data_dir) if sandbox else user_folder("config", os.environ)
+    return os.path.join(folder, "credentials.json")
 
 
 def is_on(value: str | None) -> bool:
@@ -74,31 +74,37 @@ def is_on(value: str | None) -> bool:
     return (value or "") not in ("", "0")
 
 
-def usual_user_file(env: Mapping[str, str]) -> Path:
+def usual_user_file(env: Mapping[str, str]) -> str:
     """Return the user's file, where no flag names it."""
     if named := env.get("NEURALTERM_CONFIG"):
-        return Path(named)
-    return user_folder("config", env) / USER_FILE
+        return named
+    return os.path.join(user_folder("config", env), USER_FILE)
 
 
-def folder_in(file: Path | None, named: str | None) -> Path | None:
+def folder_in(file: str | None, named: str | None) -> str | None:
     """Return the folder that a file names; it counts from where the file is."""
-    return None if file is None or named is None else file.parent / os.path.expanduser(named)
+    if file is None or named is None:
+        return None
+    return os.path.join(os.path.dirname(file), os.path.expanduser(named))
 
 
-def template_folders(user_file: Path | None) -> list[tuple[Path, Path | None]]:
+def template_folders(user_file: str | None) -> list[tuple[str, str | None]]:
     """Return the folders of templates that the settings have, and what each must be in; nothing else is looked at."""
-    user_path, project_path = user_file or usual_user_file(os.environ), project_file(Path.cwd())
+    user_path, project_path = user_file or usual_user_file(os.environ), project_file(os.getcwd())
     user = read_user_file(user_path, must_exist=False).get("templates")
     project = read_project_file(project_path).get("templates") if project_path else None
-    named = [(project_path, project, project_path and project_path.parent), (user_path, user or TEMPLATES, None)]
+    named = [
+        (project_path, project, project_path and os.path.dirname(project_path)),
+        (user_path, user or TEMPLATES, None),
+    ]
     return [(folder, within) for file, name, within in named if (folder := folder_in(file, name)) is not None]
 
 
-def read_user_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
+def read_user_file(path: str, *, must_exist: bool) -> dict[str, Any]:
     """Return the tables of a TOML file, fractions as `Decimal`; nothing for one that need not exist and does not."""
     try:
-        return _parsed(path.read_bytes(), path)
+        with open(path, "rb") as file:
+            return _parsed(file.read(), path)
     except FileNotFoundError as error:
         if must_exist:
             raise ConfigurationError(f"the configuration file {path} does not exist") from error
@@ -107,21 +113,18 @@ def read_user_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
         raise ConfigurationError(f"the configuration file {path} can't be read: {error.strerror}") from error
 
 
-def project_file(directory: Path) -> Path | None:
+def project_file(directory: str) -> str | None:
     """Return the nearest project file in a folder or above it."""
-    for folder in (directory, *directory.parents):
-        candidate = folder / PROJECT_FILE
-        if candidate.is_file():
-            return candidate
-    return None
+    candidates = (os.path.join(folder, PROJECT_FILE) for folder in _upwards(directory))
+    return next(filter(os.path.isfile, candidates), None)
 
 
-def read_project_file(path: Path) -> dict[str, Any]:
+def read_project_file(path: str) -> dict[str, Any]:
     """Return the tables of a project file, as `read_user_file`."""
-    if path.is_symlink():
+    if os.path.islink(path):
         raise ConfigurationError(f"the project file {path} is a link, which is not followed")
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:
             content = file.read(LARGEST_PROJECT_FILE + 1)
     except OSError as error:
         raise ConfigurationError(f"the configuration file {path} can't be read: {error.strerror}") from error
@@ -132,22 +135,34 @@ def read_project_file(path: Path) -> dict[str, Any]:
     return _parsed(content, path)
 
 
-def files_state(user_file: Path | None, project_dir: Path | None, warnings: tuple[str, ...]) -> FilesState:
+def files_state(user_file: str | None, project_dir: str | None, warnings: tuple[str, ...]) -> FilesState:
     """Return which configuration files there are, for people."""
     from neuralterm.application.surroundings import FilesState
 
-    named = {"user file": user_file, "project file": project_dir and project_dir / PROJECT_FILE}
-    there = {kind: path for kind, path in named.items() if path is not None and path.exists()}
+    named = {"user file": user_file, "project file": project_dir and os.path.join(project_dir, PROJECT_FILE)}
+    there = {kind: path for kind, path in named.items() if path is not None and os.path.exists(path)}
     own = there.get("user file")
-    is_exposed = own is not None and os.name == "posix" and own.stat().st_mode & 0o022
+    is_exposed = own is not None and os.name == "posix" and os.stat(own).st_mode & 0o022
     return FilesState(
         tuple(f"{kind} {path}" for kind, path in there.items()),
         warnings,
-        (str(own),) if is_exposed else (),
+        (own,) if own is not None and is_exposed else (),
     )
 
 
-def _parsed(content: bytes, path: Path) -> dict[str, Any]:
+def _sandbox_in(data_dir: str) -> str:
+    return os.path.join(data_dir, "sandbox")
+
+
+def _upwards(directory: str) -> Iterator[str]:
+    folder, above = directory, os.path.dirname(directory)
+    yield folder
+    while above != folder:
+        folder, above = above, os.path.dirname(above)
+        yield folder
+
+
+def _parsed(content: bytes, path: str) -> dict[str, Any]:
     if not content:
         return {}
     import tomllib

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from neuralterm.domain.declared_prices import TOKEN_PRICES, DeclaredPrices, ServerPrices
@@ -23,7 +22,7 @@ _LIMITS = ("context_length", "max_completion_tokens")
 _PRICE_KEYS = frozenset({*TOKEN_PRICES, "request", *_LIMITS})
 
 
-def servers_in(table: Mapping[str, Any], path: Path) -> dict[str, ServerPrices]:
+def servers_in(table: Mapping[str, Any], path: str) -> dict[str, ServerPrices]:
     """Return what the `[servers]` tables declare, by base URL as `server_key` writes it."""
     found: dict[str, ServerPrices] = {}
     for url, server in _tables(table.get("servers", {}), f"{path}: [servers]"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from neuralterm.domain.record import record
@@ -57,11 +56,11 @@ class Source:
     env: Mapping[str, str]
     user: ConfigurationFile
     project: ConfigurationFile
-    project_path: Path | None
+    project_path: str | None
     ignored: Sequence[str]
 
     @classmethod
-    def read(cls, env: Mapping[str, str], directory: Path, user_file: Path | None) -> Source:
+    def read(cls, env: Mapping[str, str], directory: str, user_file: str | None) -> Source:
         """Read the files; `user_file` is one that a flag has named, and must exist."""
         if _has_budgets(env):
             from neuralterm.setting_budgets import refuse_unknown_budgets
@@ -76,7 +75,7 @@ class Source:
         return cls(
             env,
             ConfigurationFile(user_path, user),
-            ConfigurationFile(project_path or Path(PROJECT_FILE), allowed),
+            ConfigurationFile(project_path or PROJECT_FILE, allowed),
             project_path,
             ignored,
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from neuralterm.domain.exceptions import ConfigurationError, ValidationError
@@ -28,7 +27,7 @@ _T = TypeVar("_T")
 class ConfigurationFile:
     """What a configuration file says; nothing for one that is not there."""
 
-    path: Path
+    path: str
     says: Mapping[str, Any]
 
     def get(self, read: Callable[..., _T], key: str, **more: Any) -> _T:
@@ -38,17 +37,17 @@ class ConfigurationFile:
 
 
 @contextmanager
-def naming(where: Path | str) -> Iterator[None]:
+def naming(where: str) -> Iterator[None]:
     """Let refusals of what is read inside begin with the place where it is written, if they do not yet."""
     try:
         yield
     except ConfigurationError as error:
-        if error.message.startswith(f"{where}"):
+        if error.message.startswith(where):
             raise
         raise ConfigurationError(f"{where}: {error.message}", hint=error.hint) from error
 
 
-def refuse_unknown(table: Mapping[str, Any], known: Collection[str], where: Path | str) -> None:
+def refuse_unknown(table: Mapping[str, Any], known: Collection[str], where: str) -> None:
     """Refuse a key that is not known: a misspelt budget that is silently ignored would be money lost."""
     unknown = sorted(set(table) - set(known))
     if unknown:

@@ -26,7 +26,7 @@ class SQLiteAttachmentStore:
         """Return a content. Raises `StorageError` when it is not there."""
         rows = self._database.query(_CONTENT, (sha256,))
         if not rows:
-            raise StorageError(f"an attachment is missing in the database {self._database.path}: sha256 {sha256}")
+            raise StorageError(f"an attachment is missing in the database {self._database.name}: sha256 {sha256}")
         content: bytes = rows[0][0]
         return content
 

@@ -73,7 +73,7 @@ def back_up(
 def _checked(source: Path, target: Path, *, overwrite: bool) -> Path:
     """Return where links lead to. Raises `ValidationError` for what must not be written."""
     target = Path(os.path.realpath(target))
-    if is_missing(source):
+    if is_missing(str(source)):
         raise NotFoundError(f"there is nothing to back up: there is no database {source} yet")
     if not target.parent.is_dir():
         raise ValidationError(f"the directory {target.parent} does not exist", hint="make it, or name another one")

@@ -53,4 +53,4 @@ class SQLiteBudgetStore:
             scope = Scope(tag, model, UUID(conversation) if conversation else None)
             return Budget(name, from_amount(limit) or Decimal(0), Window(window), Decimal(level), scope, zone)
         except (ValueError, ArithmeticError) as exc:
-            raise StorageError(f"the budget {name!r} in the database {self._database.path} is damaged") from exc
+            raise StorageError(f"the budget {name!r} in the database {self._database.name} is damaged") from exc

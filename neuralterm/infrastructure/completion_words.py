@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
 from typing import Literal
 
 from neuralterm.infrastructure.peeking import peek
@@ -40,7 +39,7 @@ _QUERIES: dict[WordKind, str] = {
 }
 
 
-def known_words(database: Path, kind: WordKind, beginning: str) -> list[tuple[str, str | None]]:
+def known_words(database: str, kind: WordKind, beginning: str) -> list[tuple[str, str | None]]:
     """Return words that begin so, each with what describes it; none where the database can't be read at once."""
     try:
         connection = peek(database)

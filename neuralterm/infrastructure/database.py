@@ -7,9 +7,8 @@ import sqlite3
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from threading import Lock, RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from neuralterm.domain.text import join_surrogates
 from neuralterm.infrastructure.lock_waiting import LockWaiting, Wait
@@ -23,6 +22,9 @@ from neuralterm.infrastructure.storage_errors import (
 )
 from neuralterm.setting_files import DATABASE_NAME, data_directory
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 BUSY_TIMEOUT = 30.0
 # Some milliseconds of copying.
 _PAGES_A_STEP = 500
@@ -35,9 +37,9 @@ _in_use: weakref.WeakSet[Database] = weakref.WeakSet()
 _in_use_lock = Lock()
 
 
-def default_database_path() -> Path:
+def default_database_path() -> str:
     """Return where the command line keeps its database: a library that names none shares it."""
-    return data_directory() / DATABASE_NAME
+    return os.path.join(data_directory(), DATABASE_NAME)
 
 
 class Database:
@@ -49,7 +51,7 @@ class Database:
     """
 
     def __init__(self, path: Path | str, *, busy_timeout: float = BUSY_TIMEOUT) -> None:
-        self.path = Path(path)
+        self.name = os.fspath(path)
         self._waiting = LockWaiting(busy_timeout)
         self._lock = RLock()
         self._real_path = ""
@@ -58,6 +60,13 @@ class Database:
         self._functions: dict[str, Callable[[str, str], bool]] = {}
         self._depth = 0
         self._begun = False
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        from pathlib import Path
+
+        return Path(self.name)
 
     def watch_waiting(
         self, *, interrupted: Callable[[], bool] | None = None, on_wait: Callable[[], None] | None = None
@@ -162,13 +171,13 @@ class Database:
                 opened = self._ready(writes=writes)
                 inside = opened.connection.in_transaction
                 if self._begun and not inside:
-                    raise undone_error(self.path)
+                    raise undone_error(self.name)
                 try:
                     cursor = opened.connection.execute(sql, parameters)
                     found = cursor.fetchall(), cursor.rowcount
                     if not opened.is_frozen or opened.is_current():
                         return found
-                    refusal, passes = changing_error(self.path), not inside
+                    refusal, passes = changing_error(self.name), not inside
                 except UnicodeEncodeError:
                     parameters = _encodable(parameters)
                     continue
@@ -180,7 +189,7 @@ class Database:
                         continue
                     # After some errors SQLite has rolled back by itself: what was done before must not be left out.
                     passes = passes_by_itself(exc) and opened.connection.in_transaction == inside
-                    refusal = sqlite_error(self.path, exc)
+                    refusal = sqlite_error(self.name, exc)
                     refusal.__cause__ = exc
                 wait = wait or self._waiting.begin()
                 if not (passes and wait.again()):
@@ -201,13 +210,13 @@ class Database:
         return opened
 
     def _open(self, *, writes: bool) -> Opened:
-        self._real_path = os.path.realpath(self.path)
+        self._real_path = os.path.realpath(self.name)
         with _in_use_lock:
             is_shared = any(
                 each is not self and each._real_path == self._real_path and each._opened for each in _in_use
             )
             _in_use.add(self)
-        return (open_to_write if writes else open_to_read)(self.path, self._waiting, is_shared=is_shared)
+        return (open_to_write if writes else open_to_read)(self.name, self._waiting, is_shared=is_shared)
 
     def _undo(self, statements: tuple[str, ...]) -> None:
         # After some errors (a full disk, say) SQLite has rolled back by itself.

@@ -33,7 +33,7 @@ def database_state(path: Path, *, limit: float = LIMIT) -> DatabaseState:
     except OSError as error:
         return replace(state, refusal=error.strerror)
     try:
-        connection = peek(path)
+        connection = peek(str(path))
         if connection is None:
             return replace(state, refusal="it is no file")
         with closing(connection):
@@ -53,7 +53,7 @@ def spool_state(database: Path) -> SpoolState:
     """Look at the journals of answers beside a database."""
     written = []
     with suppress(OSError):
-        for entry in os.scandir(spool_beside(database)):
+        for entry in os.scandir(spool_beside(str(database))):
             with suppress(OSError):
                 written.append(entry.stat().st_mtime)
     return (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
-from pathlib import Path
 
 from neuralterm.infrastructure.storage_errors import (
     access_error,
@@ -36,9 +35,9 @@ _KINDS = (
 )
 
 
-def spool_beside(path: Path) -> Path:
+def spool_beside(name: str) -> str:
     """Return the folder of the journals that belong to a database."""
-    return path.with_name(f"{path.name}-spool")
+    return f"{name}-spool"
 
 
 def journal_name(message_id: object) -> str:
@@ -46,48 +45,61 @@ def journal_name(message_id: object) -> str:
     return f"{message_id}{SPOOL_SUFFIX}"
 
 
-def make_private_file(path: Path) -> None:
+def make_private_file(name: str) -> None:
     """Create the file (0600) and the directories above it (0700) where they are missing, whatever the umask."""
+    folder = os.path.dirname(name)
     try:
-        for directory in reversed([each for each in path.parents if not each.exists()]):
-            directory.mkdir(mode=0o700, exist_ok=True)
+        _make_folder(folder)
     except OSError as exc:
-        raise directory_error(path.parent, exc) from exc
+        raise directory_error(folder, exc) from exc
     try:
         # Never open a file that exists: closing it would drop the locks of other connections of this process.
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:
-        require_file(path)
+        require_file(name)
     except OSError as exc:
-        raise file_error(path, exc) from exc
+        raise file_error(name, exc) from exc
 
 
-def require_file(path: Path) -> None:
+def _make_folder(folder: str) -> None:
+    """Make a folder and those above it, each closed to others; `os.makedirs` leaves those above open."""
+    if not folder or os.path.exists(folder):
+        return
+    _make_folder(os.path.dirname(folder))
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:  # by another process, or it is something else
+        if not os.path.isdir(folder):
+            raise
+
+
+def require_file(name: str) -> None:
     """Refuse what is no regular file, before anything waits for the other end of a pipe; close it to other users."""
     try:
-        mode = path.stat().st_mode
+        mode = os.stat(name).st_mode
     except FileNotFoundError as exc:
-        raise not_a_file_error(path, f"a link to {os.path.realpath(path)}, which does not exist") from exc
+        raise not_a_file_error(name, f"a link to {os.path.realpath(name)}, which does not exist") from exc
     except OSError as exc:
-        raise access_error(path, exc) from exc
+        raise access_error(name, exc) from exc
     for is_kind, kind in _KINDS:
         if is_kind(mode):
-            raise not_a_file_error(path, kind)
+            raise not_a_file_error(name, kind)
     with suppress(OSError):  # someone else's file: opening it tells what may be done with it
-        _close_to_others(path, mode)
-        for directory in (path.parent, path.parent.parent):
-            if directory.name == OWN_DIRECTORY:  # any other may be shared with what is not ours
-                _close_to_others(directory, directory.stat().st_mode)
+        _close_to_others(name, mode)
+        folder = os.path.dirname(name)
+        for directory in (folder, os.path.dirname(folder)):
+            if os.path.basename(directory) == OWN_DIRECTORY:  # any other may be shared with what is not ours
+                _close_to_others(directory, os.stat(directory).st_mode)
 
 
-def _close_to_others(path: Path, mode: int) -> None:
+def _close_to_others(name: str, mode: int) -> None:
     if mode & 0o077:
-        path.chmod(mode & 0o700)
+        os.chmod(name, mode & 0o700)
 
 
-def is_missing(path: Path) -> bool:
+def is_missing(name: str) -> bool:
     """Say whether there is nothing at all of that name; a link to nothing is something."""
-    return not os.path.lexists(path)
+    return not os.path.lexists(name)
 
 
 def identity_of(name: str, *, precise: bool = False) -> Identity | None:
@@ -101,32 +113,32 @@ def identity_of(name: str, *, precise: bool = False) -> Identity | None:
     return found.st_dev, found.st_ino
 
 
-def is_empty(path: Path) -> bool:
+def is_empty(name: str) -> bool:
     """Say whether nothing was written into the file yet, nor into its logs."""
-    return path.stat().st_size == 0 and unread_log(path) is None
+    return os.stat(name).st_size == 0 and unread_log(name) is None
 
 
-def unread_log(path: Path) -> str | None:
+def unread_log(name: str) -> str | None:
     """Return the name of a log beside the file that holds something, None if there is none."""
     for suffix in ("-wal", "-journal"):
         with suppress(OSError):
-            found = os.stat(f"{path}{suffix}")
+            found = os.stat(f"{name}{suffix}")
             if stat.S_ISREG(found.st_mode) and found.st_size:
-                return f"{path}{suffix}"
+                return f"{name}{suffix}"
     return None
 
 
-def require_own_log(path: Path) -> None:
+def require_own_log(name: str) -> None:
     """Refuse a file with a log that can't be its own: SQLite would write it into the file.
 
     Reads the file, so no other connection of this process may have it open.
     """
-    log = f"{path}-wal"
+    log = f"{name}-wal"
     with suppress(OSError):
         if not os.stat(log).st_size:
             return
-        with path.open("rb", buffering=0) as file:
+        with open(name, "rb", buffering=0) as file:
             header = file.read(_HEADER_LENGTH)
         uses_a_log = len(header) == _HEADER_LENGTH and header[-1] >= _USES_A_LOG
         if not uses_a_log and os.stat(log).st_size:  # another process may have ended the log in between
-            raise foreign_log_error(path, log)
+            raise foreign_log_error(name, log)

@@ -97,7 +97,7 @@ def _address(path: Path) -> str:
         raise ValidationError(f"{path} is not a SQLite database")
     # A file in WAL mode without its log would be given one, even by who only reads; so it is read as one that nobody changes.
     alone = head[_VERSION_AT] == _WAL_VERSION and not path.with_name(f"{path.name}-wal").exists()
-    return read_only_uri(path, is_frozen=alone)
+    return read_only_uri(str(path), is_frozen=alone)
 
 
 def text_in(value: Any) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, tzinfo
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -16,6 +15,8 @@ from neuralterm.infrastructure.leftovers import RUNNING
 from neuralterm.infrastructure.rows import CALL_COLUMNS, call_from, call_parameters
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from neuralterm.application.what_if import Steps, UsageSums
 
 # What settling leaves as it was opened.
@@ -78,7 +79,7 @@ class SQLiteLedger:
         Raises `MissingRecordError` for an unknown call.
         """
         if not self.database.change(_SETTLE, self._parameters(call)):
-            raise MissingRecordError(f"there is no call {call.id} in the database {self.database.path}")
+            raise MissingRecordError(f"there is no call {call.id} in the database {self.database.name}")
 
     def find(self, call_id: UUID) -> Call | None:
         """Return a call, or None."""

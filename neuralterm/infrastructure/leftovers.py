@@ -10,7 +10,6 @@ from neuralterm.infrastructure.database_file import journal_name, spool_beside
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
-    from pathlib import Path
 
     from neuralterm.infrastructure.database import Database
 
@@ -24,7 +23,7 @@ def may_be_left(database: Database, has_ended: Callable[[str | None, datetime], 
 
     `has_ended` says so of a call by its owner and its beginning, as `owners.has_ended`. Raises `StorageError`.
     """
-    answers = _names(spool_beside(database.path))
+    answers = _names(spool_beside(database.name))
     running = database.query(_OWNERS)
     if running:
         from neuralterm.infrastructure.columns import from_ms
@@ -35,7 +34,7 @@ def may_be_left(database: Database, has_ended: Callable[[str | None, datetime], 
     return bool(answers)
 
 
-def _names(folder: Path) -> set[str]:
+def _names(folder: str) -> set[str]:
     try:
         return set(os.listdir(folder))
     except OSError:

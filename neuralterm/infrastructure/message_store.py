@@ -135,7 +135,7 @@ def finish_message(database: Database, message: Message) -> None:
             (identity,),
         )
         if not before:
-            raise MissingRecordError(f"there is no message {identity} in the database {database.path}")
+            raise MissingRecordError(f"there is no message {identity} in the database {database.name}")
         conversation_id, cost, tokens = before[0]
         database.change(_FINISH_MESSAGE, parameters)
         database.change("DELETE FROM journal WHERE message_id = ?", (identity,))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from neuralterm.domain.catalogue import OpenRouterModel
 from neuralterm.infrastructure.columns import from_json, from_ms, to_json, to_ms
 from neuralterm.infrastructure.database import Database
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _FIND = """
     SELECT entry, (SELECT value FROM meta WHERE key = ?)

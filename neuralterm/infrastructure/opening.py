@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from pathlib import Path
 
 from neuralterm.domain.exceptions import StorageError
 from neuralterm.domain.record import record
@@ -70,58 +69,57 @@ class Opened:
                 return False
         except OSError:
             return True  # it can't be looked at any more; what is open stays open
-        return not self.is_frozen or unread_log(Path(self.name)) is None
+        return not self.is_frozen or unread_log(self.name) is None
 
 
-def open_to_write(path: Path, waiting: LockWaiting, *, is_shared: bool) -> Opened:
+def open_to_write(name: str, waiting: LockWaiting, *, is_shared: bool) -> Opened:
     """Open the file, and create or migrate it. `is_shared`: this process has it open already. Raises `StorageError`."""
-    if str(path) == IN_MEMORY:
-        return Opened(_connected(path, waiting), None)
-    make_private_file(path)
-    return _open_file(path, waiting, is_shared=is_shared)
+    if name == IN_MEMORY:
+        return Opened(_connected(name, waiting), None)
+    make_private_file(name)
+    return _open_file(name, waiting, is_shared=is_shared)
 
 
-def open_to_read(path: Path, waiting: LockWaiting, *, is_shared: bool) -> Opened:
+def open_to_read(name: str, waiting: LockWaiting, *, is_shared: bool) -> Opened:
     """Open the file, without creating it; where it can't be written, as it lies there. Raises `StorageError`."""
-    if str(path) == IN_MEMORY:
-        return Opened(_connected(path, waiting), None)
-    if is_missing(path):
-        return Opened(_stand_in(path, waiting), str(path), can_write=False)
-    require_file(path)
+    if name == IN_MEMORY:
+        return Opened(_connected(name, waiting), None)
+    if is_missing(name):
+        return Opened(_stand_in(waiting), name, can_write=False)
+    require_file(name)
     try:
-        return _open_file(path, waiting, is_shared=is_shared)
+        return _open_file(name, waiting, is_shared=is_shared)
     except StorageError as refusal:
         if not may_be_readable(refusal.__cause__):
             raise
-        return _open_frozen(path, waiting, refusal)
+        return _open_frozen(name, waiting, refusal)
 
 
-def _open_file(path: Path, waiting: LockWaiting, *, is_shared: bool) -> Opened:
-    name = str(path)
+def _open_file(name: str, waiting: LockWaiting, *, is_shared: bool) -> Opened:
     while True:
         before = identity_of(name)
         if not is_shared:
-            require_own_log(path)
-        connection = _connected(path, waiting)
+            require_own_log(name)
+        connection = _connected(name, waiting)
         if before is not None and identity_of(name) == before:
             return Opened(connection, name, before)
         connection.close()  # it was replaced in this moment
-        make_private_file(path)
+        make_private_file(name)
 
 
-def _open_frozen(path: Path, waiting: LockWaiting, refusal: StorageError) -> Opened:
+def _open_frozen(name: str, waiting: LockWaiting, refusal: StorageError) -> Opened:
     """Open a file that can't be written. What its log holds can't be seen that way, so there must be none."""
-    log = unread_log(path)
+    log = unread_log(name)
     if log is not None:
-        raise log_in_read_only_place_error(path, log) if is_unwritable(refusal.__cause__) else refusal
-    identity = identity_of(str(path), precise=True)
-    if is_empty(path):
-        return Opened(_stand_in(path, waiting), str(path), identity, can_write=False, is_frozen=True)
+        raise log_in_read_only_place_error(name, log) if is_unwritable(refusal.__cause__) else refusal
+    identity = identity_of(name, precise=True)
+    if is_empty(name):
+        return Opened(_stand_in(waiting), name, identity, can_write=False, is_frozen=True)
     from neuralterm.infrastructure.peeking import read_only_uri
 
     try:
         connection = sqlite3.connect(
-            read_only_uri(path, is_frozen=True), uri=True, isolation_level=None, check_same_thread=False
+            read_only_uri(name, is_frozen=True), uri=True, isolation_level=None, check_same_thread=False
         )
     except sqlite3.Error:
         raise refusal from refusal.__cause__
@@ -129,41 +127,41 @@ def _open_frozen(path: Path, waiting: LockWaiting, refusal: StorageError) -> Ope
         version = schema_version(connection)
     except sqlite3.Error as exc:
         connection.close()
-        raise (refusal if may_be_readable(exc) else sqlite_error(path, exc)) from exc
+        raise (refusal if may_be_readable(exc) else sqlite_error(name, exc)) from exc
     if version != SCHEMA_VERSION:
         connection.close()
         if version > SCHEMA_VERSION:
-            raise newer_schema_error(path)
-        raise older_schema_error(path) if is_unwritable(refusal.__cause__) else refusal
-    return Opened(connection, str(path), identity, can_write=False, is_frozen=True)
+            raise newer_schema_error(name)
+        raise older_schema_error(name) if is_unwritable(refusal.__cause__) else refusal
+    return Opened(connection, name, identity, can_write=False, is_frozen=True)
 
 
 def _decoded(text: bytes) -> str:
     return text.decode("utf-8", "replace")
 
 
-def _stand_in(path: Path, waiting: LockWaiting) -> sqlite3.Connection:
-    connection = _connected(Path(IN_MEMORY), waiting)
+def _stand_in(waiting: LockWaiting) -> sqlite3.Connection:
+    connection = _connected(IN_MEMORY, waiting)
     connection.execute("PRAGMA query_only = ON")
     return connection
 
 
-def _connected(path: Path, waiting: LockWaiting) -> sqlite3.Connection:
+def _connected(name: str, waiting: LockWaiting) -> sqlite3.Connection:
     try:
-        connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(name, timeout=0, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as exc:
-        raise sqlite_error(path, exc) from exc
+        raise sqlite_error(name, exc) from exc
     try:
-        version = prepared(path, connection, waiting)
+        version = prepared(name, connection, waiting)
         if version > SCHEMA_VERSION:
-            raise newer_schema_error(path)
+            raise newer_schema_error(name)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def prepared(path: Path, connection: sqlite3.Connection, waiting: LockWaiting) -> int:
+def prepared(name: str, connection: sqlite3.Connection, waiting: LockWaiting) -> int:
     """Set the connection up, bring the schema up to date, and return the version that it had. Raises `StorageError`.
 
     All of it may be done again: SQLite does not wait at all for the lock that the switch to WAL needs.
@@ -174,7 +172,7 @@ def prepared(path: Path, connection: sqlite3.Connection, waiting: LockWaiting) -
             return _configure(connection)
         except sqlite3.Error as exc:
             if not (passes_by_itself(exc) and wait.again()):
-                raise sqlite_error(path, exc) from exc
+                raise sqlite_error(name, exc) from exc
 
 
 def _configure(connection: sqlite3.Connection) -> int:

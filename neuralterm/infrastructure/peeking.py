@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from pathlib import Path
 from urllib.parse import quote
 
 
-def peek(database: Path) -> sqlite3.Connection | None:
+def peek(database: str) -> sqlite3.Connection | None:
     """Return a connection that only reads; None where there is no regular file. Raises OSError and `sqlite3.Error`.
 
     Without a log nobody is writing, and the file may be read as it lies there; SQLite would make a log and leave it behind.
@@ -21,6 +20,6 @@ def peek(database: Path) -> sqlite3.Connection | None:
     return sqlite3.connect(read_only_uri(database, is_frozen=is_quiet), uri=True, timeout=0, isolation_level=None)
 
 
-def read_only_uri(file: Path, *, is_frozen: bool) -> str:
+def read_only_uri(file: str, *, is_frozen: bool) -> str:
     """Return what SQLite opens a file by to read it; with `is_frozen` without locks, as one that nobody changes meanwhile."""
-    return f"file:{quote(os.fsencode(file.absolute()))}?mode=ro" + ("&immutable=1" if is_frozen else "")
+    return f"file:{quote(os.fsencode(os.path.join(os.getcwd(), file)))}?mode=ro" + ("&immutable=1" if is_frozen else "")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from neuralterm.domain.ratios import Ratio
 from neuralterm.infrastructure.database import Database
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class SQLiteRatioStore:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuralterm.infrastructure.database import Database, default_database_path
+from neuralterm.infrastructure.opening import IN_MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
+    from pathlib import Path
     from uuid import UUID
 
     from neuralterm.application.ports import ConversationRepository, Journal
@@ -42,14 +43,14 @@ class SQLiteConversationRepository:
     @cached_property
     def journal(self) -> Journal:
         """The journal of the answers that are under way: files beside the database."""
-        if str(self.database.path) == ":memory:":
+        if self.database.name == IN_MEMORY:
             from neuralterm.application.journal import MemoryJournal
 
             return MemoryJournal()
         from neuralterm.infrastructure.database_file import spool_beside
         from neuralterm.infrastructure.spool import Spool
 
-        return Spool(spool_beside(self.database.path))
+        return Spool(spool_beside(self.database.name))
 
     def patience(self, seconds: float) -> AbstractContextManager[None]:
         """Wait for other processes at most so long in the block."""

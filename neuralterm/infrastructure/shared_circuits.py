@@ -6,13 +6,14 @@ import contextlib
 import math
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuralterm.domain.exceptions import StorageError
 from neuralterm.infrastructure.database import Database
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from neuralterm.application.ports import Processes
     from neuralterm.domain.circuits import CircuitRules
     from neuralterm.infrastructure.circuit_memory import CircuitMemory

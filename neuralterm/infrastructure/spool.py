@@ -14,7 +14,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -38,7 +37,7 @@ _NO_RESERVATIONS = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.ENODEV)
 class Spool:
     """The journal files beside a database file. Writing raises StorageError; what failed may be written again."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: str) -> None:
         self._directory = directory
         self._files: dict[UUID, _JournalFile] = {}
 
@@ -98,15 +97,16 @@ class Spool:
 
         path = self._path(message_id)
         try:
-            data = path.read_bytes()
-            if not data.strip(b"\x00") and time.time() - path.stat().st_mtime > _BEGUN_WITHIN_S:
-                path.unlink()  # its process died before it had written anything, and so before it asked anything
+            with open(path, "rb") as file:
+                data = file.read()
+            if not data.strip(b"\x00") and time.time() - os.stat(path).st_mtime > _BEGUN_WITHIN_S:
+                os.unlink(path)  # its process died before it had written anything, and so before it asked anything
         except OSError:
             return None
         return entry_from(message_id, data)
 
-    def _path(self, message_id: UUID) -> Path:
-        return self._directory / journal_name(message_id)
+    def _path(self, message_id: UUID) -> str:
+        return os.path.join(self._directory, journal_name(message_id))
 
     def _file(self, message_id: UUID) -> _JournalFile:
         try:
@@ -140,7 +140,7 @@ class Spool:
 class _JournalFile:
     """One file, open for writing, with room ahead."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str) -> None:
         self._path = path
         self._end = 0
         self._reserved = 0
@@ -155,7 +155,7 @@ class _JournalFile:
         except OSError as exc:
             self.close()
             with suppress(OSError):
-                path.unlink()
+                os.unlink(path)
             raise spool_error(path, exc) from exc
 
     def write(self, record: dict[str, Any]) -> None:
@@ -216,7 +216,7 @@ _encoded = json.JSONEncoder(separators=(",", ":")).encode
 _AS_IT_IS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
-def _make_private(directory: Path) -> None:
+def _make_private(directory: str) -> None:
     try:
         os.mkdir(directory, 0o700)
     except FileExistsError:

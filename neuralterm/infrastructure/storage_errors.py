@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from neuralterm.domain.exceptions import StorageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _ELSEWHERE = "set NEURALTERM_DATA_DIR to a directory that can be written"
 _LOCAL = "network drives often can't lock files: set NEURALTERM_DATA_DIR to a directory of this machine"
@@ -79,7 +82,7 @@ _UNWRITABLE = frozenset(
 )
 
 
-def sqlite_error(path: Path, error: Exception) -> StorageError:
+def sqlite_error(path: Path | str, error: Exception) -> StorageError:
     """Translate an error of the sqlite3 module about the database at `path`."""
     code = getattr(error, "sqlite_errorcode", None)
     if code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
@@ -111,7 +114,7 @@ def is_unwritable(error: BaseException | None) -> bool:
     return _primary(error) in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 
 
-def newer_schema_error(path: Path) -> StorageError:
+def newer_schema_error(path: Path | str) -> StorageError:
     """Return the error for a file whose schema this version does not know."""
     return StorageError(
         f"the database {path} was written by a newer neuralterm",
@@ -119,7 +122,7 @@ def newer_schema_error(path: Path) -> StorageError:
     )
 
 
-def older_schema_error(path: Path) -> StorageError:
+def older_schema_error(path: Path | str) -> StorageError:
     """Return the error for a file that would have to be brought up to date where nothing can be written."""
     return StorageError(
         f"the database {path} was written by an older neuralterm, and it can't be brought up to date where it is",
@@ -127,7 +130,7 @@ def older_schema_error(path: Path) -> StorageError:
     )
 
 
-def log_in_read_only_place_error(path: Path, log: str) -> StorageError:
+def log_in_read_only_place_error(path: Path | str, log: str) -> StorageError:
     """Return the error for a file whose newest records are in a log that can't be read without writing."""
     return StorageError(
         f"the database {path} can't be read where it is: its newest records are in {log}, "
@@ -136,17 +139,17 @@ def log_in_read_only_place_error(path: Path, log: str) -> StorageError:
     )
 
 
-def undone_error(path: Path) -> StorageError:
+def undone_error(path: Path | str) -> StorageError:
     """Return the error for a step of a transaction that SQLite has undone after an error before: alone it must not stand."""
     return StorageError(f"the database {path} has undone this change, because an earlier part of it failed")
 
 
-def changing_error(path: Path) -> StorageError:
+def changing_error(path: Path | str) -> StorageError:
     """Return the error for a file that can only be read as it lies there, and that somebody keeps changing."""
     return StorageError(f"the database {path} can't be read where it is: somebody changes it", hint="try again later")
 
 
-def foreign_log_error(path: Path, log: str) -> StorageError:
+def foreign_log_error(path: Path | str, log: str) -> StorageError:
     """Return the error for a log that was written for another file."""
     return StorageError(
         f"the database {path} does not belong to the log {log} beside it",
@@ -154,22 +157,22 @@ def foreign_log_error(path: Path, log: str) -> StorageError:
     )
 
 
-def not_a_file_error(path: Path, kind: str) -> StorageError:
+def not_a_file_error(path: Path | str, kind: str) -> StorageError:
     """Return the error for something else in the place of the database."""
     return StorageError(f"the database {path} can't be opened: it is {kind}", hint=f"move it away, or {_ELSEWHERE}")
 
 
-def directory_error(directory: Path, error: OSError) -> StorageError:
+def directory_error(directory: str, error: OSError) -> StorageError:
     """Translate a failure to make the directory of the database."""
     return StorageError(f"the directory {directory} can't be made: {_reason(error)}", hint=_hint(error))
 
 
-def file_error(path: Path, error: OSError) -> StorageError:
+def file_error(path: Path | str, error: OSError) -> StorageError:
     """Translate a failure to create the database file."""
     return StorageError(f"the database {path} can't be created: {_reason(error)}", hint=_hint(error))
 
 
-def access_error(path: Path, error: OSError) -> StorageError:
+def access_error(path: Path | str, error: OSError) -> StorageError:
     """Translate a failure to look at the database file."""
     return StorageError(f"the database {path} can't be opened: {_reason(error)}", hint=_PERMISSIONS)
 
@@ -179,7 +182,7 @@ def target_error(target: Path, error: OSError) -> StorageError:
     return StorageError(f"the backup {target} can't be written: {_reason(error)}", hint="nothing was left behind there")
 
 
-def damaged_copy_error(path: Path, finding: str) -> StorageError:
+def damaged_copy_error(path: Path | str, finding: str) -> StorageError:
     """Return the error for a database whose copy does not pass SQLite's check."""
     return StorageError(
         f"the database {path} is damaged, so no backup was written: {finding}",
@@ -187,12 +190,12 @@ def damaged_copy_error(path: Path, finding: str) -> StorageError:
     )
 
 
-def _what_is_closed(path: Path) -> str:
+def _what_is_closed(path: Path | str) -> str:
     """Return why SQLite may not be able to open a file: it does not say."""
     effective = os.access in os.supports_effective_ids
     for closed, mode, reason in (
         (path, os.R_OK, "it may not be read"),
-        (path.parent, os.W_OK, "its directory can't be written"),
+        (os.path.dirname(path) or os.curdir, os.W_OK, "its directory can't be written"),
     ):
         if os.path.lexists(closed) and not os.access(closed, mode, effective_ids=effective):
             return f": {reason}"
@@ -208,7 +211,7 @@ def _hint(error: OSError) -> str:
     return _FREE_SPACE if error.errno in (errno.ENOSPC, errno.EDQUOT) else _ELSEWHERE
 
 
-def spool_error(path: Path, error: OSError) -> StorageError:
+def spool_error(path: Path | str, error: OSError) -> StorageError:
     """Translate a failure to write a file, or to make the folder, of the journal."""
     return StorageError(f"the journal {path} can't be written: {_reason(error)}", hint=_hint(error))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,13 @@ class TemplateFolder:
 
     path: Path
     within: Path | None = None
+
+
+def template_files(folders: Iterable[tuple[str | None, str | None]]) -> TemplateFiles:
+    """Return the templates of folders by their names, each with what it must be in; None for a folder is none."""
+    return TemplateFiles(
+        [TemplateFolder(Path(path), None if within is None else Path(within)) for path, within in folders if path]
+    )
 
 
 class TemplateFiles:

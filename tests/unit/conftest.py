@@ -17,6 +17,6 @@ def load(tmp_path):
         if project is not None:
             (directory / ".neuralterm.toml").write_text(project, encoding="utf-8")
         environ = {"NEURALTERM_CONFIG": str(tmp_path / "config.toml"), "NEURALTERM_DATA_DIR": "data", **environ}
-        return load_settings(flags, environ, directory / below)
+        return load_settings(flags, environ, str(directory / below))
 
     return load

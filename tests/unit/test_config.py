@@ -24,7 +24,7 @@ def refused(load, *args, **kwargs):
 def test_defaults(load, tmp_path):
     settings = load()
     assert settings == Settings(
-        data_dir=Path("data"), templates=tmp_path / "templates", user_file=tmp_path / "config.toml"
+        data_dir="data", templates=str(tmp_path / "templates"), user_file=str(tmp_path / "config.toml")
     )
     assert (settings.model, settings.base_url) == ("openai/gpt-4o-mini", DEFAULT_BASE_URL)
     assert (settings.max_cost, settings.budgets, settings.api_key) == (None, (), None)
@@ -32,13 +32,13 @@ def test_defaults(load, tmp_path):
 
 def test_the_environment_is_read_from_the_process(monkeypatch, tmp_path):
     monkeypatch.setenv("NEURALTERM_MODEL", "a/b")
-    assert load_settings(directory=tmp_path).model == "a/b"
+    assert load_settings(directory=str(tmp_path)).model == "a/b"
 
 
 def test_without_names_the_folders_are_the_users_own(tmp_path):
-    settings = load_settings(environ={}, directory=tmp_path)
-    assert settings.data_dir.is_absolute()
-    assert settings.data_dir.name == "neuralterm"
+    settings = load_settings(environ={}, directory=str(tmp_path))
+    assert Path(settings.data_dir).is_absolute()
+    assert Path(settings.data_dir).name == "neuralterm"
 
 
 @pytest.mark.parametrize("home", ["/home/someone", "relative", "", None])
@@ -49,8 +49,8 @@ def test_the_folders_of_the_user_are_those_of_the_system(home, named, monkeypatc
 
     data, config = (user_folder(kind, os.environ) for kind in ("data", "config"))
 
-    assert data == platformdirs.user_data_path("neuralterm", appauthor=False)
-    assert config == platformdirs.user_config_path("neuralterm", appauthor=False)
+    assert data == platformdirs.user_data_dir("neuralterm", appauthor=False)
+    assert config == platformdirs.user_config_dir("neuralterm", appauthor=False)
 
 
 class TestPrecedence:
@@ -79,10 +79,10 @@ class TestPrecedence:
     def test_a_flag_names_the_file(self, load, tmp_path):
         other = tmp_path / "other.toml"
         other.write_text('model = "other"')
-        assert load('model = "usual"', flags=Flags(config=other)).model == "other"
+        assert load('model = "usual"', flags=Flags(config=str(other))).model == "other"
 
     def test_a_file_that_is_named_by_a_flag_must_be_there(self, load, tmp_path):
-        assert "does not exist" in refused(load, flags=Flags(config=tmp_path / "absent.toml")).message
+        assert "does not exist" in refused(load, flags=Flags(config=str(tmp_path / "absent.toml"))).message
 
     def test_of_two_keys_the_services_own_name_counts(self, load):
         assert load(OPENROUTER_API_KEY=" sk-1\n", OPENROUTER_KEY="sk-2").api_key == "sk-1"
@@ -95,8 +95,8 @@ class TestPrecedence:
         assert load(NEURALTERM_SANDBOX=value, flags=Flags(sandbox=True)).sandbox
 
     def test_the_sandbox_has_a_database_of_its_own(self, load):
-        assert load().database == Path("data/neuralterm.db")
-        assert load(NEURALTERM_SANDBOX="1").database == Path("data/sandbox/neuralterm.db")
+        assert load().database == "data/neuralterm.db"
+        assert load(NEURALTERM_SANDBOX="1").database == "data/sandbox/neuralterm.db"
 
     @pytest.mark.parametrize("environ", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
     def test_colour(self, load, environ):
@@ -109,7 +109,7 @@ class TestMoney:
     @given(st.decimals(0, 10**6, places=12, allow_nan=False))
     def test_amounts_are_exact(self, amount):
         environ = {"NEURALTERM_CONFIG": "absent", "NEURALTERM_DATA_DIR": "data", "NEURALTERM_MAX_COST": plain(amount)}
-        assert load_settings(environ=environ, directory=Path("/")).max_cost == amount
+        assert load_settings(environ=environ, directory="/").max_cost == amount
 
     def test_amounts_in_files_are_exact_too(self, load):
         settings = load('max_cost = 0.1\n[budgets]\nday = "$0.30"\nmonth = 5\n')
@@ -189,7 +189,7 @@ class TestProjectFile:
     )
     def test_what_it_can_not_set_is_ignored_and_said(self, load, line, unchanged):
         settings = load(project=line)
-        assert getattr(settings, unchanged) == getattr(Settings(Path("data")), unchanged)
+        assert getattr(settings, unchanged) == getattr(Settings("data"), unchanged)
         (warning,) = settings.warnings
         assert repr(line.partition(" ")[0]) in warning
         assert ".neuralterm.toml" in warning
@@ -243,20 +243,20 @@ class TestUserFile:
 class TestTemplates:
     def test_a_folder_counts_from_the_file_that_names_it(self, load, tmp_path):
         settings = load('templates = "prompts"', 'templates = "ci/prompts"', below="a/b")
-        assert settings.templates == tmp_path / "prompts"
-        assert settings.project_templates == tmp_path / "project/ci/prompts"
-        assert settings.project_dir == tmp_path / "project"
+        assert settings.templates == str(tmp_path / "prompts")
+        assert settings.project_templates == str(tmp_path / "project/ci/prompts")
+        assert settings.project_dir == str(tmp_path / "project")
 
     def test_a_folder_elsewhere(self, load, tmp_path, monkeypatch):
         monkeypatch.setenv("HOME", str(tmp_path / "home"))
-        assert load('templates = "/prompts"').templates == Path("/prompts")
-        assert load('templates = "~/prompts"').templates == tmp_path / "home/prompts"
+        assert load('templates = "/prompts"').templates == "/prompts"
+        assert load('templates = "~/prompts"').templates == str(tmp_path / "home/prompts")
 
     def test_it_is_beside_the_file_that_a_flag_names(self, load, tmp_path):
         other = tmp_path / "other" / "mine.toml"
         other.parent.mkdir()
         other.write_text("")
-        assert load(flags=Flags(config=other)).templates == other.parent / "templates"
+        assert load(flags=Flags(config=str(other))).templates == str(other.parent / "templates")
 
     @pytest.mark.parametrize("value", ["3", "true", '["a"]'])
     def test_what_is_no_folder(self, load, value):

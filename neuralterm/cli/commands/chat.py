@@ -90,6 +90,7 @@ def _input(container: Container, chat: Chat) -> ChatInput:
 def _terminal(container: Container, chat: Chat) -> ChatInput:
     """Seat the person at the terminal: with an editor for lines, and with files."""
     from functools import partial
+    from pathlib import Path
 
     from neuralterm.cli.signals import on_return
     from neuralterm.cli.stdin import file_text, stdin_bytes
@@ -99,7 +100,7 @@ def _terminal(container: Container, chat: Chat) -> ChatInput:
 
     settings = container.settings
     turns = TerminalInput(
-        None if settings.no_log else settings.database.with_name("chat_history"),
+        None if settings.no_log else Path(settings.database).with_name("chat_history"),
         lambda: status_line(chat.state, container.console.width),
         container.redaction.redact,
         lambda before: container.chat_suggestions(before),

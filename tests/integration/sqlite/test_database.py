@@ -139,14 +139,14 @@ def test_the_default_is_in_the_data_directory_of_the_user(monkeypatch, tmp_path)
     monkeypatch.delenv("NEURALTERM_DATA_DIR")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
 
-    assert default_database_path() == Path(platformdirs.user_data_dir("neuralterm", False)) / "neuralterm.db"
-    assert SQLiteConversationRepository().database.path == default_database_path()
+    assert default_database_path() == os.path.join(platformdirs.user_data_dir("neuralterm", False), "neuralterm.db")
+    assert SQLiteConversationRepository().database.name == default_database_path()
 
 
 def test_the_default_is_where_the_command_line_keeps_its_data(monkeypatch, tmp_path):
     monkeypatch.setenv("NEURALTERM_DATA_DIR", str(tmp_path / "elsewhere"))
 
-    assert SQLiteConversationRepository().database.path == load_settings().database
+    assert SQLiteConversationRepository().database.name == load_settings().database
 
 
 def test_lone_surrogates_are_replaced_and_pairs_joined(database):
