@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 KINDS = {
     "attachments": "file",
     "cid": "conversations",
+    "config": "file",
     "conversation_id": "conversations",
     "fallbacks": "models",
     "files": "file",
@@ -27,6 +28,7 @@ KINDS = {
     "model_id": "models",
     "model_ids": "models",
     "name": "budgets",
+    "page": "file",
     "resume": "conversations",
     "schema": "file",
     "tag": "tags",

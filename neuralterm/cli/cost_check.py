@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neuralterm.cli.call_options import calls_options, chosen_calls
-from neuralterm.cli.options import Command, DecimalType, json_option, pass_container
+from neuralterm.cli.command import Command
+from neuralterm.cli.options import DecimalType, json_option, pass_container
 
 if TYPE_CHECKING:
     from neuralterm.container import Container

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from neuralterm.cli.command import Command
 from neuralterm.cli.loop import run
-from neuralterm.cli.options import Command, FiniteRange, WholeRange, json_option, pass_container
+from neuralterm.cli.options import FiniteRange, WholeRange, json_option, pass_container
 
 if TYPE_CHECKING:
     from neuralterm.application.reconciling import Progress, ReconcileResult

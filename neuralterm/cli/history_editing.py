@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from neuralterm.cli.options import Command, WholeRange, pass_container
+from neuralterm.cli.command import Command
+from neuralterm.cli.options import WholeRange, pass_container
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from neuralterm.cli.options import Command, pass_container
+from neuralterm.cli.command import Command
+from neuralterm.cli.options import pass_container
 from neuralterm.components.export_formats import EXPORT_FORMATS, format_of
 
 if TYPE_CHECKING:

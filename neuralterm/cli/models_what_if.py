@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neuralterm.cli.call_options import calls_options, chosen_calls
+from neuralterm.cli.command import Command
 from neuralterm.cli.loop import run_alone
-from neuralterm.cli.options import Command, json_option, pass_container
+from neuralterm.cli.options import json_option, pass_container
 
 if TYPE_CHECKING:
     from neuralterm.container import Container

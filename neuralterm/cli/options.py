@@ -12,34 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from neuralterm.cli.command import Command
+
 if TYPE_CHECKING:
     from decimal import Decimal
 
 _SPAN = r"(\d+)\s*([mhdw])"
 _MOST_TOKENS = 10**9
 _SPAN_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-class Command(click.Command):
-    """A command whose help has headings for its options where there are many, and examples at the end."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options under their headings."""
-        from neuralterm.cli.help_page import write_options
-
-        write_options(self, ctx, formatter)
-
-    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write what the command says of itself, without its examples."""
-        from neuralterm.cli.help_page import write_description
-
-        write_description(self, formatter)
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples."""
-        from neuralterm.cli.help_page import write_examples
-
-        write_examples(self, formatter)
 
 
 class _Subcommands(UserDict[str, Any]):
@@ -53,7 +33,7 @@ class _Subcommands(UserDict[str, Any]):
         return found  # type: ignore[no-any-return]
 
 
-class DefaultGroup(click.Group):
+class DefaultGroup(Command, click.Group):
     """A group that hands all words to its default subcommand unless the first one names another."""
 
     command_class = Command

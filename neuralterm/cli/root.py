@@ -6,7 +6,6 @@ import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +13,7 @@ import click
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+from neuralterm.cli.command import Command
 from neuralterm.container import Container
 from neuralterm.setting_terminal import completion_asked, terminal_columns
 from neuralterm.version import __version__
@@ -60,7 +60,7 @@ def _past_click() -> Iterator[None]:
         raise _CarriedError(error) from error
 
 
-class Root(click.Group):
+class Root(Command, click.Group):
     """Knows the commands by name and imports only the one that is asked for."""
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
@@ -101,24 +101,17 @@ class Root(click.Group):
             raise UnknownCommandError(self, args[0], ctx)
         return super().resolve_command(ctx, args)
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, and the commands behind them."""
+        super().format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any."""
         column = max(map(len, _COMMANDS))
         for heading, commands in _SECTIONS.items():
             with formatter.section(heading):
                 formatter.write_dl([(name.ljust(column), text) for name, text in commands.items()])
-
-    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write what the command says of itself, without its examples."""
-        from neuralterm.cli.help_page import write_description
-
-        write_description(self, formatter)
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples."""
-        from neuralterm.cli.help_page import write_examples
-
-        write_examples(self, formatter)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
         """Return the commands that begin so without importing any, and the options."""
@@ -159,9 +152,22 @@ class Root(click.Group):
             container.plain_console.print(answer(self, container, shell, line, breaks))
 
 
+def _show_version(ctx: click.Context, _: click.Parameter, is_given: bool) -> None:
+    if is_given and not ctx.resilient_parsing:
+        click.echo(f"neuralterm, version {__version__}")
+        ctx.exit()
+
+
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": _WIDEST_HELP})
-@click.version_option(__version__, prog_name="neuralterm")
-@click.option("--config", type=click.Path(path_type=Path), help="Read settings from this file.")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
+@click.option("--config", metavar="PATH", help="Read settings from this file.")
 @click.option("--sandbox", is_flag=True, help="Answer from a built-in server: no key, no network, no money.")
 @click.option("-q", "--quiet", is_flag=True, help="Leave only errors on stderr.")
 @click.option("-v", "--verbose", is_flag=True, help="Log what happens to stderr.")

@@ -14,7 +14,11 @@ from pathlib import Path
 
 import pytest
 
-BENCH = Path(__file__).resolve().parents[2] / "scripts" / "bench"
+ROOT = Path(__file__).resolve().parents[2]
+BENCH = ROOT / "scripts" / "bench"
+# An interpreter without what an editable installation imports at its start.
+PYTHON = (sys.executable, "-S", "-c")
+PATH = f"import sys; sys.path[:] = {[str(ROOT), *filter(None, sys.path)]!r}\n"
 
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="counts system calls with strace")
 
@@ -62,18 +66,18 @@ class Limits:
 
 
 LIMITS = [
-    Limits(("--version",), modules=24),
-    Limits(("--help",), modules=28),
-    Limits(("send", "--help"), modules=46),
-    Limits(("send", "one"), modules=154, statements=56, transactions=3, file_calls=290),
-    Limits(("models",), modules=89, statements=7, file_calls=100),
-    Limits(("cost", "--json"), modules=91, statements=8, file_calls=105),
-    Limits(("history",), modules=86, statements=8, file_calls=105),
-    Limits(("history", "search", "one"), modules=67, statements=10, file_calls=112),
+    Limits(("--version",), modules=23),
+    Limits(("--help",), modules=27),
+    Limits(("send", "--help"), modules=45),
+    Limits(("send", "one"), modules=154, statements=56, transactions=3, file_calls=280),
+    Limits(("models",), modules=89, statements=7, file_calls=95),
+    Limits(("cost", "--json"), modules=91, statements=8, file_calls=100),
+    Limits(("history",), modules=85, statements=8, file_calls=104),
+    Limits(("history", "search", "one"), modules=66, statements=10, file_calls=111),
 ]
 NEVER = {
     "anyio", "asyncio", "email", "http.client", "httpx", "importlib.metadata", "neuralterm.components.markdown",
-    "prompt_toolkit", "pydantic", "pygments", "rich", "ssl", "tiktoken", "wcwidth",
+    "pathlib", "prompt_toolkit", "pydantic", "pygments", "random", "rich", "ssl", "tiktoken", "urllib.parse", "wcwidth",
 }  # fmt: skip
 NOT_FOR_HELP = NEVER | {"sqlite3", "tabulate", "socket", "tomllib", "platformdirs"}
 
@@ -108,17 +112,13 @@ def used(service, run):
 
 @cache
 def modules_of_click():
-    code = "import sys, click; print(*sys.modules)"
-    return frozenset(
-        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.decode().split()
-    )
+    code = f"{PATH}import click; print(*sys.modules)"
+    return frozenset(subprocess.run([*PYTHON, code], capture_output=True, check=True).stdout.decode().split())
 
 
 def observe(*line, watch_sql):
-    code = MODULES.replace("\nfrom", f"{STATEMENTS if watch_sql else ''}\nfrom", 1)
-    done = subprocess.run(
-        [sys.executable, "-c", code, *line], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True
-    )
+    code = PATH + MODULES.replace("\nfrom", f"{STATEMENTS if watch_sql else ''}\nfrom", 1)
+    done = subprocess.run([*PYTHON, code, *line], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
     told = json.loads(done.stderr.splitlines()[-1])
     # What triggers do is told as a comment, with the statement that set them off once more.
     statements = [

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neuralterm.cli.beside import reconciling_beside, started
+from neuralterm.cli.command import Command
 from neuralterm.cli.hang_up import watch_reader
 from neuralterm.cli.loop import run
-from neuralterm.cli.options import Command, pass_container, request_options
+from neuralterm.cli.options import pass_container, request_options
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -44,7 +44,7 @@ command.add_by_need("verify", "cost_reconcile:verify_command")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @click.option("--calendar", is_flag=True, help="Show a calendar: how much on which day.")
 @click.option("--bars/--no-bars", default=None, help="Draw bars behind groups; by default where a terminal has room.")
-@click.option("--html", "page", type=click.Path(), metavar="FILE", help="Write a page with charts to FILE.")
+@click.option("--html", "page", metavar="FILE", help="Write a page with charts to FILE.")
 @click.option("--force", is_flag=True, help="Overwrite FILE if it is there.")
 @click.option("--strict", is_flag=True, help="Fail (exit 2) if the service did not name every amount itself.")
 @pass_container

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from neuralterm.cli.options import Command, json_option, pass_container
+from neuralterm.cli.command import Command
+from neuralterm.cli.options import json_option, pass_container
 
 if TYPE_CHECKING:
     from neuralterm.application.doctor import Finding

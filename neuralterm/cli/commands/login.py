@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from neuralterm.cli.options import Command, FiniteRange, WholeRange, pass_container
+from neuralterm.cli.command import Command
+from neuralterm.cli.options import FiniteRange, WholeRange, pass_container
 
 if TYPE_CHECKING:
     from neuralterm.container import Container

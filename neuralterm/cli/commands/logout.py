@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from neuralterm.cli.options import Command, pass_container
+from neuralterm.cli.command import Command
+from neuralterm.cli.options import pass_container
 
 if TYPE_CHECKING:
     from neuralterm.container import Container

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neuralterm.cli.beside import is_anything_uncertain, reconciling_beside
+from neuralterm.cli.command import Command
 from neuralterm.cli.hang_up import telling_of_disconnect, watch_reader
 from neuralterm.cli.loop import run, run_alone
-from neuralterm.cli.options import Command, json_option, pass_container, request_options
+from neuralterm.cli.options import json_option, pass_container, request_options
 
 if TYPE_CHECKING:
     from neuralterm.application.attachments import AttachmentFile
