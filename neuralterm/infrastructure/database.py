@@ -71,7 +71,7 @@ class Database:
     def watch_waiting(
         self, *, interrupted: Callable[[], bool] | None = None, on_wait: Callable[[], None] | None = None
     ) -> None:
-        """Set who is asked, every 50 ms at least, whether to stop waiting for a lock, and who is told of a long wait.
+        """Set who is asked, every 100 ms at least, whether to stop waiting for a lock, and who is told of a long wait.
 
         A wait that is stopped ends in `StorageError` as one that took too long. What `interrupted` raises goes through.
         """
@@ -79,7 +79,7 @@ class Database:
         self._waiting.on_wait = on_wait or self._waiting.on_wait
 
     def patience(self, seconds: float) -> AbstractContextManager[None]:
-        """Wait for locks at most so long (and 50 ms) in the block, for whatever thread, whether interrupted or not."""
+        """Wait for locks at most so long (and 100 ms) in the block, for whatever thread, whether interrupted or not."""
         return self._waiting.limited_to(seconds)
 
     @property

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 # Seconds. Most locks are free after some milliseconds. Where many processes wait, each that looks takes time from the one
 # that holds the lock, so who has waited for long looks seldom.
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05
-_GROWTH = 1.5
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.1
+_GROWTH = 2
 _TOLD_AFTER = 2.0
 
 

@@ -160,8 +160,8 @@ def test_a_long_wait_is_told_once(waiting, sleeper):
         pass
 
     assert len(told) == 1
-    assert 2 <= told[0] <= 2.05
-    assert 30 <= sleeper.now <= 30.05
+    assert 2 <= told[0] <= 2.1
+    assert 30 <= sleeper.now <= 30.1
 
 
 def test_a_wait_begins_with_short_pauses_and_who_waits_long_looks_seldom(waiting, sleeper):
@@ -170,9 +170,9 @@ def test_a_wait_begins_with_short_pauses_and_who_waits_long_looks_seldom(waiting
         assert wait.again()
 
     assert sleeper.pauses[0] <= 0.001
-    assert sum(sleeper.pauses[:4]) <= 0.01
-    assert max(sleeper.pauses) <= 0.05
-    assert len(sleeper.pauses) <= 90  # ten until they are 50 ms, then at least 25 each
+    assert sum(sleeper.pauses[:4]) <= 0.015
+    assert max(sleeper.pauses) <= 0.1
+    assert len(sleeper.pauses) <= 47  # seven until they are 100 ms, then at least 50 each
 
 
 def test_two_that_wait_do_not_look_at_the_same_moments():
