@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from statistics import mean
 
 from peers import peers
 from rig import MINIMAL, NEURALTERM, Rig
@@ -13,6 +14,8 @@ from running import MeasurementError, Program, Run, in_turn, run, started
 
 CLICK = "import click"
 SIXTEEN_KIB = 16 * 1024
+# Times that a program runs alone before many run at once, and again after that.
+_ALONE = 4
 
 
 def start(rig: Rig) -> Iterator[Result]:
@@ -63,17 +66,28 @@ def models(rig: Rig) -> Iterator[Result]:
 
 
 def parallel(rig: Rig) -> Iterator[Result]:
-    """Many calls at once, and one alone in turn with them; the minimal script shows what the machine itself adds."""
+    """Many calls at once, and some one by one before and after; the minimal script shows what the machine itself adds."""
     series, count = {}, rig.sizes.parallel
     both = [rig.neuralterm("send", "one", home="parallel"), rig.minimal("one")]
-    at_once = in_turn(both, rig.rounds, lambda program: (run(program), _together([program] * count)))
+    at_once = in_turn(both, rig.rounds, lambda program: _alone_and_together(program, count))
     for name, turns in at_once.items():
-        series[f"{name}, one alone"] = Series([alone.cpu * 1000 for alone, _ in turns], "ms")
+        series[f"{name}, one alone"] = Series([alone * 1000 for alone, _ in turns], "ms")
         series[f"{name}, each of {count}"] = Series([many * 1000 for _, many in turns], "ms")
     subject, alone = f"{NEURALTERM}, each of {count}", f"{NEURALTERM}, one alone"
     script = series[f"{MINIMAL}, each of {count}"].median / series[f"{MINIMAL}, one alone"].median
     notes = ["no call failed", f"the minimal script against itself alone: {script:.2f}x"]
     yield Result(ROWS["parallel"], series, subject, alone, notes)
+
+
+def _alone_and_together(program: Program, count: int) -> tuple[float, float]:
+    """Return the seconds of processor time of a program alone, and of each of many at once.
+
+    It runs alone before and after: many at once take seconds, in which the speed of a shared machine changes.
+    """
+    before = [run(program).cpu for _ in range(_ALONE)]
+    together = _together([program] * count)
+    after = [run(program).cpu for _ in range(_ALONE)]
+    return mean(before + after), together
 
 
 def _together(programs: Sequence[Program]) -> float:
