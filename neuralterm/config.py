@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from neuralterm.domain.model_ids import DEFAULT_MODEL
 from neuralterm.domain.record import field, record
-from neuralterm.setting_files import TEMPLATES, data_directory, database_in, folder_in, is_on
+from neuralterm.setting_files import TEMPLATES, data_directory, database_in, folder_in, is_on, working_directory
 from neuralterm.setting_flags import Flags
 from neuralterm.setting_sources import Source
 from neuralterm.setting_values import flag_in, model_in, seconds_in, text_in, whole_in, zone_in
@@ -110,7 +110,7 @@ def load_settings(
     """
     flags = flags or Flags()
     env = os.environ if environ is None else environ
-    source = Source.read(env, directory or os.getcwd(), flags.config)
+    source = Source.read(env, directory or working_directory(), flags.config)
     user, project, project_path = source.user.get, source.project.get, source.project_path
     sandbox = flags.sandbox or is_on(env.get("NEURALTERM_SANDBOX"))
     base_url = source.base_url() or DEFAULT_BASE_URL

@@ -454,8 +454,10 @@ class Container:
         from pathlib import Path
 
         from neuralterm.infrastructure.git_branch import git_branch
+        from neuralterm.setting_files import working_directory
 
-        branch = git_branch(Path.cwd(), settings.ci_branch)
+        folder = working_directory()
+        branch = None if folder is None else git_branch(Path(folder), settings.ci_branch)
         return settings.tags if branch is None else (*settings.tags, f"branch:{branch}")
 
     @cached_property

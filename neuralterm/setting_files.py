@@ -90,7 +90,8 @@ def folder_in(file: str | None, named: str | None) -> str | None:
 
 def template_folders(user_file: str | None) -> list[tuple[str, str | None]]:
     """Return the folders of templates that the settings have, and what each must be in; nothing else is looked at."""
-    user_path, project_path = user_file or usual_user_file(os.environ), project_file(os.getcwd())
+    user_path = usual_user_file(os.environ) if user_file is None else user_file
+    project_path = project_file(working_directory())
     user = read_user_file(user_path, must_exist=False).get("templates")
     project = read_project_file(project_path).get("templates") if project_path else None
     named = [
@@ -113,8 +114,18 @@ def read_user_file(path: str, *, must_exist: bool) -> dict[str, Any]:
         raise ConfigurationError(f"the configuration file {path} can't be read: {error.strerror}") from error
 
 
-def project_file(directory: str) -> str | None:
+def working_directory() -> str | None:
+    """Return where the user is; None for a folder that was deleted meanwhile."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None
+
+
+def project_file(directory: str | None) -> str | None:
     """Return the nearest project file in a folder or above it."""
+    if directory is None:
+        return None
     candidates = (os.path.join(folder, PROJECT_FILE) for folder in _upwards(directory))
     return next(filter(os.path.isfile, candidates), None)
 

@@ -60,13 +60,13 @@ class Source:
     ignored: Sequence[str]
 
     @classmethod
-    def read(cls, env: Mapping[str, str], directory: str, user_file: str | None) -> Source:
+    def read(cls, env: Mapping[str, str], directory: str | None, user_file: str | None) -> Source:
         """Read the files; `user_file` is one that a flag has named, and must exist."""
         if _has_budgets(env):
             from neuralterm.setting_budgets import refuse_unknown_budgets
 
             refuse_unknown_budgets(env)
-        user_path = user_file or usual_user_file(env)
+        user_path = usual_user_file(env) if user_file is None else user_file
         user = read_user_file(user_path, must_exist=user_file is not None)
         refuse_unknown(user, USER_KEYS, user_path)
         project_path = project_file(directory)

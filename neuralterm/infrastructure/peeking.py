@@ -22,4 +22,5 @@ def peek(database: str) -> sqlite3.Connection | None:
 
 def read_only_uri(file: str, *, is_frozen: bool) -> str:
     """Return what SQLite opens a file by to read it; with `is_frozen` without locks, as one that nobody changes meanwhile."""
-    return f"file:{quote(os.fsencode(os.path.join(os.getcwd(), file)))}?mode=ro" + ("&immutable=1" if is_frozen else "")
+    absolute = file if os.path.isabs(file) else os.path.join(os.getcwd(), file)
+    return f"file:{quote(os.fsencode(absolute))}?mode=ro" + ("&immutable=1" if is_frozen else "")

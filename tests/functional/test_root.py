@@ -292,6 +292,23 @@ class TestSettings:
         first, second = (request.body["max_tokens"] for request in service.chats)
         assert second < first < 167
 
+    def test_in_a_folder_that_was_deleted_there_is_no_project_file(self, service, run, tmp_path, monkeypatch):
+        gone = tmp_path / "gone"
+        gone.mkdir()
+        monkeypatch.chdir(gone)
+        gone.rmdir()
+        monkeypatch.setenv("NEURALTERM_TAG_BRANCH", "1")
+
+        result = run("send", "--json", "hi")
+
+        assert (result.code, json.loads(result.out)["tags"]) == (0, [])
+
+    def test_an_empty_name_of_a_configuration_file_is_not_that_of_the_usual_one(self, service, run, tmp_path):
+        (tmp_path / "config.toml").write_text("")
+        result = run("--config", "", "send", "hi")
+        assert (result.code, service.requests) == (3, [])
+        assert "does not exist" in result.err
+
     def test_the_key_may_come_from_a_command(self, service, run, tmp_path, monkeypatch):
         monkeypatch.delenv("OPENROUTER_API_KEY")
         (tmp_path / "config.toml").write_text('key_command = "echo sk-from-command"\n')
