@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import compileall
 import shutil
+import subprocess
+import sys
 import sysconfig
-import venv
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,8 @@ def install(folder: Path) -> Installation:
     The dependencies are links. What the present environment runs at every start (`.pth` files: the finder of an editable
     installation, coverage) is left out: it is not there where a program is installed for use.
     """
-    venv.EnvBuilder(symlinks=True, with_pip=False).create(folder)
+    # In processes of their own: what they take of memory would be the least that can be measured of others.
+    subprocess.run([sys.executable, "-m", "venv", "--symlinks", "--without-pip", str(folder)], check=True)
     packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder), "installed_base": str(folder)}))
     for present in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
         for each in Path(present).iterdir():
@@ -44,9 +45,8 @@ def install(folder: Path) -> Installation:
                 (packages / each.name).symlink_to(each)
     copy = packages / PACKAGE.name
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    if not compileall.compile_dir(copy, quiet=1):
-        raise SystemExit("the package can't be compiled")
     python, script = folder / "bin" / "python", folder / "bin" / "neuralterm"
+    subprocess.run([str(python), "-m", "compileall", "-q", str(copy)], check=True)
     script.write_text(_CONSOLE_SCRIPT.format(python=python), encoding="utf-8")
     script.chmod(0o755)
     return Installation(python, script)
