@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from neuralterm.cli.command import Command
+from neuralterm.cli.commands.history import choice_options
 from neuralterm.cli.options import pass_container
 from neuralterm.components.export_formats import EXPORT_FORMATS, format_of
 
 if TYPE_CHECKING:
+    from neuralterm.application.history import Transcript
     from neuralterm.container import Container
 
 _STDOUT = Path("-")
 
 
 @click.command("export", cls=Command)
-@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option("--all", "everything", is_flag=True, help="Export all conversations.")
+@choice_options
 @click.option(
     "--format", "format_", type=click.Choice(EXPORT_FORMATS), help="What to write; by default what FILE ends in, or md."
 )
@@ -32,19 +36,31 @@ _STDOUT = Path("-")
 )
 @click.option("--force", is_flag=True, help="Overwrite FILE if it is there.")
 @pass_container
-def export(container: Container, /, ids: tuple[str, ...], format_: str | None, output: Path, force: bool) -> None:
+def export(
+    container: Container, /, ids: tuple[str, ...], format_: str | None, output: Path, force: bool, **choice: Any
+) -> None:
     """Write out whole conversations, as text or for programs.
 
-    As Markdown, one JSON document, JSON lines (one conversation each), or a page of HTML.
+    Those that are named by their IDs, or all that are chosen, the last changed one last. As Markdown, one JSON document,
+    JSON lines (one conversation each), or a page of HTML.
 
     \b
     neuralterm history export 3f2a -O talk.html
     neuralterm history export --format jsonl 3f2a 77b0 > talks.jsonl
+    neuralterm history export --since 7d --tag ci -O week.jsonl
     """
-    from neuralterm.application.history import transcripts
     from neuralterm.components.history_export import exported
 
-    text = exported(transcripts(container.repository, ids), format_ or format_of(output) or "md")
+    found = _chosen(container, ids, **choice)
+    wanted = format_ or format_of(output) or "md"
+    if not found:
+        from neuralterm.cli.misspelt import warn_of_misspelt
+
+        container.console.note("no conversations" if choice["everything"] else "no such conversations")
+        warn_of_misspelt(container, choice["model"])
+        if wanted != "json":
+            return
+    text = exported(found, wanted)
     if output == _STDOUT:
         container.console.print(text)
     else:
@@ -52,6 +68,22 @@ def export(container: Container, /, ids: tuple[str, ...], format_: str | None, o
 
         write_file(output, text + "\n", overwrite=force)
         container.console.note(f"written to {output}")
+
+
+def _chosen(container: Container, ids: tuple[str, ...], *, everything: bool, **choice: Any) -> list[Transcript]:
+    from neuralterm.application.history import chosen_transcripts, transcripts
+    from neuralterm.application.records import HistoryFilter
+
+    given = [f"--{name}" for name, value in {"all": everything, **choice}.items() if value]
+    if ids and given:
+        raise click.UsageError(f"IDs and {given[0]} exclude each other.")
+    if ids:
+        return transcripts(container.repository, ids)
+    if not given:
+        raise click.UsageError(
+            "No conversations are named; give their IDs, choose by --since, --tag, ..., or say --all."
+        )
+    return chosen_transcripts(container.repository, HistoryFilter(limit=None, **choice))
 
 
 @click.command("backup", cls=Command)

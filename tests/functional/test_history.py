@@ -189,6 +189,58 @@ def test_exports(run, talk):
     assert run("history", "export", ids[0]).out.startswith("# one\n")
 
 
+class TestChoosingWhatToExport:
+    @pytest.fixture
+    def exported(self, run):
+        def exported(*options):
+            result = run("history", "export", "--format", "jsonl", *options)
+            assert result.code == 0
+            return [json.loads(line)["conversation"]["id"] for line in result.out.splitlines()]
+
+        return exported
+
+    def test_all_are_in_the_order_of_their_last_change(self, run, talk, exported):
+        first, second, deleted = talk("one"), talk("two"), talk("three")
+        run("send", "--cid", first, "again")
+        assert run("history", "delete", "--yes", deleted).code == 0
+
+        assert exported("--all") == [second, first]
+
+    def test_by_what_they_are(self, talk, exported):
+        tagged = talk("one", "--tag", "ci")
+        other = talk("two", "-m", "anthropic/claude-haiku-4.5")
+
+        assert exported("--tag", "ci") == [tagged]
+        assert exported("--model", "anthropic/*") == [other]
+        assert exported("--since", "1h", "--tag", "ci") == [tagged]
+        assert exported("--until", "2020-01-01") == []
+
+    def test_where_there_are_none_it_is_said_and_no_file_is_written(self, run, talk, tmp_path):
+        talk("one")
+        file = tmp_path / "talks.md"
+
+        result = run("history", "export", "--tag", "nightly", "-O", str(file))
+
+        assert (result.code, result.out, result.err) == (0, "", "no such conversations\n")
+        assert not file.exists()
+
+    def test_where_there_are_none_a_json_document_has_an_empty_list(self, run):
+        result = run("history", "export", "--all", "--format", "json")
+        assert (result.code, json.loads(result.out)["conversations"]) == (0, [])
+
+    @pytest.mark.parametrize("options", [("--all",), ("--tag", "ci"), ("--since", "7d")])
+    def test_ids_and_a_choice_exclude_each_other(self, run, talk, options):
+        result = run("history", "export", talk("one"), *options)
+        assert (result.code, result.out) == (2, "")
+        assert "exclude each other" in result.err
+
+    def test_nothing_is_exported_by_accident(self, run, talk):
+        talk("one")
+        result = run("history", "export")
+        assert (result.code, result.out) == (2, "")
+        assert "--all" in result.err
+
+
 @pytest.mark.parametrize(
     ("name", "options", "begins"),
     [

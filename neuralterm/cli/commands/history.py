@@ -18,6 +18,8 @@ from neuralterm.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from neuralterm.container import Container
 
 _limit = click.option("-n", "limit", type=WholeRange(1), default=20, show_default=True, metavar="N", help="At most N.")
@@ -31,6 +33,20 @@ _model = click.option(
     help="Only what is of these models: 'openai/*', '*gpt*'.",
 )
 
+_changed_since = click.option(
+    "--since", type=MomentType(), metavar="WHEN", help="Changed since then: 2026-11-23, 24h, 7d, ..."
+)
+_changed_until = click.option(
+    "--until", type=MomentType(is_end=True), metavar="WHEN", help="Changed before then; a date is taken in."
+)
+
+
+def choice_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that choose conversations."""
+    for option in (_model, _tag, _changed_until, _changed_since):
+        function = option(function)
+    return function
+
 
 @click.group(cls=DefaultGroup, default="list")
 @click.pass_context
@@ -43,10 +59,7 @@ def command(context: click.Context) -> None:
 
 @command.command("list")
 @_limit
-@click.option("--since", type=MomentType(), metavar="WHEN", help="Changed since then: 2026-11-23, 24h, 7d, ...")
-@click.option("--until", type=MomentType(is_end=True), metavar="WHEN", help="Changed before then; a date is taken in.")
-@_tag
-@_model
+@choice_options
 @click.option("--min-cost", type=DecimalType(), metavar="USD", help="Only those known to have cost so much, or more.")
 @click.option("--partial", is_flag=True, help="Only those whose last answer is unfinished.")
 @click.option("--deleted", is_flag=True, help="Those in the trash; `restore` takes them out.")
