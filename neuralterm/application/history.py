@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -99,20 +99,16 @@ def resolve_anywhere(repository: ConversationRepository, ids: Iterable[str]) -> 
 
 def transcripts(repository: ConversationRepository, ids: Iterable[str]) -> list[Transcript]:
     """Return whole conversations by id or prefix; raises as `resolve_conversation`, before any message is read."""
-    return [_transcript(repository, conversation) for conversation in resolve_all(repository, ids)]
+    return list(transcripts_of(repository, resolve_all(repository, ids)))
 
 
-def chosen_transcripts(repository: ConversationRepository, choice: HistoryFilter) -> list[Transcript]:
-    """Return whole conversations that a filter chooses, the last changed one last."""
-    chosen = [summary.conversation for summary in reversed(repository.summaries(choice))]
-    return [_transcript(repository, conversation) for conversation in chosen]
+def transcripts_of(repository: ConversationRepository, conversations: Iterable[Conversation]) -> Iterator[Transcript]:
+    """Yield conversations with their messages, each read when it is its turn."""
+    for conversation in conversations:
+        yield Transcript(conversation, repository.get_messages(conversation.id, withdrawn=True))
 
 
 def delete_conversations(repository: ConversationRepository, ids: Iterable[UUID]) -> int:
     """Delete all of them for good in one step and return how many were still there; their cost stays in the ledger."""
     with repository.transaction():
         return sum(repository.delete(each) for each in ids)
-
-
-def _transcript(repository: ConversationRepository, conversation: Conversation) -> Transcript:
-    return Transcript(conversation, repository.get_messages(conversation.id, withdrawn=True))

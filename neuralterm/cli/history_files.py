@@ -13,8 +13,8 @@ from neuralterm.cli.options import pass_container
 from neuralterm.components.export_formats import EXPORT_FORMATS, format_of
 
 if TYPE_CHECKING:
-    from neuralterm.application.history import Transcript
     from neuralterm.container import Container
+    from neuralterm.domain.models import Conversation
 
 _STDOUT = Path("-")
 
@@ -49,6 +49,7 @@ def export(
     neuralterm history export --format jsonl 3f2a 77b0 > talks.jsonl
     neuralterm history export --since 7d --tag ci -O week.jsonl
     """
+    from neuralterm.application.history import transcripts_of
     from neuralterm.components.history_export import exported
 
     found = _chosen(container, ids, **choice)
@@ -60,30 +61,32 @@ def export(
         warn_of_misspelt(container, choice["model"])
         if wanted != "json":
             return
-    text = exported(found, wanted)
+    parts = exported(transcripts_of(container.repository, found), wanted)
     if output == _STDOUT:
-        container.console.print(text)
+        for part in parts:
+            container.console.print(part)
     else:
         from neuralterm.cli.writing import write_file
 
-        write_file(output, text + "\n", overwrite=force)
+        write_file(output, (f"{part}\n" for part in parts), overwrite=force)
         container.console.note(f"written to {output}")
 
 
-def _chosen(container: Container, ids: tuple[str, ...], *, everything: bool, **choice: Any) -> list[Transcript]:
-    from neuralterm.application.history import chosen_transcripts, transcripts
+def _chosen(container: Container, ids: tuple[str, ...], *, everything: bool, **choice: Any) -> list[Conversation]:
+    from neuralterm.application.history import resolve_all
     from neuralterm.application.records import HistoryFilter
 
     given = [f"--{name}" for name, value in {"all": everything, **choice}.items() if value]
     if ids and given:
         raise click.UsageError(f"IDs and {given[0]} exclude each other.")
     if ids:
-        return transcripts(container.repository, ids)
+        return resolve_all(container.repository, ids)
     if not given:
         raise click.UsageError(
             "No conversations are named; give their IDs, choose by --since, --tag, ..., or say --all."
         )
-    return chosen_transcripts(container.repository, HistoryFilter(limit=None, **choice))
+    summaries = container.repository.summaries(HistoryFilter(limit=None, **choice))
+    return [summary.conversation for summary in reversed(summaries)]
 
 
 @click.command("backup", cls=Command)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 
-def write_file(path: Path, text: str, *, overwrite: bool) -> None:
+def write_file(path: Path, parts: Iterable[str], *, overwrite: bool) -> None:
     """Write a file that its owner alone can read; what is there is overwritten only when that is wanted.
 
     Raises:
@@ -28,7 +29,7 @@ def write_file(path: Path, text: str, *, overwrite: bool) -> None:
             if overwrite and path.is_file():
                 with suppress(PermissionError):  # another's file that may be written
                     path.chmod(0o600)
-            file.write(text)
+            file.writelines(parts)
     except FileExistsError as exc:
         raise ValidationError(f"{path} exists already", "FILE_EXISTS", hint="--force overwrites it") from exc
     except OSError as exc:

@@ -66,7 +66,7 @@ def _write(state: ChatState, argument: str, *, overwrite: bool) -> None:
     conversation = state.conversation and state.parts.repository.get_by_id(state.conversation.id)
     if conversation is None:
         raise ValidationError("nothing was said yet")
-    text = exported([Transcript(conversation, state.messages(withdrawn=True))], form)
+    (text,) = exported([Transcript(conversation, state.messages(withdrawn=True))], form)
     try:
         _desk(state).write(path, text + "\n", overwrite)
     except ValidationError as error:

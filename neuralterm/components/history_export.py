@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 
 from neuralterm.application.history import Transcript
 from neuralterm.components import machine
@@ -11,20 +11,26 @@ from neuralterm.components.history_view import facts_of, heading_of, transcript_
 from neuralterm.domain.text import one_line
 
 
-def exported(transcripts: Sequence[Transcript], format: str) -> str:
-    """Return conversations in one of `EXPORT_FORMATS`: Markdown, one JSON document, JSON one a line, or one page of HTML."""
+def exported(transcripts: Iterable[Transcript], format: str) -> Iterator[str]:
+    """Yield conversations in one of `EXPORT_FORMATS`, in parts that a newline ends.
+
+    Markdown and JSON lines come one conversation at a time, one JSON document and one page of HTML as a whole.
+    """
     if format == "md":
-        return "\n\n---\n\n".join(_markdown_of(transcript) for transcript in transcripts)
-    if format == "html":
+        for number, transcript in enumerate(transcripts):
+            yield ("\n---\n\n" if number else "") + _markdown_of(transcript)
+    elif format == "jsonl":
+        for transcript in transcripts:
+            yield machine.dumps(transcript_document(transcript), one_line=True)
+    elif format == "html":
         from neuralterm.components.history_html import page
 
-        return page(transcripts)
-    documents = [transcript_document(transcript) for transcript in transcripts]
-    if format == "jsonl":
-        return "\n".join(machine.dumps(document, one_line=True) for document in documents)
-    for document in documents:
-        del document["schema_version"]
-    return machine.dumps({"conversations": documents})
+        yield page(list(transcripts))
+    else:
+        documents = [transcript_document(transcript) for transcript in transcripts]
+        for document in documents:
+            del document["schema_version"]
+        yield machine.dumps({"conversations": documents})
 
 
 def _markdown_of(transcript: Transcript) -> str:

@@ -126,4 +126,4 @@ def _come_back(console: Console, turns: TerminalInput) -> None:
 def _write(path: Path, text: str, overwrite: bool) -> None:
     from neuralterm.cli.writing import write_file
 
-    write_file(path, text, overwrite=overwrite)
+    write_file(path, [text], overwrite=overwrite)

@@ -134,5 +134,5 @@ def _write_page(container: Container, found: CostReport, given: dict[str, Any]) 
     if given["page"] == "-":
         console.print(text)
         return
-    write_file(Path(given["page"]), text + "\n", overwrite=given["force"])
+    write_file(Path(given["page"]), [text, "\n"], overwrite=given["force"])
     console.note(f"written to {given['page']}")

@@ -133,7 +133,7 @@ def test_withdrawn_messages_and_reasoning_are_marked():
 
 
 def test_several_conversations_are_one_page():
-    text = exported([a_talk(), a_talk(title="Sea")], "html")
+    (text,) = exported([a_talk(), a_talk(title="Sea")], "html")
 
     assert text.count("<article>") == text.count("<h1 ") == 2
     assert text.count("<!DOCTYPE html>") == 1

@@ -141,18 +141,32 @@ def test_text_shows_roles_and_how_far_an_answer_got():
 
 
 def test_markdown_of_two_has_a_rule_between():
-    exported = history_export.exported([TRANSCRIPT, TRANSCRIPT], "md")
+    exported = "\n".join(history_export.exported([TRANSCRIPT, TRANSCRIPT], "md"))
 
     assert exported.count("\n\n---\n\n# Why blue?\n") == 1
     assert exported.count("## assistant (openai/gpt-4o-mini) [cut]\n\nBecause") == 2
 
 
+@pytest.mark.parametrize("format", ["md", "jsonl"])
+def test_an_export_takes_one_conversation_at_a_time(format):
+    read = []
+
+    def reading():
+        for number in range(3):
+            read.append(number)
+            yield TRANSCRIPT
+
+    parts = history_export.exported(reading(), format)
+
+    assert [next(parts) and len(read) for _ in range(3)] == [1, 2, 3]
+
+
 def test_exports_hold_what_show_holds():
     shown = json.loads(dumps(history_view.transcript_document(TRANSCRIPT)))
 
-    lines = history_export.exported([TRANSCRIPT, TRANSCRIPT], "jsonl").splitlines()
+    lines = history_export.exported([TRANSCRIPT, TRANSCRIPT], "jsonl")
     assert [json.loads(line) for line in lines] == [shown, shown]
-    exported = json.loads(history_export.exported([TRANSCRIPT], "json"))
+    exported = json.loads(*history_export.exported([TRANSCRIPT], "json"))
     assert exported["schema_version"] == 1
     assert [{"schema_version": 1, **each} for each in exported["conversations"]] == [shown]
 
