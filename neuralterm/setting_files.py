@@ -21,7 +21,8 @@ PROJECT_FILE = ".neuralterm.toml"
 USER_FILE = "config.toml"
 TEMPLATES = "templates"
 DATABASE_NAME = "neuralterm.db"
-_NAME = "neuralterm"
+# What our folders are called where the platform says where they are; any other may be shared with what is not ours.
+OWN_FOLDER = "neuralterm"
 LARGEST_PROJECT_FILE = 64 * 1024
 
 # Reading a key takes time that grows with the square of its parts.
@@ -38,11 +39,23 @@ def user_folder(kind: Literal["data", "config"], env: Mapping[str, str]) -> str:
     variable, usual = _FOLDERS[kind]
     folder = env.get(variable) or os.path.join(env.get("HOME", ""), usual)
     if sys.platform == "linux" and "ANDROID_DATA" not in env and os.path.isabs(folder):
-        return os.path.join(folder, _NAME)
+        return os.path.join(folder, OWN_FOLDER)
     import platformdirs
 
     find = platformdirs.user_data_dir if kind == "data" else platformdirs.user_config_dir
-    return find(_NAME, appauthor=False)
+    return find(OWN_FOLDER, appauthor=False)
+
+
+def make_private_folder(folder: str) -> None:
+    """Make a folder and those above it that are missing, each closed to others (`os.makedirs` leaves those above open)."""
+    if not folder or os.path.exists(folder):
+        return
+    make_private_folder(os.path.dirname(folder))
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:  # by another process, or it is something else
+        if not os.path.isdir(folder):
+            raise
 
 
 def data_directory(environ: Mapping[str, str] | None = None) -> str:
@@ -153,11 +166,11 @@ def files_state(user_file: str | None, project_dir: str | None, warnings: tuple[
     named = {"user file": user_file, "project file": project_dir and os.path.join(project_dir, PROJECT_FILE)}
     there = {kind: path for kind, path in named.items() if path is not None and os.path.exists(path)}
     own = there.get("user file")
-    is_exposed = own is not None and os.name == "posix" and os.stat(own).st_mode & 0o022
+    exposed = (own,) if own is not None and os.name == "posix" and os.stat(own).st_mode & 0o022 else ()
     return FilesState(
         tuple(f"{kind} {path}" for kind, path in there.items()),
         warnings,
-        (own,) if own is not None and is_exposed else (),
+        exposed,
     )
 
 

@@ -124,4 +124,4 @@ def path(container: Container, /) -> None:
     \b
     neuralterm history path
     """
-    container.console.print(str(container.settings.database))
+    container.console.print(container.settings.database)

@@ -21,6 +21,7 @@ from neuralterm.components.chat_lines import continued, finished, is_unfinished
 from neuralterm.components.chat_typeahead import TypeAhead, pasted_rest
 from neuralterm.components.foreign_text import unbroken, visible
 from neuralterm.domain.exceptions import ValidationError
+from neuralterm.setting_files import make_private_folder
 
 if TYPE_CHECKING:
     from prompt_toolkit.document import Document
@@ -178,7 +179,6 @@ def _history(path: Path | None, clean: Callable[[str], str]) -> History:
 
 
 def _make_private(path: Path) -> None:
-    for folder in reversed([each for each in path.parents if not each.exists()]):
-        folder.mkdir(mode=0o700, exist_ok=True)
+    make_private_folder(str(path.parent))
     os.close(os.open(path, os.O_CREAT | os.O_APPEND, 0o600))
     path.chmod(0o600)

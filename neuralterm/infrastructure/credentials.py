@@ -14,9 +14,8 @@ from typing import Any, Protocol
 
 from neuralterm.domain.exceptions import ConfigurationError
 from neuralterm.domain.text import one_line
+from neuralterm.setting_files import OWN_FOLDER, make_private_folder
 
-# What the folder is called where the platform says where it is; any other may be shared with what is not ours.
-_OWN_FOLDER = "neuralterm"
 _AGAIN = "`neuralterm login` makes a new one, or set OPENROUTER_API_KEY"
 
 
@@ -126,9 +125,8 @@ class Credentials:
         fresh = folder / f".{self.path.name}.{os.urandom(8).hex()}"
 
         def write() -> None:
-            for missing in reversed([each for each in self.path.parents if not each.exists()]):
-                missing.mkdir(mode=0o700, exist_ok=True)
-            if os.name == "posix" and folder.name == _OWN_FOLDER:
+            make_private_folder(str(folder))
+            if os.name == "posix" and folder.name == OWN_FOLDER:
                 folder.chmod(0o700)
             try:
                 with open(fresh, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:

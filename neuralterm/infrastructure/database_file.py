@@ -13,9 +13,7 @@ from neuralterm.infrastructure.storage_errors import (
     foreign_log_error,
     not_a_file_error,
 )
-
-# What the data directory is called where the platform says where it is.
-OWN_DIRECTORY = "neuralterm"
+from neuralterm.setting_files import OWN_FOLDER, make_private_folder
 
 Identity = tuple[int, ...]
 
@@ -49,7 +47,7 @@ def make_private_file(name: str) -> None:
     """Create the file (0600) and the directories above it (0700) where they are missing, whatever the umask."""
     folder = os.path.dirname(name)
     try:
-        _make_folder(folder)
+        make_private_folder(folder)
     except OSError as exc:
         raise directory_error(folder, exc) from exc
     try:
@@ -59,18 +57,6 @@ def make_private_file(name: str) -> None:
         require_file(name)
     except OSError as exc:
         raise file_error(name, exc) from exc
-
-
-def _make_folder(folder: str) -> None:
-    """Make a folder and those above it, each closed to others; `os.makedirs` leaves those above open."""
-    if not folder or os.path.exists(folder):
-        return
-    _make_folder(os.path.dirname(folder))
-    try:
-        os.mkdir(folder, 0o700)
-    except FileExistsError:  # by another process, or it is something else
-        if not os.path.isdir(folder):
-            raise
 
 
 def require_file(name: str) -> None:
@@ -88,7 +74,7 @@ def require_file(name: str) -> None:
         _close_to_others(name, mode)
         folder = os.path.dirname(name)
         for directory in (folder, os.path.dirname(folder)):
-            if os.path.basename(directory) == OWN_DIRECTORY:  # any other may be shared with what is not ours
+            if os.path.basename(directory) == OWN_FOLDER:  # any other may be shared with what is not ours
                 _close_to_others(directory, os.stat(directory).st_mode)
 
 

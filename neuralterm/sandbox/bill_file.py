@@ -13,6 +13,7 @@ from typing import Any
 from neuralterm.sandbox.bill import Generation
 from neuralterm.sandbox.catalogue import ServedModel
 from neuralterm.sandbox.refusal import ServiceRefusedError
+from neuralterm.setting_files import make_private_folder
 
 _FACTS = (
     *("id", "prompt_tokens", "streamed", "completion_tokens", "reasoning_tokens"),
@@ -31,8 +32,7 @@ class BillFile:
         """Write a generation down, in one piece. Raises OSError."""
         facts = {name: getattr(generation, name) for name in _FACTS}
         line = json.dumps({**facts, "model": generation.model.id, "created": generation.created.isoformat()})
-        for folder in reversed([each for each in self._path.parents if not each.exists()]):
-            folder.mkdir(mode=0o700, exist_ok=True)
+        make_private_folder(str(self._path.parent))
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             with suppress(OSError):
