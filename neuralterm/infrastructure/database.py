@@ -20,7 +20,7 @@ from neuralterm.infrastructure.storage_errors import (
     sqlite_error,
     undone_error,
 )
-from neuralterm.setting_files import DATABASE_NAME, data_directory
+from neuralterm.setting_files import data_directory, database_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ _in_use_lock = Lock()
 
 def default_database_path() -> str:
     """Return where the command line keeps its database: a library that names none shares it."""
-    return os.path.join(data_directory(), DATABASE_NAME)
+    return database_in(data_directory(), sandbox=False)
 
 
 class Database:
